@@ -1,0 +1,1 @@
+export function parseArgs(a: string[]): string { return a.join(","); }
