@@ -87,9 +87,21 @@ export function isFile(path: string): boolean {
   }
 }
 
-/** True when `command` is on the PATH. */
+/** The PATH, and the folders of system services besides: Debian leaves them out of a plain user's. */
+export const SEARCH_PATH: string = [Deno.env.get("PATH"), "/usr/local/sbin", "/usr/sbin", "/sbin"].join(":");
+
+/** True when `command` is found along {@linkcode SEARCH_PATH}. */
 export function isOnPath(command: string): boolean {
-  return (Deno.env.get("PATH") ?? "").split(":").some((folder) => isFile(`${folder || "."}/${command}`));
+  return SEARCH_PATH.split(":").some((folder) => isFile(`${folder || "."}/${command}`));
+}
+
+/** Where Debian's libnginx-mod-stream puts the module that other builds of nginx have inside. */
+export const NGINX_STREAM_MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so";
+
+/** True when the nginx on the PATH can do what its stream module does. */
+export async function hasNginxStream(): Promise<boolean> {
+  const { stderr } = await run("nginx", ["-V"]);
+  return /--with-stream(\s|$)/.test(stderr) || isFile(NGINX_STREAM_MODULE);
 }
 
 /** What a command that ran to its end left behind. */
@@ -113,7 +125,7 @@ export interface CommandOptions {
 /** A developer's own CHAT_ settings must not reach the programs under test. */
 function environment(extra: Record<string, string> = {}): { clearEnv: true; env: Record<string, string> } {
   const inherited = Object.entries(Deno.env.toObject()).filter(([name]) => !name.startsWith("CHAT_"));
-  return { clearEnv: true, env: { ...Object.fromEntries(inherited), ...extra } };
+  return { clearEnv: true, env: { ...Object.fromEntries(inherited), PATH: SEARCH_PATH, ...extra } };
 }
 
 /** Runs a command to its end, `stdin` being all it can read. Kills it and throws when it takes longer than `deadlineMs`. */

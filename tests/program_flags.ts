@@ -1,22 +1,35 @@
 /**
- * The permissions the program runs with: the flags of the task `start` in deno.json, the one place where they stand.
+ * The flags the program runs with and is compiled with. Its permissions stand in one place, the task `start` in
+ * deno.json; everything else that runs or builds the program takes them from here. Run as a script it prints the flags
+ * for `deno compile`.
  *
  * @module
  */
 
-/** Flags that came after Deno 2.4: older versions run with more than the least. */
-function forOlderDeno(flags: readonly string[]): string[] {
-  return flags
-    .filter((flag) => !flag.startsWith("--ignore-env"))
-    .map((flag) => flag.startsWith("--allow-env") ? "--allow-env" : flag);
+/**
+ * True for the versions that know `--ignore-env` and `--exclude-unused-npm`. Older ones run with more than the least,
+ * and without the lock file, in which they do not understand the links.
+ */
+function knowsAllFlags(denoVersion: string): boolean {
+  const [major = 0, minor = 0] = denoVersion.split(".").map(Number);
+  return major > 2 || major === 2 && minor >= 9;
 }
 
-/** The flags between `deno run` and `main.ts` in the task `start`, as `denoVersion` (this one by default) knows them. */
+/** The flags between `deno run` and `main.ts` in the task `start`, as the given version of Deno understands them. */
 export async function programFlags(denoVersion: string = Deno.version.deno): Promise<string[]> {
   const config = JSON.parse(await Deno.readTextFile(new URL("../deno.json", import.meta.url)));
   const command: string = config.tasks.start.command;
   const flags = command.match(/^deno run (.*) main\.ts$/)?.[1]?.split(" ");
-  if (!flags) throw new Error(`The task "start" in deno.json is not "deno run FLAGS main.ts" but ${command}`);
-  const [major = 0, minor = 0] = denoVersion.split(".").map(Number);
-  return major > 2 || minor >= 9 ? flags : forOlderDeno(flags);
+  if (!flags) throw new Error(`The task "start" is not of the form "deno run FLAGS main.ts": ${command}`);
+  if (knowsAllFlags(denoVersion)) return flags;
+  const known = flags.filter((flag) => flag !== "--ignore-env");
+  return ["--no-lock", ...known.map((flag) => flag.startsWith("--allow-env") ? "--allow-env" : flag)];
 }
+
+/** The flags for `deno compile`: the program's permissions, its migrations, and no package it does not use. */
+export async function compileFlags(denoVersion: string = Deno.version.deno): Promise<string[]> {
+  const prune = knowsAllFlags(denoVersion) ? ["--exclude-unused-npm"] : [];
+  return [...await programFlags(denoVersion), "--include", "sql", ...prune];
+}
+
+if (import.meta.main) console.log((await compileFlags()).join(" "));

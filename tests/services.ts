@@ -17,6 +17,7 @@ import {
   type CommandResult,
   freePort,
   isFile,
+  NGINX_STREAM_MODULE,
   readTextIfExists,
   run,
   runOrThrow,
@@ -294,9 +295,6 @@ export async function startRedis(
   };
   return await started(new Redis(port, folder, launch, options));
 }
-
-/** Where Debian's libnginx-mod-stream puts the module. */
-const NGINX_STREAM_MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
 /** An nginx of its own. */
 export class Nginx extends Service {

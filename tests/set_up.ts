@@ -1,0 +1,71 @@
+/**
+ * Makes sure that what the tests start is there: MariaDB, Redis, and nginx with its stream module. On Debian and its
+ * relatives, as root, it installs what is missing; elsewhere it says what to type and ends with exit code 1.
+ *
+ * @module
+ */
+
+import { hasNginxStream, isOnPath, SEARCH_PATH } from "./process.ts";
+
+/** The Debian package behind each command. */
+const PACKAGES: Readonly<Record<string, string>> = {
+  "mariadbd": "mariadb-server",
+  "mariadb-install-db": "mariadb-server",
+  "mariadb": "mariadb-client",
+  "redis-server": "redis-server",
+  "redis-cli": "redis-tools",
+  "nginx": "nginx",
+};
+
+/**
+ * Installs packages without a question. A policy-rc.d that forbids it keeps Debian from starting the services it
+ * installs: the tests start their own, and this machine may not want any. One that is there already stays.
+ */
+const INSTALL = `
+set -e
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  trap 'rm -f "$policy"' EXIT
+  trap 'exit 130' INT TERM
+  printf '#!/bin/sh\\nexit 101\\n' > "$policy"
+  chmod 755 "$policy"
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -q
+apt-get install -y -q --no-install-recommends "$@"
+`;
+
+async function missingPackages(): Promise<string[]> {
+  const missing = Object.keys(PACKAGES).filter((command) => !isOnPath(command));
+  const packages = new Set(missing.map((command) => PACKAGES[command] ?? command));
+  if (missing.includes("nginx") || !await hasNginxStream()) packages.add("libnginx-mod-stream");
+  return [...packages];
+}
+
+async function install(packages: readonly string[]): Promise<boolean> {
+  console.log(`The tests need ${packages.join(", ")}: installing with apt-get; no service is started.`);
+  const { success } = await new Deno.Command("sh", {
+    args: ["-c", INSTALL, "sh", ...packages],
+    env: { PATH: SEARCH_PATH },
+    stdin: "null",
+  }).spawn().status;
+  return success;
+}
+
+async function setUp(): Promise<boolean> {
+  const packages = await missingPackages();
+  if (packages.length === 0) return true;
+  if (!isOnPath("apt-get")) {
+    console.error(
+      "The tests need MariaDB (mariadbd, mariadb-install-db, mariadb), Redis (redis-server, redis-cli) and nginx " +
+        `with its stream module on the PATH. Missing, by the names Debian gives them: ${packages.join(", ")}`,
+    );
+    return false;
+  }
+  if (Deno.uid() === 0 && await install(packages) && (await missingPackages()).length === 0) return true;
+  console.error(`The tests need services that are not installed. Type:
+  sudo apt-get update && sudo apt-get install -y --no-install-recommends ${packages.join(" ")}`);
+  return false;
+}
+
+if (!await setUp()) Deno.exit(1);
