@@ -24,8 +24,7 @@ TIME is a number of seconds or has a unit: 500ms, 30s, 5m, 12h, 30d. BYTES may b
 
 const TAIL = `
 Exit codes: 0 ended in good order, 1 failed while running, 64 the command line is wrong,
-69 something it depends on is down at start, 78 the configuration cannot work.
-`;
+69 something it depends on is down at start, 78 the configuration cannot work.`;
 
 /** Breaks a text into lines of at most `width` characters. */
 function wrap(text: string, width: number): string[] {

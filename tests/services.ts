@@ -347,17 +347,25 @@ export async function startNginx({ config, port }: { config: string; port: numbe
 
 const REPOSITORY = new URL("..", import.meta.url).pathname;
 
-/** `deno run` with the program's own permissions, up to and including main.ts. */
-async function programCommand(): Promise<string[]> {
-  return ["run", "--quiet", ...await programFlags(), `${REPOSITORY}main.ts`];
+/** Which program to run and how. */
+export interface ProgramOptions extends CommandOptions {
+  /** An executable made by `deno compile`; by default main.ts runs with the permissions of the task `start`. */
+  executable?: string;
+}
+
+/** The command that runs the program, and its first arguments. */
+async function program({ executable }: ProgramOptions): Promise<[command: string, args: string[]]> {
+  if (executable !== undefined) return [executable, []];
+  return [Deno.execPath(), ["run", "--quiet", ...await programFlags(), `${REPOSITORY}main.ts`]];
 }
 
 /** Runs the program to its end, as `chatserver ARGS`, with `stdin` as all of its input. */
 export async function runProgram(
   args: readonly string[],
-  options: CommandOptions & { stdin?: string; deadlineMs?: number } = {},
+  options: ProgramOptions & { stdin?: string; deadlineMs?: number } = {},
 ): Promise<CommandResult> {
-  return await run(Deno.execPath(), [...await programCommand(), ...args], options);
+  const [command, programArgs] = await program(options);
+  return await run(command, [...programArgs, ...args], options);
 }
 
 /** Collects the text of a stream; resolves at its end. */
@@ -384,9 +392,9 @@ export class Server implements AsyncDisposable {
   #stderr = "";
   #addresses: Map<string, Address> = new Map();
 
-  /** Starts `deno ARGS`; {@linkcode ready} must be awaited before anything else. */
-  constructor(args: readonly string[], options: CommandOptions) {
-    this.#process = new ServiceProcess(Deno.execPath(), args, { ...options, capture: true });
+  /** Starts it; {@linkcode ready} must be awaited before anything else. */
+  constructor(command: string, args: readonly string[], options: CommandOptions) {
+    this.#process = new ServiceProcess(command, args, { ...options, capture: true });
     const { stdout, stderr } = this.#process;
     if (!stdout || !stderr) throw new Error("The server's output is not captured");
     this.#output = Promise.all([
@@ -402,7 +410,7 @@ export class Server implements AsyncDisposable {
       if (status) {
         throw new Error(`The server ended with exit code ${status.code}: ${this.#stdout}${this.#stderr}`);
       }
-      return this.#stdout.match(/^.*\bready on .*\n/m)?.[0];
+      return this.#stdout.match(/\bready on (.*)\n/)?.[1];
     });
     for (const [, kind = "tcp", host, port] of line.matchAll(/(?:\b(tcp|http|tls|udp) )?(\S+):(\d+)/g)) {
       this.#addresses.set(kind, { host: host?.replace(/^\[|\]$/g, "") ?? "", port: Number(port) });
@@ -485,10 +493,11 @@ export class Server implements AsyncDisposable {
  */
 export async function startServer(
   args: readonly string[] = [],
-  options: CommandOptions & { host?: string; port?: number } = {},
+  options: ProgramOptions & { host?: string; port?: number } = {},
 ): Promise<Server> {
-  const { host = "127.0.0.1", port = 0, ...rest } = options;
-  const server = new Server([...await programCommand(), "serve", host, String(port), ...args], rest);
+  const { host = "127.0.0.1", port = 0 } = options;
+  const [command, programArgs] = await program(options);
+  const server = new Server(command, [...programArgs, "serve", host, String(port), ...args], options);
   try {
     await server.ready();
     return server;
