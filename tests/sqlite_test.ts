@@ -230,11 +230,12 @@ Deno.test("a commit is on the disk before it is acknowledged", async () => {
 
 Deno.test("a path that cannot be a database says why", async () => {
   await using folder = await temporaryFolder();
+  await Deno.mkdir(`${folder.path}/folder`);
   await Deno.writeTextFile(`${folder.path}/text`, "not a database, but long enough. ".repeat(100));
   const reasons = [
     ["", "path is empty"],
     [`${folder.path}/missing/chat.db`, "No such file or directory"],
-    [folder.path, "unable to open database file"],
+    [`${folder.path}/folder`, "unable to open database file"],
     [`${folder.path}/text`, "not a database"],
   ] as const;
   for (const [path, reason] of reasons) {
