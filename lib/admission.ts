@@ -1,0 +1,260 @@
+/**
+ * Lets users in and out: one live session a user, on whichever node.
+ *
+ * In: claim the user, end the older session if it is to be replaced, listen to the user's channels, and only then read
+ * from the database where the user stands; what is stored later rings. Out is the reverse: the positions are
+ * written before the claim is given back, so the next login starts where this one ended.
+ *
+ * @module
+ */
+import { Batcher } from "./batcher.ts";
+import type { Bus } from "./bus.ts";
+import type { Delivery } from "./delivery.ts";
+import { decodeEnvelope, encodeEnvelope, ENVELOPE } from "./envelope.ts";
+import { errorText } from "./errors.ts";
+import type { Limiter } from "./limiter.ts";
+import type { Logger } from "./logger.ts";
+import { Mailbox } from "./mailbox.ts";
+import type { Positions } from "./positions.ts";
+import type { Presence } from "./presence.ts";
+import type { Login, Session } from "./session.ts";
+import type { Groups } from "./store/groups.ts";
+import type { MemberPosition, Messages } from "./store/messages.ts";
+import type { Users, UserState } from "./store/users.ts";
+
+/** How long another node may take to end the older session of a user, ms. It may be dead. */
+const EVICTION_MS = 2_000;
+
+/** What {@link Admission} works with. */
+export interface AdmissionOptions {
+  /** Who is online where. */
+  presence: Presence;
+  /** To the other nodes. */
+  bus: Bus;
+  /** Before every channel's name. */
+  channelPrefix: string;
+  /** This node's name. */
+  node: string;
+  /** This process's random number. */
+  origin: number;
+  /** Who is online here. */
+  delivery: Delivery;
+  /** Positions to be written. */
+  positions: Positions;
+  /** Bounds how many mailboxes read the log at once. */
+  readers: Limiter;
+  /** Tables. */
+  users: Users;
+  /** Tables. */
+  groups: Groups;
+  /** Tables. */
+  messages: Messages;
+  /** For what fails. */
+  logger: Logger;
+}
+
+/** What a login found: where the user stands in each conversation. */
+export interface Admitted {
+  /** The session's new login. */
+  login: Login;
+  /** As the database had them. */
+  positions: MemberPosition[];
+}
+
+/** One per node. */
+export class Admission {
+  readonly #options: AdmissionOptions;
+  readonly #states: Batcher<{ userId: number; state: UserState }>;
+  /** Users on their way out; the next login waits for that. */
+  readonly #leaving = new Map<number, Promise<void>>();
+  /** Resolved when the other node says that its older session has ended. */
+  readonly #evictions = new Map<string, () => void>();
+
+  /** See {@link AdmissionOptions}. */
+  constructor(options: AdmissionOptions) {
+    this.#options = options;
+    this.#states = new Batcher((changes) => this.#writeStates(changes));
+  }
+
+  /** The channel on which other nodes speak to this one. */
+  get nodeChannel(): string {
+    return this.#nodeChannel(this.#options.node);
+  }
+
+  /**
+   * Logs a user in on `session`. Undefined: already online, and `mode` is not to replace. Rejects, with nothing left behind,
+   * when presence or the database is away.
+   */
+  async admit(session: Session, userId: number, name: string, mode: "refuse" | "replace"): Promise<Admitted | undefined> {
+    const { presence, delivery } = this.#options;
+    await this.#leaving.get(userId);
+    const claim = await presence.claim(userId, mode);
+    if (!claim.claimed) return undefined;
+    const { generation, previousNode } = claim;
+    try {
+      await this.#endOlder(userId, generation, previousNode);
+      const { positions, login } = await this.#prepare(session, userId, name, generation);
+      session.login = login;
+      session.hasLoggedIn = true;
+      delivery.attach(session);
+      await this.#states.add({ userId, state: "online" });
+      return { login, positions };
+    } catch (error) {
+      if (session.login) await this.dismiss(session);
+      else await presence.release(userId, generation);
+      throw error;
+    }
+  }
+
+  async #prepare(session: Session, userId: number, name: string, generation: number): Promise<Admitted> {
+    const { delivery, groups, messages, positions, readers, logger } = this.#options;
+    const memberships = await groups.memberships(userId);
+    await delivery.subscribe(userId, memberships.keys());
+    try {
+      const places = await messages.positions(userId);
+      const mailbox = new Mailbox({
+        userId,
+        version: session.version,
+        outlet: session.outlet,
+        messages,
+        positions,
+        readers,
+        now: () => performance.now(),
+        onError: (error) => logger.warn("cannot read missed messages; tried again", { reason: errorText(error) }),
+      }, places);
+      return { login: { userId, name, generation, groups: memberships, mailbox }, positions: places };
+    } catch (error) {
+      delivery.unsubscribe(userId, memberships.keys());
+      throw error;
+    }
+  }
+
+  /** Ends the session that held the claim before, here or elsewhere, and waits until its positions are written. */
+  async #endOlder(userId: number, generation: number, previousNode: string | undefined): Promise<void> {
+    const { node, bus, origin, delivery } = this.#options;
+    const older = delivery.session(userId);
+    if (older) await this.replace(older);
+    if (previousNode === undefined || previousNode === node) return;
+    const key = `${userId} ${generation}`;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, EVICTION_MS);
+      this.#evictions.set(key, () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      const envelope = { kind: ENVELOPE.evict, origin, sender: userId, seq: generation, conversation: node };
+      // Without the bus the other node learns of the newer claim by itself; waiting for it is all there is to do.
+      bus.publish(this.#nodeChannel(previousNode), encodeEnvelope(envelope)).catch(() => {});
+    });
+    this.#evictions.delete(key);
+  }
+
+  /** Ends a session because its user is now logged in elsewhere; resolves when its positions are written. */
+  async replace(session: Session): Promise<void> {
+    session.end({ code: "replaced", text: "This user has logged in from another place.", reconnect: false });
+    await this.dismiss(session, { isReplaced: true });
+  }
+
+  /**
+   * Logs out whoever is logged in on `session`; nothing happens otherwise. `isReplaced`: a newer session holds the claim.
+   * `isReset`: nobody knows what a version 1 client had read of the last second, so it comes again. Never rejects.
+   */
+  async dismiss(session: Session, { isReplaced = false, isReset = false } = {}): Promise<void> {
+    const { login } = session;
+    if (!login) return;
+    session.login = undefined;
+    const leaving = this.#leave(session, login, { isReplaced, isReset }).finally(() => {
+      if (this.#leaving.get(login.userId) === leaving) this.#leaving.delete(login.userId);
+    });
+    this.#leaving.set(login.userId, leaving);
+    await leaving;
+  }
+
+  async #leave(session: Session, login: Login, how: { isReplaced: boolean; isReset: boolean }): Promise<void> {
+    const { presence, delivery, positions } = this.#options;
+    const { userId, generation, mailbox } = login;
+    mailbox.close();
+    delivery.detach(session, login);
+    if (how.isReset && session.version === 1) positions.forget(mailbox.cursors);
+    await positions.flush();
+    // Before the claim is free: whoever claims next writes "online" after this. It is for people who look; nobody decides by it.
+    if (!how.isReplaced) await this.#states.add({ userId, state: "offline" }).catch((error) => this.#stateFailed(error));
+    await presence.release(userId, generation);
+  }
+
+  #stateFailed(error: unknown): void {
+    this.#options.logger.warn("cannot store a user's state", { reason: errorText(error) });
+  }
+
+  /** Resolves when everyone who is on the way out has left. */
+  async settled(): Promise<void> {
+    while (this.#leaving.size > 0) await Promise.all(this.#leaving.values());
+  }
+
+  /** This node was taken for dead for a while: its users are online all the same. */
+  async restoreStates(): Promise<void> {
+    const ids = [...this.#options.delivery.sessions].flatMap(({ login }) => login ? [login.userId] : []);
+    await this.#options.users.setState(ids, "online").catch((error) => this.#stateFailed(error));
+  }
+
+  /** An envelope for this node came over the bus. */
+  onMessage(payload: Uint8Array): void {
+    const envelope = decodeEnvelope(payload);
+    if (!envelope) return;
+    const { kind, sender: userId, seq: generation, conversation: asker } = envelope;
+    if (kind === ENVELOPE.evicted) this.#evictions.get(`${userId} ${generation}`)?.();
+    else if (kind === ENVELOPE.evict) this.#onEvict(userId, generation, asker);
+  }
+
+  async #onEvict(userId: number, generation: number, asker: string): Promise<void> {
+    const { bus, origin, delivery } = this.#options;
+    const session = delivery.session(userId);
+    if (session?.login && session.login.generation < generation) await this.replace(session);
+    await this.#leaving.get(userId);
+    const envelope = { kind: ENVELOPE.evicted, origin, sender: userId, seq: generation };
+    // Unheard, the asking node goes on after a while.
+    await bus.publish(this.#nodeChannel(asker), encodeEnvelope(envelope)).catch(() => {});
+  }
+
+  /** This node's claim of a user has gone to another node. */
+  onLost(userId: number, generation: number): void {
+    const session = this.#options.delivery.session(userId);
+    if (session?.login?.generation === generation) this.replace(session);
+  }
+
+  /**
+   * Makes the database's states agree with presence: users it calls online whom no live node has claimed become offline.
+   * After a node's death, and at start for what this node left behind.
+   */
+  async reconcileStates(): Promise<void> {
+    const { users, presence } = this.#options;
+    const pageSize = 500;
+    let after = 0;
+    for (;;) {
+      const ids = await users.online(after, pageSize);
+      const last = ids.at(-1);
+      if (last === undefined) return;
+      after = last;
+      const live = await presence.online(ids);
+      const gone = ids.filter((id) => !live.has(id));
+      if (gone.length === 0) continue;
+      await users.setState(gone, "offline");
+      // Somebody may have logged in between the question and the write.
+      const back = await presence.online(gone);
+      if (back.size > 0) await users.setState([...back], "online");
+    }
+  }
+
+  /** The last change of each user counts. */
+  async #writeStates(changes: { userId: number; state: UserState }[]): Promise<void> {
+    const last = new Map(changes.map(({ userId, state }) => [userId, state]));
+    for (const state of ["online", "offline"] as const) {
+      const ids = [...last].filter(([, wanted]) => wanted === state).map(([userId]) => userId);
+      if (ids.length > 0) await this.#options.users.setState(ids, state);
+    }
+  }
+
+  #nodeChannel(node: string): string {
+    return `${this.#options.channelPrefix}node:${node}`;
+  }
+}

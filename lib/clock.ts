@@ -1,0 +1,28 @@
+/**
+ * Time as something that is handed in, so that a test decides when it passes.
+ *
+ * @module
+ */
+
+/** A call that is still to come. */
+export interface Timer {
+  /** Takes it back; does nothing once it has happened. */
+  cancel(): void;
+}
+
+/** Tells how time passes and calls back when it has. */
+export interface Clock {
+  /** Milliseconds since some fixed moment. Never goes back; says nothing about the date. */
+  now(): number;
+  /** Calls `callback` once, `delayMs` from now. */
+  after(delayMs: number, callback: () => void): Timer;
+}
+
+/** The real one. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  after(delayMs, callback) {
+    const id = setTimeout(callback, delayMs);
+    return { cancel: () => clearTimeout(id) };
+  },
+};

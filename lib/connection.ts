@@ -1,0 +1,229 @@
+/**
+ * One client's socket: bytes in through the framer, frames out through the send queue. Knows no users.
+ *
+ * @module
+ */
+import { Framer, type FramerFailure, type RawFrame } from "./framer.ts";
+import type { ReadGate } from "./read_gate.ts";
+import { SendQueue, type Written } from "./send_queue.ts";
+
+/** Every pending read holds its buffer, so an idle connection's is small; one that streams gets the large one. */
+const SMALL_BUFFER_BYTES = 1024;
+const LARGE_BUFFER_BYTES = 65_536;
+/** Small reads in a row after which the large buffer is given back. */
+const SMALL_READS_TO_SHRINK = 4;
+/** How long a connection that we end may take to accept its last frames and to close its side. */
+const LINGER_MS = 2_000;
+
+/** How a connection ended: the peer closed its side, the socket broke, or we closed it. */
+export type EndReason = "eof" | "reset" | "closed";
+
+/** What a connection calls. None may throw. */
+export interface ConnectionEvents {
+  /** A frame came in; the next one is given when the promise resolves. */
+  onFrame(frame: RawFrame): Promise<void> | void;
+  /** The stream can no longer be cut into frames. */
+  onFailure(failure: FramerFailure): void;
+  /** The peer closed its side; it may still read. Once resolved, what is queued is sent and the connection ends. */
+  onPeerEnd(): Promise<void> | void;
+  /** The peer reads again, after {@linkcode Connection.isCongested} has been true. */
+  onDrain(): void;
+  /** Over, once: nothing will be read or written any more. */
+  onEnd(reason: EndReason): void;
+}
+
+/** Options of a {@link Connection}. */
+export interface ConnectionOptions {
+  /** A longer frame ends the stream. */
+  maxFrameBytes: number;
+  /** With more than this queued a connection is congested, and its requests are not read. */
+  highWaterBytes: number;
+  /** The process's read gate. */
+  gate: ReadGate;
+}
+
+/** A client's socket; {@link run} reads until its end. */
+export class Connection {
+  /** The peer, as "address:port". */
+  readonly remote: string;
+  /** When bytes last came in, as of performance.now(). */
+  lastReadAt: number = performance.now();
+  /** Bytes read so far. */
+  bytesRead = 0;
+  readonly #socket: Deno.Conn;
+  readonly #gate: ReadGate;
+  readonly #framer: Framer;
+  readonly #queue: SendQueue;
+  readonly #events: ConnectionEvents;
+  #isPeerGone = false;
+  #isEnding = false;
+  #isOver = false;
+  #hasFrame = false;
+  #resumeReading: (() => void) | undefined;
+  #lingerTimer: ReturnType<typeof setTimeout> | undefined;
+
+  /** Takes `socket` over. */
+  constructor(socket: Deno.Conn, remote: string, options: ConnectionOptions, events: ConnectionEvents) {
+    this.#socket = socket;
+    this.remote = remote;
+    this.#gate = options.gate;
+    this.#events = events;
+    this.#framer = new Framer(options);
+    this.#queue = new SendQueue(options, {
+      write: (bytes) => socket.write(bytes),
+      onEmpty: () => this.#isEnding && this.#finishWriting(),
+      onDrain: () => this.#onDrain(),
+      // A peer that went away is an ordinary end of a connection.
+      onError: () => this.#close("reset"),
+    });
+  }
+
+  /** Bytes queued and not yet taken by the operating system. */
+  get queuedBytes(): number {
+    return this.#queue.bytes;
+  }
+
+  /** More is queued than the peer takes; {@linkcode ConnectionEvents.onDrain} follows. */
+  get isCongested(): boolean {
+    return this.#queue.isCongested;
+  }
+
+  /** The peer closed its side, or is gone: nobody knows whether it reads. */
+  get isPeerGone(): boolean {
+    return this.#isPeerGone;
+  }
+
+  /** Ending or over: what is sent now goes nowhere. */
+  get isEnding(): boolean {
+    return this.#isEnding || this.#isOver;
+  }
+
+  /** For how long bytes have waited without the peer taking any, ms; `now` as of performance.now(). */
+  stalledMs(now: number): number {
+    return this.#queue.stalledMs(now);
+  }
+
+  /** Several frames may share one write: for a client that can take them apart. */
+  allowGluing(): void {
+    this.#queue.mayGlue = true;
+  }
+
+  /** Queues a frame; `written` is told when the operating system has it. */
+  send(frame: string | Uint8Array, written?: Written): void {
+    if (!this.isEnding) this.#queue.add(frame, written);
+    else written?.dropped?.();
+  }
+
+  /**
+   * Says a last frame, if given, and closes when all is out, after a short while at the latest. `dropQueued` forgets what
+   * a peer that does not read will not read.
+   */
+  end(lastFrame?: string, { dropQueued = false }: { dropQueued?: boolean } = {}): void {
+    if (this.isEnding) return;
+    if (dropQueued) this.#queue.drop();
+    if (lastFrame !== undefined) this.#queue.add(lastFrame);
+    this.#isEnding = true;
+    this.#resumeReading?.();
+    this.#lingerTimer = setTimeout(() => this.#close("closed"), LINGER_MS);
+    if (this.#queue.isEmpty) this.#finishWriting();
+  }
+
+  /** Closes at once. */
+  abort(): void {
+    this.#close("closed");
+  }
+
+  /**
+   * Our side has said all. Only our direction is shut: closing the socket with unread input would reset the connection and
+   * could take the last frame away from the peer.
+   */
+  #finishWriting(): void {
+    if (this.#isPeerGone) this.#close("eof");
+    else if (!this.#isOver) this.#socket.closeWrite().catch(() => this.#close("reset"));
+  }
+
+  #close(reason: EndReason): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#lingerTimer);
+    this.#queue.close();
+    this.#resumeReading?.();
+    this.#socket.close();
+    this.#events.onEnd(reason);
+  }
+
+  #onDrain(): void {
+    this.#resumeReading?.();
+    this.#resumeReading = undefined;
+    this.#events.onDrain();
+  }
+
+  /** Reads, cuts and hands on frames until the connection is over. Never rejects. */
+  async run(): Promise<void> {
+    let buffer = new Uint8Array(SMALL_BUFFER_BYTES);
+    let smallReads = 0;
+    let pending = this.#read(buffer);
+    for (let count = await pending; count !== null; count = await pending) {
+      this.lastReadAt = performance.now();
+      this.bytesRead += count;
+      smallReads = count < SMALL_BUFFER_BYTES ? smallReads + 1 : 0;
+      let size = buffer.length;
+      if (count === size) size = LARGE_BUFFER_BYTES;
+      else if (smallReads >= SMALL_READS_TO_SHRINK) size = SMALL_BUFFER_BYTES;
+
+      this.#framer.push(buffer.subarray(0, count));
+      let ahead: Promise<number | null> | undefined;
+      for (let frame = this.#framer.next(); frame !== undefined; frame = this.#framer.next()) {
+        const done = this.#handle(frame);
+        if (done === undefined) continue;
+        // One chunk is read ahead of a handler that takes its time, so that a peer who leaves meanwhile is noticed.
+        ahead ??= this.#read(buffer = new Uint8Array(size));
+        await done;
+      }
+      this.#lookAtTerminator();
+      if (this.#framer.failure !== undefined && !this.isEnding) this.#events.onFailure(this.#framer.failure);
+      if (size !== buffer.length && ahead === undefined) buffer = new Uint8Array(size);
+      pending = ahead ?? this.#read(buffer);
+    }
+    await this.#onPeerEnd();
+  }
+
+  #handle(frame: RawFrame): Promise<void> | void {
+    if (this.isEnding) return;
+    this.#hasFrame = true;
+    this.#lookAtTerminator();
+    const done = this.#events.onFrame(frame);
+    if (done !== undefined) return done;
+    // A peer that asks and does not read its answers is not asked on.
+    if (this.isCongested) return new Promise((resolve) => this.#resumeReading = resolve);
+  }
+
+  #lookAtTerminator(): void {
+    if (this.#framer.terminator !== undefined) this.#queue.setTerminator(this.#framer.terminator);
+    else if (this.#hasFrame) this.#queue.awaitTerminator();
+  }
+
+  /** Resolves with null at the end, whatever end it was. */
+  async #read(buffer: Uint8Array): Promise<number | null> {
+    try {
+      const turn = this.#gate.enter();
+      if (turn !== undefined) await turn;
+      const count = this.#isOver ? null : await this.#socket.read(buffer);
+      if (count === null) this.#isPeerGone = true;
+      return count;
+    } catch {
+      // A reset is an ordinary way for a connection to end.
+      this.#isPeerGone = true;
+      this.#close("reset");
+      return null;
+    }
+  }
+
+  /** The peer's side is closed. What it asked for before is still answered: `printf … | nc` lives on that. */
+  async #onPeerEnd(): Promise<void> {
+    if (this.#hasFrame) this.#queue.setTerminator("");
+    if (!this.isEnding) await this.#events.onPeerEnd();
+    if (this.#isEnding && this.#queue.isEmpty) this.#close("eof");
+    else this.end();
+  }
+}

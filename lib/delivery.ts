@@ -1,0 +1,319 @@
+/**
+ * Who is online on this node, and how a stored message reaches them and the other nodes.
+ *
+ * A message to somebody on this node goes straight to the mailbox. For the rest one envelope is published: on the
+ * receiver's channel for a one-to-one message, on the group's for a group message, whatever the number of members and
+ * nodes. What the bus loses is read from the log: at a gap, after an outage, and by a sweep now and then.
+ *
+ * @module
+ */
+import type { Bus } from "./bus.ts";
+import { decodeEnvelope, encodeEnvelope, type Envelope, ENVELOPE } from "./envelope.ts";
+import { errorText } from "./errors.ts";
+import type { Logger } from "./logger.ts";
+import type { Stored } from "./message_log.ts";
+import { type ConversationId, parseConversation, spliceFields } from "./protocol.ts";
+import type { Login, Session } from "./session.ts";
+import type { Messages } from "./store/messages.ts";
+
+/** What {@link Delivery} works with. */
+export interface DeliveryOptions {
+  /** To the other nodes. */
+  bus: Bus;
+  /** False: there are no other nodes, nothing is published. */
+  isClustered: boolean;
+  /** Before every channel's name: clusters may share a Redis. */
+  channelPrefix: string;
+  /** This process's random number. */
+  origin: number;
+  /** The log. */
+  messages: Messages;
+  /** For what fails. */
+  logger: Logger;
+  /** A message that is in no log came for somebody whom this node could not give it to: store it. */
+  onUndeliverable: (sender: number, receiver: number, text: string) => void;
+}
+
+/** A message of `--persist offline` on its way past the log. */
+export interface Unlogged {
+  /** User id. */
+  sender: number;
+  /** User id. */
+  receiver: number;
+  /** Theirs. */
+  conversation: ConversationId;
+  /** The frame's text. */
+  text: string;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** The node's register of online users, and the way to them. */
+export class Delivery {
+  readonly #options: DeliveryOptions;
+  readonly #users = new Map<number, Session>();
+  readonly #groups = new Map<number, Set<Session>>();
+  #sweeping: Promise<void> | undefined;
+  #isSweepDue = false;
+  /** An envelope could not be published: the other nodes have to look into the log. */
+  #hasMissed = false;
+  /** For metrics: frames handed to mailboxes of this node, envelopes published. */
+  readonly counters = { offered: 0, published: 0, publishFailures: 0, sweeps: 0 };
+
+  /** See {@link DeliveryOptions}. */
+  constructor(options: DeliveryOptions) {
+    this.#options = options;
+  }
+
+  /** Who is logged in on this node. */
+  get sessions(): IterableIterator<Session> {
+    return this.#users.values();
+  }
+
+  /** How many are logged in on this node. */
+  get userCount(): number {
+    return this.#users.size;
+  }
+
+  /** The session of a user who is logged in on this node. */
+  session(userId: number): Session | undefined {
+    return this.#users.get(userId);
+  }
+
+  /** The channels a user listens to are subscribed when this resolves: what is stored from then on rings here. */
+  async subscribe(userId: number, groupIds: Iterable<number>): Promise<void> {
+    const channels = [this.#userChannel(userId), ...[...groupIds].map((id) => this.#groupChannel(id))];
+    await Promise.all(channels.map((channel) => this.#options.bus.subscribe(channel)));
+  }
+
+  /** Takes back what {@link subscribe} took. */
+  unsubscribe(userId: number, groupIds: Iterable<number>): void {
+    this.#options.bus.unsubscribe(this.#userChannel(userId));
+    for (const groupId of groupIds) this.#options.bus.unsubscribe(this.#groupChannel(groupId));
+  }
+
+  /** Messages for this user go to this session's mailbox from now on. */
+  attach(session: Session): void {
+    const { login } = session;
+    if (!login) return;
+    this.#users.set(login.userId, session);
+    for (const groupId of login.groups.keys()) this.#addToGroup(session, groupId);
+  }
+
+  /** The session gets nothing any more of what it got by this login. */
+  detach(session: Session, login: Login): void {
+    if (this.#users.get(login.userId) === session) this.#users.delete(login.userId);
+    for (const groupId of login.groups.keys()) {
+      const members = this.#groups.get(groupId);
+      members?.delete(session);
+      if (members?.size === 0) this.#groups.delete(groupId);
+    }
+    this.unsubscribe(login.userId, login.groups.keys());
+  }
+
+  /** A group's channel is subscribed for a session that is about to join it. */
+  async subscribeGroup(groupId: number): Promise<void> {
+    await this.#options.bus.subscribe(this.#groupChannel(groupId));
+  }
+
+  /** Takes back what {@link subscribeGroup} took. */
+  unsubscribeGroup(groupId: number): void {
+    this.#options.bus.unsubscribe(this.#groupChannel(groupId));
+  }
+
+  /** The session has joined a group whose channel is subscribed. */
+  joinGroup(session: Session, groupId: number): void {
+    this.#addToGroup(session, groupId);
+  }
+
+  #addToGroup(session: Session, groupId: number): void {
+    const members = this.#groups.get(groupId);
+    if (members) members.add(session);
+    else this.#groups.set(groupId, new Set([session]));
+  }
+
+  /** A message is durable: hands it to those who are here and rings for the others. Never throws, never waits. */
+  deliver(stored: Stored): void {
+    const { conversation, seq, sender, text, at, members } = stored;
+    const place = parseConversation(conversation);
+    if (!place) return;
+    // A repeat's text is not sent again: it may have been recalled, and whoever lacks it reads it from the log.
+    const frame = text === null ? undefined : encoder.encode(spliceFields(text, conversation, seq, at));
+    const message = { kind: ENVELOPE.message, origin: this.#options.origin, sender, seq, conversation };
+    const envelope = frame === undefined ? message : { ...message, frame };
+    if ("groupId" in place) {
+      const local = this.#groups.get(place.groupId);
+      this.#offerAll(local, stored, frame);
+      // `members` was counted in the transaction that stored the message: when they are all here nobody else needs it.
+      if (local?.size !== members) this.#publish(this.#groupChannel(place.groupId), envelope);
+      return;
+    }
+    const [lower, higher] = place.users;
+    const receiver = sender === lower ? higher : lower;
+    this.#users.get(sender)?.login?.mailbox.offer(conversation, seq, sender, frame);
+    if (receiver === sender) return;
+    const session = this.#users.get(receiver);
+    if (session) this.#offer(session, stored, frame);
+    else this.#publish(this.#userChannel(receiver), envelope);
+  }
+
+  #offerAll(sessions: Set<Session> | undefined, stored: Pick<Stored, "conversation" | "seq" | "sender">, frame?: Uint8Array) {
+    if (sessions) for (const session of sessions) this.#offer(session, stored, frame);
+  }
+
+  #offer(
+    { login }: Session,
+    { conversation, seq, sender }: Pick<Stored, "conversation" | "seq" | "sender">,
+    frame: Uint8Array | undefined,
+  ): void {
+    this.counters.offered++;
+    login?.mailbox.offer(conversation, seq, sender, frame);
+  }
+
+  /**
+   * Gives a message that is in no log to its receiver, here or on another node. True: given to a connection, or to the
+   * node that has the receiver and now answers for it; false: nobody has the receiver, it has to be stored.
+   */
+  deliverUnlogged(unlogged: Unlogged): boolean | Promise<boolean> {
+    const { sender, receiver, conversation, text } = unlogged;
+    const session = this.#users.get(receiver);
+    const { bus, origin, isClustered } = this.#options;
+    if (session) return this.#sendUnlogged(session, unlogged);
+    if (!isClustered) return false;
+    const frame = encoder.encode(text);
+    this.counters.published++;
+    return bus.publish(
+      this.#userChannel(receiver),
+      encodeEnvelope({ kind: ENVELOPE.unlogged, origin, sender, conversation, frame }),
+    ).then((receivers) => receivers > 0, () => false);
+  }
+
+  #sendUnlogged(session: Session, { sender, receiver, conversation, text }: Unlogged): boolean {
+    const { outlet, login } = session;
+    // The connection may die between the queue and the wire; then the log takes the message after all.
+    const dropped = () => this.#options.onUndeliverable(sender, receiver, text);
+    const written = { written: () => outlet.isPeerGone && dropped(), dropped };
+    return login?.mailbox.sendUnlogged(conversation, text, written) ?? false;
+  }
+
+  /** Sends a frame to the version 2 connections of a conversation's members, wherever, but not to `sender`'s. */
+  sendEvent(conversation: ConversationId, sender: number, frame: string): void {
+    const place = parseConversation(conversation);
+    if (!place) return;
+    const bytes = encoder.encode(frame);
+    const envelope = { kind: ENVELOPE.event, origin: this.#options.origin, sender, conversation, frame: bytes };
+    if ("groupId" in place) {
+      for (const session of this.#groups.get(place.groupId) ?? []) this.#sendEventTo(session, sender, bytes);
+      this.#publish(this.#groupChannel(place.groupId), envelope);
+      return;
+    }
+    const receiver = place.users[0] === sender ? place.users[1] : place.users[0];
+    const session = this.#users.get(receiver);
+    if (session) this.#sendEventTo(session, sender, bytes);
+    else this.#publish(this.#userChannel(receiver), envelope);
+  }
+
+  #sendEventTo(session: Session, sender: number, frame: Uint8Array): void {
+    // An event is a courtesy: a client that does not keep up learns the same from the log.
+    if (session.version === 2 && session.login?.userId !== sender && !session.outlet.isCongested) {
+      session.outlet.send(frame);
+    }
+  }
+
+  #publish(channel: string, envelope: Parameters<typeof encodeEnvelope>[0]): void {
+    if (!this.#options.isClustered) return;
+    this.counters.published++;
+    this.#options.bus.publish(channel, encodeEnvelope(envelope)).catch(() => {
+      // The bus has told of its outage; here it only matters that somebody may have missed a doorbell.
+      this.counters.publishFailures++;
+      this.#hasMissed = true;
+    });
+  }
+
+  /** A payload came over the bus. */
+  onMessage(channel: string, payload: Uint8Array): void {
+    const envelope = decodeEnvelope(payload);
+    if (!envelope || envelope.origin === this.#options.origin) return;
+    if (envelope.kind === ENVELOPE.sweep) {
+      this.sweep();
+      return;
+    }
+    const target = channel.slice(this.#options.channelPrefix.length);
+    const id = Number(target.slice(2));
+    if (target.startsWith("g:")) this.#onGroupMessage(id, envelope);
+    else if (target.startsWith("u:")) this.#onUserMessage(id, envelope);
+  }
+
+  #onGroupMessage(groupId: number, { kind, sender, seq, conversation, frame }: Envelope): void {
+    const sessions = this.#groups.get(groupId);
+    if (kind === ENVELOPE.event) sessions?.forEach((session) => this.#sendEventTo(session, sender, frame));
+    else if (kind === ENVELOPE.message) {
+      this.#offerAll(sessions, { conversation, seq, sender }, frame.length > 0 ? frame : undefined);
+    }
+  }
+
+  #onUserMessage(userId: number, { kind, sender, seq, conversation, frame }: Envelope): void {
+    const session = this.#users.get(userId);
+    if (kind === ENVELOPE.unlogged) {
+      const unlogged = { sender, receiver: userId, conversation, text: decoder.decode(frame) };
+      if (!session || !this.#sendUnlogged(session, unlogged)) {
+        this.#options.onUndeliverable(sender, userId, unlogged.text);
+      }
+    } else if (session && kind === ENVELOPE.event) this.#sendEventTo(session, sender, frame);
+    else if (session && kind === ENVELOPE.message) {
+      this.#offer(session, { conversation, seq, sender }, frame.length > 0 ? frame : undefined);
+    }
+  }
+
+  /** The bus works again: what could not be published, here or elsewhere, is fetched from the log. */
+  onBusUp(): void {
+    this.sweep();
+    if (this.#hasMissed) this.requestSweep();
+  }
+
+  /** Asks the other nodes to {@link sweep}. */
+  requestSweep(): void {
+    this.#hasMissed = false;
+    this.#publish(this.sweepChannel, { kind: ENVELOPE.sweep, origin: this.#options.origin });
+  }
+
+  /** The channel all nodes listen to. */
+  get sweepChannel(): string {
+    return `${this.#options.channelPrefix}all`;
+  }
+
+  /**
+   * Compares what the database holds for everyone who is online here with what they were sent, and fetches the rest.
+   * Never rejects; a call during a sweep starts another behind it.
+   */
+  async sweep(): Promise<void> {
+    this.#isSweepDue = true;
+    this.#sweeping ??= (async () => {
+      while (this.#isSweepDue) {
+        this.#isSweepDue = false;
+        await this.#sweepOnce();
+      }
+    })().finally(() => this.#sweeping = undefined);
+    await this.#sweeping;
+  }
+
+  async #sweepOnce(): Promise<void> {
+    this.counters.sweeps++;
+    try {
+      for (const { userid, conversation, last_seq } of await this.#options.messages.unsent([...this.#users.keys()])) {
+        this.#users.get(userid)?.login?.mailbox.notice(conversation, last_seq);
+      }
+    } catch (error) {
+      this.#options.logger.warn("cannot look for missed messages; tried again later", { reason: errorText(error) });
+    }
+  }
+
+  #userChannel(userId: number): string {
+    return `${this.#options.channelPrefix}u:${userId}`;
+  }
+
+  #groupChannel(groupId: number): string {
+    return `${this.#options.channelPrefix}g:${groupId}`;
+  }
+}

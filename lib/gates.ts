@@ -1,0 +1,121 @@
+/**
+ * What every frame passes before its handler: is it JSON, is its msgid known, is the user logged in, are the fields there,
+ * is it the user's own id. A frame that is refused costs nobody else anything.
+ *
+ * @module
+ */
+import { type Command, COMMANDS, type FieldType } from "./commands.ts";
+import { DatabaseError, errorText } from "./errors.ts";
+import type { RawFrame } from "./framer.ts";
+import { ERRNO, isJsonObject, type JsonObject, MSGID } from "./protocol.ts";
+import { type Answer, Refusal, Request } from "./request.ts";
+import type { Services } from "./services.ts";
+import type { Session } from "./session.ts";
+
+const CID_MAX = 64;
+/** Refused frames of one connection that are named in the log one by one. */
+const REFUSALS_LOGGED = 10;
+
+/** How a frame is answered that never came to a command. */
+const NO_COMMAND: Answer = { success: MSGID.ACK_MSG, failure: MSGID.ACK_MSG, isAlways: false };
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * Handles one frame of a session. What it returns is to be waited for before the next frame of the same connection.
+ * Never throws or rejects.
+ */
+export function handleFrame(services: Services, session: Session, raw: RawFrame): Promise<void> | void {
+  const content = parse(raw);
+  const cid = content && readCid(content.frame);
+  const command = content && findCommand(session, content.frame);
+  const request = new Request(
+    session,
+    content ?? { text: "", frame: {}, memberCount: 0 },
+    command?.answer ?? NO_COMMAND,
+    cid,
+  );
+  try {
+    if (!content) throw new Refusal(ERRNO.MALFORMED, "Not a JSON object in UTF-8");
+    if (!command) throw unknownCommand(content.frame);
+    checkCid(content.frame);
+    checkLogin(session, command);
+    checkFields(session, command, content.frame);
+    const done = command.handler(services, request);
+    return done?.catch((error) => refuse(services, request, error));
+  } catch (error) {
+    refuse(services, request, error);
+  }
+}
+
+function parse(raw: RawFrame): { text: string; frame: JsonObject; memberCount: number } | undefined {
+  try {
+    const text = decoder.decode(raw.bytes);
+    const frame: unknown = JSON.parse(text);
+    return isJsonObject(frame) ? { text, frame, memberCount: raw.memberCount } : undefined;
+  } catch {
+    // The refusal says all there is to say about it.
+    return undefined;
+  }
+}
+
+function readCid({ cid }: JsonObject): string | undefined {
+  return typeof cid === "string" && cid.length > 0 && cid.length <= CID_MAX && cid.isWellFormed() ? cid : undefined;
+}
+
+function checkCid(frame: JsonObject): void {
+  if (frame.cid !== undefined && readCid(frame) === undefined) {
+    throw new Refusal(ERRNO.MALFORMED, `Field "cid" is not a string of 1 to ${CID_MAX} characters`);
+  }
+}
+
+/** The command of a frame, if this connection may use it; the switch to version 2 happens here. */
+function findCommand(session: Session, { msgid, v }: JsonObject): Command | undefined {
+  const command = typeof msgid === "number" ? COMMANDS.get(msgid) : undefined;
+  if (command?.version === "upgrades" && v === 2 && session.version === 1) session.upgrade();
+  const isResume = msgid === MSGID.RESUME_MSG;
+  return (command?.version === "2" || isResume) && session.version === 1 ? undefined : command;
+}
+
+function unknownCommand({ msgid }: JsonObject): Refusal {
+  return Number.isInteger(msgid)
+    ? new Refusal(ERRNO.UNKNOWN_MSGID, `Unknown msgid ${msgid}`)
+    : new Refusal(ERRNO.MALFORMED, 'Field "msgid" is missing or not an integer');
+}
+
+function checkLogin(session: Session, { name, needsLogin }: Command): void {
+  if (needsLogin && !session.login) throw new Refusal(ERRNO.NOT_LOGGED_IN, `${name} needs a login first`);
+}
+
+function checkFields(session: Session, { fields, needsLogin }: Command, frame: JsonObject): void {
+  for (const field in fields) {
+    const type = fields[field];
+    if (type !== undefined && !hasType(frame[field], type)) {
+      throw new Refusal(ERRNO.MALFORMED, `Field "${field}" is missing or not ${type === "string" ? "a string" : "an integer"}`);
+    }
+  }
+  if (needsLogin && "id" in fields && frame.id !== session.login?.userId) {
+    throw new Refusal(ERRNO.NOT_ALLOWED, `Field "id" is not the logged-in user's`);
+  }
+}
+
+function hasType(value: unknown, type: FieldType): boolean {
+  if (type === "string") return typeof value === "string";
+  return Number.isSafeInteger(value) || (type === "integer?" && value === undefined);
+}
+
+/** The one place where a failed request ends. */
+function refuse({ logger }: Services, request: Request, error: unknown): void {
+  const { session } = request;
+  const refusal = toRefusal(error);
+  request.refuse(refusal);
+  const fields = { session: session.id, remote: session.outlet.remote, errno: refusal.errno, reason: errorText(error) };
+  if (!(error instanceof Refusal)) logger.error("request failed", fields);
+  else if (session.refusedFrames++ < REFUSALS_LOGGED) logger.info("frame refused", fields);
+}
+
+function toRefusal(error: unknown): Refusal {
+  if (error instanceof Refusal) return error;
+  const isDatabase = error instanceof DatabaseError;
+  return new Refusal(ERRNO.UNAVAILABLE, isDatabase ? "The database cannot be reached; try again" : "Internal error; try again");
+}

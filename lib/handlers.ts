@@ -1,0 +1,418 @@
+/**
+ * What each message of a client does: one function a msgid, called behind the gates (gates.ts) with fields that have been
+ * checked. A handler answers through its request, throws a Refusal for what it will not do, and touches no socket.
+ *
+ * @module
+ */
+import { checkName, normalizeName } from "./names.ts";
+import { hashPassword, verifyPassword } from "./password.ts";
+import {
+  type ConversationId,
+  conversationOfGroup,
+  conversationOfUsers,
+  ERRNO,
+  type JsonObject,
+  MSGID,
+  parseConversation,
+  spliceFields,
+} from "./protocol.ts";
+import type { Draft, Stored } from "./message_log.ts";
+import { Refusal, type Request } from "./request.ts";
+import type { Services } from "./services.ts";
+import type { Login, Session } from "./session.ts";
+import type { Account } from "./store/users.ts";
+import type { StoredMessage } from "./store/messages.ts";
+import { tokenUserId } from "./tokens.ts";
+
+/** A password's length, in characters. */
+const PASSWORD_MAX = 512;
+/** A group description's length, in characters, as the column has it. */
+const DESCRIPTION_MAX = 200;
+/** Wrong passwords or tokens in a row before a connection is asked to wait. */
+const REFUSED_LOGINS_MAX = 5;
+const REFUSED_LOGIN_WAIT_MS = 10_000;
+/** About how much a version 1 login reply brings along; what is more follows as ordinary frames. */
+const OFFLINE_CHARS = 4_194_304;
+/** Messages in one page of history, and about how much text. */
+const HISTORY_MAX = 200;
+const HISTORY_CHARS = 1_048_576;
+
+/** Handles one request. What it returns is waited for before the connection's next frame. */
+export type Handler = (services: Services, request: Request) => Promise<void> | void;
+
+/** SIGNUP_MSG. */
+export async function signup({ users }: Services, request: Request): Promise<void> {
+  const name = normalizeName(request.string("name"));
+  const password = request.string("password");
+  const problem = checkName(name) ?? checkPassword(password);
+  if (problem !== undefined) throw new Refusal(ERRNO.REFUSED, problem);
+  const id = await users.create(name, await hashPassword(password));
+  if (id === undefined) throw new Refusal(ERRNO.REFUSED, "This name is taken");
+  request.reply({ id });
+}
+
+function checkPassword(password: string): string | undefined {
+  if (password.length === 0) return "The password is empty";
+  if (password.length > PASSWORD_MAX) return `The password is longer than ${PASSWORD_MAX} characters`;
+  return undefined;
+}
+
+/** LOGIN_MSG. */
+export async function login(services: Services, request: Request): Promise<void> {
+  const { users, tokens, settings } = services;
+  const { session } = request;
+  checkLoginAllowed(session);
+  const id = request.integer("id");
+  const password = request.string("password");
+  if (password.length > PASSWORD_MAX) throw refusedLogin(session, ERRNO.REFUSED, "Wrong id or password");
+  const account = await users.account(id);
+  const { isRight, replacement } = await verifyPassword(password, account?.password);
+  if (!account || !isRight) throw refusedLogin(session, ERRNO.REFUSED, "Wrong id or password");
+  if (replacement !== undefined) {
+    await users.replacePassword(id, account.password, replacement);
+    account.password = replacement;
+  }
+  await welcome(services, request, account, settings.duplicateLogin, async (login) => {
+    const { token, hash } = await tokens.issue(id, account.password);
+    login.tokenHash = hash;
+    return token;
+  });
+}
+
+/** RESUME_MSG: a login by token, which takes the place of an older session. */
+export async function resume(services: Services, request: Request): Promise<void> {
+  const { session } = request;
+  checkLoginAllowed(session);
+  const token = request.string("token");
+  const userId = tokenUserId(token);
+  const account = userId === undefined ? undefined : await services.users.account(userId);
+  const hash = account && await services.tokens.recognise(token, account.id, account.password);
+  if (!account || !hash) throw refusedLogin(session, ERRNO.TOKEN_UNKNOWN, "Token expired or unknown");
+  await welcome(services, request, account, "replace", (login) => {
+    login.tokenHash = hash;
+    return Promise.resolve(token);
+  });
+}
+
+function checkLoginAllowed(session: Session): void {
+  if (session.login) throw new Refusal(ERRNO.ALREADY_ONLINE, "Already logged in on this connection; log out first");
+  if (session.refusedLogins < REFUSED_LOGINS_MAX) return;
+  const waitMs = session.refusedLoginAt + REFUSED_LOGIN_WAIT_MS - performance.now();
+  if (waitMs <= 0) return;
+  throw new Refusal(ERRNO.TOO_MANY_REQUESTS, "Too many refused logins; wait a little", {
+    retry_after_ms: Math.ceil(waitMs),
+  });
+}
+
+function refusedLogin(session: Session, errno: number, message: string): Refusal {
+  session.refusedLogins++;
+  session.refusedLoginAt = performance.now();
+  return new Refusal(errno, message);
+}
+
+/** Lets a user in, answers with all it needs, and opens its mailbox. */
+async function welcome(
+  services: Services,
+  request: Request,
+  account: Account,
+  mode: "refuse" | "replace",
+  giveToken: (login: Login) => Promise<string>,
+): Promise<void> {
+  const { session } = request;
+  const { admission } = services;
+  const admitted = await admission.admit(session, account.id, account.name, mode);
+  if (!admitted) throw new Refusal(ERRNO.ALREADY_ONLINE, "This user is already online");
+  const { login } = admitted;
+  session.refusedLogins = 0;
+  try {
+    const who = { id: account.id, name: account.name };
+    const [friends, groups] = await Promise.all([
+      services.users.friends(account.id),
+      services.groups.ofUser(account.id),
+    ]);
+    if (session.version === 2) {
+      const token = await giveToken(login);
+      const conversations = await describeConversations(services, login);
+      request.reply({ ...who, ...nonEmpty({ friends, groups }), conversations, token, heartbeat: heartbeat(services) });
+    } else {
+      const { frames, written } = await login.mailbox.takeOffline(OFFLINE_CHARS);
+      const texts = {
+        offlineMsg: frames,
+        friends: friends.map((friend) => JSON.stringify(friend)),
+        groups: groups.map((group) =>
+          JSON.stringify({ ...group, users: group.users.map((user) => JSON.stringify(user)) })
+        ),
+      };
+      request.reply({ ...who, ...nonEmpty(texts) }, written);
+    }
+    login.mailbox.open();
+  } catch (error) {
+    await admission.dismiss(session);
+    throw error;
+  }
+  // The connection may have ended while the user was let in.
+  if (session.isEnded) await admission.dismiss(session);
+}
+
+/** Empty lists are left out of a login reply: version 1 clients look whether they are there. */
+function nonEmpty(lists: Record<string, unknown[]>): Record<string, unknown[]> {
+  return Object.fromEntries(Object.entries(lists).filter(([, list]) => list.length > 0));
+}
+
+function heartbeat({ settings }: Services): JsonObject {
+  const { heartbeatIntervalMs, heartbeatMisses, udpPort } = settings;
+  const beat = { interval_ms: heartbeatIntervalMs, misses: heartbeatMisses };
+  return udpPort === undefined ? beat : { ...beat, udp_port: udpPort };
+}
+
+/** Where the user stands in each conversation; of a one-to-one conversation also where the other one stands. */
+async function describeConversations({ messages }: Services, login: Login): Promise<JsonObject[]> {
+  const cursors = [...login.mailbox.cursors];
+  const oneToOne = cursors.map(({ conversation }) => conversation).filter((id) => id.startsWith("u"));
+  const peers = await messages.peers(login.userId, oneToOne);
+  return cursors.map(({ conversation, newest, delivered, read }) => {
+    const place = { conversation, last_seq: newest, delivered, read };
+    const peer = peers.get(conversation);
+    return peer ? { ...place, peer: { delivered: peer.delivered, read: peer.read } } : place;
+  });
+}
+
+/** LOGINOUT_MSG: the connection stays and may log in again. The resume token is worth nothing any more. */
+export async function logout({ admission, tokens }: Services, request: Request): Promise<void> {
+  const { tokenHash } = request.login;
+  if (request.session.version === 2) await request.session.settled();
+  if (tokenHash) await tokens.revoke(tokenHash);
+  await admission.dismiss(request.session);
+  request.reply();
+}
+
+/** ADD_FRIEND_MSG: one direction only. */
+export async function addFriend({ users }: Services, request: Request): Promise<void> {
+  const { userId } = request.login;
+  const friendId = request.integer("friendid");
+  if (friendId === userId) throw new Refusal(ERRNO.NOT_ALLOWED, "You cannot add yourself as a friend");
+  if (!await users.exists(friendId)) throw new Refusal(ERRNO.NOT_FOUND, `There is no user ${friendId}`);
+  await users.addFriend(userId, friendId);
+  request.reply({ friendid: friendId });
+}
+
+/** CREATE_GROUP_MSG: the creator is its first member. */
+export async function createGroup({ groups, delivery }: Services, request: Request): Promise<void> {
+  const { session, login } = request;
+  const name = normalizeName(request.string("groupname"));
+  const description = request.string("groupdesc");
+  const problem = checkName(name) ??
+    ([...description].length > DESCRIPTION_MAX ? `The description is longer than ${DESCRIPTION_MAX} characters` : undefined);
+  if (problem !== undefined) throw new Refusal(ERRNO.REFUSED, problem);
+  const groupId = await groups.create(name, description.toWellFormed(), login.userId);
+  if (groupId === undefined) throw new Refusal(ERRNO.REFUSED, "This group name is taken");
+  await delivery.subscribeGroup(groupId);
+  enterGroup(session, login, groupId, "creator", 0, delivery);
+  request.reply({ groupid: groupId });
+}
+
+/** ADD_GROUP_MSG: the user becomes a member and gets what is said from now on. */
+export async function addGroup({ groups, delivery }: Services, request: Request): Promise<void> {
+  const { session, login } = request;
+  const groupId = request.integer("groupid");
+  if (login.groups.has(groupId)) return request.reply({ groupid: groupId });
+  // First listen, then join: no message can be stored for the new member unheard.
+  await delivery.subscribeGroup(groupId);
+  const result = await groups.join(groupId, login.userId).catch((error) => {
+    delivery.unsubscribeGroup(groupId);
+    throw error;
+  });
+  if (result.joined) {
+    enterGroup(session, login, groupId, "normal", result.since, delivery);
+    return request.reply({ groupid: groupId });
+  }
+  delivery.unsubscribeGroup(groupId);
+  if (result.reason === "no_such_group") throw new Refusal(ERRNO.NOT_FOUND, `There is no group ${groupId}`);
+  request.reply({ groupid: groupId });
+}
+
+function enterGroup(
+  session: Session,
+  login: Login,
+  groupId: number,
+  role: "creator" | "normal",
+  since: number,
+  delivery: Services["delivery"],
+): void {
+  // The connection may have ended, and with it the login, while the database was asked.
+  if (session.login !== login) return delivery.unsubscribeGroup(groupId);
+  login.groups.set(groupId, role);
+  delivery.joinGroup(session, groupId);
+  login.mailbox.join(conversationOfGroup(groupId), since);
+}
+
+/** ONE_CHAT_MSG. Needs no friendship. */
+export function oneChat(services: Services, request: Request): Promise<void> | void {
+  const to = request.integer("toid");
+  // The usual case waits for nothing, so that a connection's messages are stored together.
+  if (services.users.isKnown(to)) return sendOneChat(services, request, to);
+  return services.users.exists(to).then((exists) => {
+    if (!exists) throw new Refusal(ERRNO.NOT_FOUND, `There is no user ${to}`);
+    return sendOneChat(services, request, to);
+  });
+}
+
+function sendOneChat(services: Services, request: Request, to: number): Promise<void> | void {
+  const { userId } = request.login;
+  const conversation = conversationOfUsers(userId, to);
+  const text = chatText(request);
+  const draft: Draft = { conversation, users: [userId, to], sender: userId, text };
+  if (request.cid !== undefined) draft.cid = request.cid;
+  if (services.settings.persist === "all") return append(services, request, draft);
+
+  const isDelivered = services.delivery.deliverUnlogged({ sender: userId, receiver: to, conversation, text });
+  const finish = (delivered: boolean) =>
+    delivered ? request.reply({ conversation, at: Date.now() }) : append(services, request, draft);
+  return typeof isDelivered === "boolean" ? finish(isDelivered) : finishLater(request, isDelivered, finish);
+}
+
+/** The frame after this one may be handled before the other node has answered. */
+function finishLater(
+  request: Request,
+  isDelivered: Promise<boolean>,
+  finish: (delivered: boolean) => Promise<void> | void,
+): Promise<void> | void {
+  const { session } = request;
+  session.beginAppend();
+  isDelivered.then(finish).finally(() => session.endAppend());
+  return session.roomForAppend();
+}
+
+/** GROUP_CHAT_MSG: for members only. */
+export function groupChat(services: Services, request: Request): Promise<void> | void {
+  const { userId, groups } = request.login;
+  const groupId = request.integer("groupid");
+  if (!groups.has(groupId)) throw new Refusal(ERRNO.NOT_ALLOWED, `You are not a member of group ${groupId}`);
+  const draft: Draft = { conversation: conversationOfGroup(groupId), sender: userId, text: chatText(request) };
+  if (request.cid !== undefined) draft.cid = request.cid;
+  return append(services, request, draft);
+}
+
+/**
+ * The text to store and forward: the sender's own, unless it lies about the name, uses the server's fields, says a field
+ * twice (two parsers could disagree on who is speaking) or breaks lines (a client that reads lines would be cut short).
+ */
+function chatText({ frame, text, memberCount, login }: Request): string {
+  const isAsSent = frame.name === login.name && !("conversation" in frame) && !("seq" in frame) && !("at" in frame) &&
+    Object.keys(frame).length === memberCount && !text.includes("\n") && !text.includes("\r");
+  if (isAsSent) return text;
+  const { conversation: _conversation, seq: _seq, at: _at, ...rest } = frame;
+  return JSON.stringify({ ...rest, name: login.name });
+}
+
+/** Stores a message; the answer follows when it is durable, and meanwhile the next frame may be handled. */
+function append({ log, logger }: Services, request: Request, draft: Draft): Promise<void> | void {
+  const { session } = request;
+  session.beginAppend();
+  log.append(draft)
+    .then(({ conversation, seq, at }: Stored) => request.reply({ conversation, seq, at }))
+    .catch((error) => {
+      if (request.cid === undefined) logger.error("message lost", { session: session.id, reason: String(error) });
+      request.refuse(new Refusal(ERRNO.UNAVAILABLE, "The message could not be stored; try again"));
+    })
+    .finally(() => session.endAppend());
+  return session.roomForAppend();
+}
+
+/** DELIVERED_MSG. */
+export async function delivered(services: Services, request: Request): Promise<void> {
+  const { conversation, seq } = await checkPosition(services, request);
+  request.login.mailbox.acknowledge(conversation, seq);
+  request.reply();
+}
+
+/** READ_MSG. */
+export async function read(services: Services, request: Request): Promise<void> {
+  const { conversation, seq } = await checkPosition(services, request);
+  request.login.mailbox.markRead(conversation, seq);
+  request.reply();
+}
+
+async function checkPosition(
+  { messages }: Services,
+  request: Request,
+): Promise<{ conversation: ConversationId; seq: number }> {
+  const conversation = request.string("conversation");
+  const seq = request.integer("seq");
+  const cursor = request.login.mailbox.cursor(conversation);
+  if (!cursor) throw new Refusal(ERRNO.NOT_FOUND, "You are not in this conversation");
+  if (seq < 0 || (seq > cursor.newest && seq > await messages.lastSeq(conversation))) {
+    throw new Refusal(ERRNO.MALFORMED, `The conversation ends before seq ${seq}`);
+  }
+  return { conversation, seq };
+}
+
+/** HISTORY_MSG. */
+export async function history({ messages }: Services, request: Request): Promise<void> {
+  const { login, frame } = request;
+  const conversation = request.string("conversation");
+  const limit = frame.limit === undefined ? HISTORY_MAX : request.integer("limit");
+  if (limit < 1 || limit > HISTORY_MAX) throw new Refusal(ERRNO.MALFORMED, `"limit" is not between 1 and ${HISTORY_MAX}`);
+  const cursor = login.mailbox.cursor(conversation);
+  if (!cursor) throw new Refusal(ERRNO.NOT_FOUND, "You are not in this conversation");
+  const isForward = frame.after !== undefined;
+  const range = {
+    after: Math.max(cursor.since, isForward ? request.integer("after") : 0),
+    before: frame.before === undefined ? Number.MAX_SAFE_INTEGER : request.integer("before"),
+  };
+  // One more than asked for tells whether there are more.
+  const rows = await messages.history(conversation, { ...range, limit: limit + 1, isForward });
+  const kept = keepWithin(rows, limit);
+  const more = kept.length < rows.length;
+  if (!isForward) kept.reverse();
+  request.replyJson(historyReply(conversation, kept, more));
+}
+
+/** The first rows that fit into one reply; at least one. */
+function keepWithin(rows: StoredMessage[], limit: number): StoredMessage[] {
+  let chars = 0;
+  const kept: StoredMessage[] = [];
+  for (const row of rows) {
+    chars += row.message?.length ?? 0;
+    if (kept.length === limit || (kept.length > 0 && chars > HISTORY_CHARS)) break;
+    kept.push(row);
+  }
+  return kept;
+}
+
+/** The messages' own texts are put together as they are. */
+function historyReply(conversation: ConversationId, rows: StoredMessage[], more: boolean): string {
+  const messages = rows.map(({ seq, at, message }) =>
+    message === null ? `{"seq":${seq},"recalled":true}` : spliceFields(message, conversation, seq, at)
+  );
+  return `{"conversation":"${conversation}","messages":[${messages.join(",")}],"more":${more}}`;
+}
+
+/** RECALL_MSG: by the sender, or in a group by its creator; the text is gone for good. */
+export async function recall(services: Services, request: Request): Promise<void> {
+  const { messages, delivery, settings } = services;
+  const { login } = request;
+  const conversation = request.string("conversation");
+  const seq = request.integer("seq");
+  const place = parseConversation(conversation);
+  const cursor = login.mailbox.cursor(conversation);
+  const row = place && cursor && seq > cursor.since ? await messages.one(conversation, seq) : undefined;
+  if (!place || !row) throw new Refusal(ERRNO.NOT_FOUND, "There is no such message");
+  const isCreator = "groupId" in place && login.groups.get(place.groupId) === "creator";
+  if (row.sender !== login.userId && !isCreator) {
+    throw new Refusal(ERRNO.NOT_ALLOWED, "Only its sender, or the group's creator, can recall a message");
+  }
+  if (Date.now() - row.at > settings.recallWindowMs || settings.recallWindowMs === 0) {
+    throw new Refusal(ERRNO.NOT_ALLOWED, "It is too late to recall this message");
+  }
+  if (await messages.recall(conversation, seq)) {
+    const frame = { msgid: MSGID.RECALL_MSG, conversation, seq, id: login.userId };
+    delivery.sendEvent(conversation, login.userId, JSON.stringify(frame));
+  }
+  request.reply({ conversation, seq });
+}
+
+/** HEARTBEAT_MSG: any frame is a sign of life, this one only asks for an answer. */
+export function heartbeatMessage(_services: Services, request: Request): void {
+  request.reply();
+}

@@ -1,0 +1,371 @@
+/**
+ * What one logged-in connection still has to receive, and what it has.
+ *
+ * The log is the truth, a doorbell only says that it has grown. A message goes out at once when it is the next one of its
+ * conversation and the connection has room; in every other case (a hole, a slow reader, a user who was away, a message
+ * that was not acknowledged) the mailbox reads on in the log from where the connection stands. So each message goes out
+ * once and in order, whatever is lost, doubled or late on its way here.
+ *
+ * @module
+ */
+import type { Limiter } from "./limiter.ts";
+import type { Cursor, Positions } from "./positions.ts";
+import { type ConversationId, spliceFields } from "./protocol.ts";
+import type { Written } from "./send_queue.ts";
+import type { MemberPosition, Messages, StoredMessage } from "./store/messages.ts";
+
+/** Messages a version 2 connection may have without having acknowledged them. */
+const WINDOW = 256;
+/** Rows read ahead, over all conversations of one mailbox; a page of one conversation is 1 to 64 of them. */
+const ROWS_AHEAD = 512;
+const PAGE_MAX = 64;
+/** Sends of the same range before the connection is given up. */
+const MAX_SENDS = 4;
+
+/** Where frames go: a connection. */
+export interface Outlet {
+  /** Queues a frame. */
+  send(frame: string | Uint8Array, written?: Written): void;
+  /** The peer does not keep up. */
+  readonly isCongested: boolean;
+  /** Bytes queued. */
+  readonly queuedBytes: number;
+  /** Nobody knows whether the peer still reads. */
+  readonly isPeerGone: boolean;
+  /** What is sent goes nowhere. */
+  readonly isEnding: boolean;
+}
+
+/** What a mailbox works with. */
+export interface MailboxOptions {
+  /** Whose. */
+  userId: number;
+  /** 1: a written frame is delivered. 2: an acknowledged one is. */
+  version: 1 | 2;
+  /** The connection. */
+  outlet: Outlet;
+  /** The log. */
+  messages: Messages;
+  /** Where moves are kept. */
+  positions: Positions;
+  /** Bounds how many mailboxes read at once. */
+  readers: Limiter;
+  /** Monotonic clock, ms. */
+  now: () => number;
+  /** A read of the log failed; the mailbox goes on at the next {@link Mailbox.tick}. Must not throw. */
+  onError: (error: unknown) => void;
+}
+
+interface Pending {
+  cursor: Cursor;
+  row: StoredMessage;
+}
+
+/** One connection's mailbox, from login to logout. */
+export class Mailbox {
+  readonly #options: MailboxOptions;
+  readonly #cursors = new Map<ConversationId, Cursor>();
+  /** Cursors with more in the log than was sent. */
+  readonly #behind = new Set<Cursor>();
+  /** Rows read ahead of the cursors in #behind. */
+  readonly #ahead = new Map<Cursor, StoredMessage[]>();
+  #isOpen = false;
+  #isClosed = false;
+  #isPulling = false;
+  /** Sum over all cursors of sent - delivered; version 2 only. */
+  #unacknowledged = 0;
+  #acknowledgedAt = 0;
+  #sends = 1;
+
+  /** Takes up where the database says the user stands. */
+  constructor(options: MailboxOptions, positions: readonly MemberPosition[]) {
+    this.#options = options;
+    for (const position of positions) this.#addCursor(position);
+  }
+
+  /** Where the user stands in each conversation. */
+  get cursors(): IterableIterator<Cursor> {
+    return this.#cursors.values();
+  }
+
+  /** The user's place in a conversation it is in. */
+  cursor(conversation: ConversationId): Cursor | undefined {
+    return this.#cursors.get(conversation);
+  }
+
+  /** Messages sent and not acknowledged. */
+  get unacknowledged(): number {
+    return this.#unacknowledged;
+  }
+
+  #addCursor({ conversation, since, delivered, read, last_seq }: MemberPosition): Cursor {
+    const start = Math.max(since, delivered);
+    const { userId } = this.#options;
+    const cursor: Cursor = {
+      userId,
+      conversation,
+      since,
+      sent: start,
+      delivered: start,
+      read: Math.max(since, read),
+      newest: last_seq,
+      own: 0,
+    };
+    this.#cursors.set(conversation, cursor);
+    if (cursor.newest > cursor.sent) this.#behind.add(cursor);
+    return cursor;
+  }
+
+  /** The user has joined a conversation and is entitled to what follows `since`. */
+  join(conversation: ConversationId, since: number): void {
+    if (this.#cursors.has(conversation)) return;
+    const cursor = this.#addCursor({ conversation, since, delivered: since, read: since, last_seq: since });
+    // A message may have been stored, and its doorbell missed, since the joining was.
+    this.#notice(cursor, since + 1);
+  }
+
+  /**
+   * A message of `sender` is in the log; `frame` is it as it goes out, if at hand. The user's own messages move the
+   * cursor and are not sent, except one to oneself.
+   */
+  offer(conversation: ConversationId, seq: number, sender: number, frame: Uint8Array | undefined): void {
+    let cursor = this.#cursors.get(conversation);
+    if (cursor === undefined) {
+      // A one-to-one conversation begins with its first message; a group's begins with join().
+      if (conversation.startsWith("g")) return;
+      cursor = this.#addCursor({ conversation, since: 0, delivered: 0, read: 0, last_seq: 0 });
+    }
+    if (seq <= cursor.sent) return;
+    const isOwn = this.#isOwn(conversation, sender);
+    if (isOwn) cursor.own = Math.max(cursor.own, seq);
+    const isNext = seq === cursor.sent + 1 && cursor.newest === cursor.sent;
+    if (!isNext || !this.#isOpen || (!isOwn && (frame === undefined || !this.#hasRoom()))) {
+      this.#notice(cursor, seq);
+      return;
+    }
+    cursor.newest = seq;
+    if (isOwn || frame === undefined) this.#pass(cursor, seq);
+    else this.#push(cursor, seq, frame);
+  }
+
+  /** The conversation holds messages up to `seq`. */
+  notice(conversation: ConversationId, seq: number): void {
+    this.offer(conversation, seq, 0, undefined);
+  }
+
+  #notice(cursor: Cursor, seq: number): void {
+    cursor.newest = Math.max(cursor.newest, seq);
+    this.#behind.add(cursor);
+    this.#pull();
+  }
+
+  /**
+   * Sends a message that is in no log (`--persist offline`), if it can go out at once and overtakes nothing; false:
+   * it has to be stored.
+   */
+  sendUnlogged(conversation: ConversationId, frame: string | Uint8Array, written: Written): boolean {
+    const cursor = this.#cursors.get(conversation);
+    const isBehind = cursor !== undefined && cursor.newest > cursor.sent;
+    if (!this.#isOpen || isBehind || !this.#hasRoom()) return false;
+    this.#options.outlet.send(frame, written);
+    return true;
+  }
+
+  #isOwn(conversation: ConversationId, sender: number): boolean {
+    return sender === this.#options.userId && conversation !== `u${sender}-${sender}`;
+  }
+
+  #hasRoom(): boolean {
+    return !this.#options.outlet.isCongested && this.#unacknowledged < WINDOW;
+  }
+
+  #push(cursor: Cursor, seq: number, frame: string | Uint8Array): void {
+    const { outlet, version } = this.#options;
+    if (version === 2) {
+      this.#addUnacknowledged(seq - cursor.sent);
+      outlet.send(frame);
+    } else {
+      outlet.send(frame, { written: () => this.#written(cursor, seq) });
+    }
+    cursor.sent = seq;
+  }
+
+  /** Moves on over a message that is not for this connection to see: its own, or a recalled one. */
+  #pass(cursor: Cursor, seq: number): void {
+    if (cursor.delivered === cursor.sent) this.#setDelivered(cursor, seq);
+    else if (this.#options.version === 2) this.#addUnacknowledged(seq - cursor.sent);
+    cursor.sent = seq;
+  }
+
+  #addUnacknowledged(count: number): void {
+    if (this.#unacknowledged === 0) this.#acknowledgedAt = this.#options.now();
+    this.#unacknowledged += count;
+  }
+
+  #written(cursor: Cursor, seq: number): void {
+    // Written to a peer that has closed its side: nobody knows whether it was read, so it comes again.
+    if (!this.#options.outlet.isPeerGone && seq > cursor.delivered) this.#setDelivered(cursor, seq);
+  }
+
+  #setDelivered(cursor: Cursor, seq: number): void {
+    cursor.delivered = seq;
+    if (!this.#isClosed) this.#options.positions.touch(cursor);
+  }
+
+  /** The client has everything up to `seq`, which is known to exist. Positions only move forward. */
+  acknowledge(conversation: ConversationId, seq: number): void {
+    const cursor = this.#cursors.get(conversation);
+    if (cursor === undefined || seq <= cursor.delivered) return;
+    // More than was sent: the client has it from history.
+    const covered = Math.min(seq, cursor.sent) - cursor.delivered;
+    this.#unacknowledged = Math.max(0, this.#unacknowledged - covered);
+    cursor.sent = Math.max(cursor.sent, seq);
+    cursor.newest = Math.max(cursor.newest, seq);
+    this.#setDelivered(cursor, seq);
+    this.#acknowledgedAt = this.#options.now();
+    this.#sends = 1;
+    this.#pull();
+  }
+
+  /** The client has read everything up to `seq`, and so has it. */
+  markRead(conversation: ConversationId, seq: number): void {
+    this.acknowledge(conversation, seq);
+    const cursor = this.#cursors.get(conversation);
+    if (cursor === undefined || seq <= cursor.read) return;
+    cursor.read = seq;
+    if (!this.#isClosed) this.#options.positions.touch(cursor);
+  }
+
+  /**
+   * Takes what the user missed, oldest first, up to about `maxChars` of it: for the version 1 login reply. `written` is to
+   * be told when that reply is out.
+   */
+  async takeOffline(maxChars: number): Promise<{ frames: string[]; written: Written }> {
+    const frames: string[] = [];
+    const taken = new Map<Cursor, number>();
+    for (let chars = 0; chars < maxChars;) {
+      const next = await this.#nextPending();
+      if (next === undefined) break;
+      const frame = this.#frameOf(next);
+      if (frame !== undefined) {
+        frames.push(frame);
+        chars += frame.length;
+        next.cursor.sent = next.row.seq;
+        taken.set(next.cursor, next.row.seq);
+      } else this.#pass(next.cursor, next.row.seq);
+    }
+    const written = { written: () => taken.forEach((seq, cursor) => this.#written(cursor, seq)) };
+    return { frames, written };
+  }
+
+  /** From now on messages go out as they come; what is missing is fetched. */
+  open(): void {
+    this.#isOpen = true;
+    this.#pull();
+  }
+
+  /** Nothing goes out any more and no position moves. */
+  close(): void {
+    this.#isClosed = true;
+    this.#isOpen = false;
+    this.#ahead.clear();
+  }
+
+  /** The connection has room again. */
+  onDrain(): void {
+    this.#pull();
+  }
+
+  /**
+   * Called about once a second. Sends again what has not been acknowledged for `ackTimeoutMs`, if the peer has taken all
+   * we wrote; false when it has been sent often enough: the client is not working.
+   */
+  tick(ackTimeoutMs: number): boolean {
+    this.#pull();
+    const { now, outlet } = this.#options;
+    if (this.#unacknowledged === 0 || outlet.queuedBytes > 0) return true;
+    if (now() - this.#acknowledgedAt < ackTimeoutMs) return true;
+    if (this.#sends >= MAX_SENDS) return false;
+    this.#sends++;
+    this.#acknowledgedAt = now();
+    this.#unacknowledged = 0;
+    this.#ahead.clear();
+    for (const cursor of this.#cursors.values()) {
+      if (cursor.sent === cursor.delivered) continue;
+      cursor.newest = Math.max(cursor.newest, cursor.sent);
+      cursor.sent = cursor.delivered;
+      this.#behind.add(cursor);
+    }
+    this.#pull();
+    return true;
+  }
+
+  /** Reads on in the log while something is missing and the connection has room. */
+  #pull(): void {
+    if (this.#isPulling || !this.#isOpen || this.#behind.size === 0 || !this.#hasRoom()) return;
+    this.#isPulling = true;
+    this.#options.readers.run(() => this.#sendPending()).then(
+      () => this.#endPull(),
+      (error) => {
+        this.#endPull({ isFailed: true });
+        this.#options.onError(error);
+      },
+    );
+  }
+
+  #endPull({ isFailed = false } = {}): void {
+    this.#isPulling = false;
+    // Rows in memory for a connection that has no room would cost memory for nothing.
+    this.#ahead.clear();
+    // A doorbell may have rung since the last look at the log. After a failure the next tick tries again.
+    if (!isFailed) this.#pull();
+  }
+
+  async #sendPending(): Promise<void> {
+    while (this.#isOpen && this.#hasRoom()) {
+      const next = await this.#nextPending();
+      if (next === undefined || !this.#isOpen) return;
+      const frame = this.#frameOf(next);
+      if (frame === undefined) this.#pass(next.cursor, next.row.seq);
+      else this.#push(next.cursor, next.row.seq, frame);
+    }
+  }
+
+  #frameOf({ cursor: { conversation }, row: { seq, sender, at, message } }: Pending): string | undefined {
+    if (message === null || this.#isOwn(conversation, sender)) return undefined;
+    return spliceFields(message, conversation, seq, at);
+  }
+
+  /** The oldest message that has not been sent, of all conversations, and each conversation's in order of seq. */
+  async #nextPending(): Promise<Pending | undefined> {
+    await this.#readAhead();
+    let oldest: Pending | undefined;
+    for (const [cursor, rows] of this.#ahead) {
+      const row = rows[0];
+      if (row !== undefined && (oldest === undefined || row.at < oldest.row.at)) oldest = { cursor, row };
+    }
+    if (oldest !== undefined) this.#ahead.get(oldest.cursor)?.shift();
+    return oldest;
+  }
+
+  /** Sees to it that every cursor that is behind has rows ahead. */
+  async #readAhead(): Promise<void> {
+    const pageSize = Math.max(1, Math.min(PAGE_MAX, Math.floor(ROWS_AHEAD / this.#behind.size)));
+    for (const cursor of this.#behind) {
+      const rows = this.#ahead.get(cursor);
+      // An acknowledgement may have moved the cursor past rows that were read before it.
+      while (rows?.[0] !== undefined && rows[0].seq <= cursor.sent) rows.shift();
+      if (rows?.[0] !== undefined) continue;
+      this.#ahead.delete(cursor);
+      if (cursor.sent >= cursor.newest) {
+        this.#behind.delete(cursor);
+        continue;
+      }
+      const newest = cursor.newest;
+      const page = await this.#options.messages.after(cursor.conversation, cursor.sent, pageSize);
+      if (page.length > 0) this.#ahead.set(cursor, page);
+      // Nothing there: the doorbell promised a message that does not exist (a join looks one ahead).
+      else if (cursor.newest === newest) cursor.newest = cursor.sent;
+    }
+  }
+}

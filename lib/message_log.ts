@@ -1,0 +1,390 @@
+/**
+ * The log: every message of a conversation is one row (conversation, seq), written by group commit.
+ *
+ * Messages that arrive while a commit is running form the next batch; a batch is one transaction. The row lock on the
+ * conversation makes the order of commits the order of seqs across nodes, so nobody reads seq n+1 before n, and a rollback
+ * leaves no hole.
+ *
+ * @module
+ */
+import { DatabaseError, errorText } from "./errors.ts";
+import type { Logger } from "./logger.ts";
+import type { ConversationId } from "./protocol.ts";
+import type { Database, SqlConnection, SqlValue } from "./store/database.ts";
+
+/** One transaction holds at most this many messages … */
+const BATCH_MESSAGES = 500;
+/** … and about this much text: servers refuse packets over a limit that is 1 MiB on some. */
+const BATCH_CHARS = 262_144;
+/** How long a message that can be refused waits for a database that is away, ms. */
+const GIVE_UP_MS = 5_000;
+/** More text than this does not wait for a database that is away. */
+const QUEUE_CHARS = 67_108_864;
+const RETRY_MIN_MS = 50;
+const RETRY_MAX_MS = 1_000;
+/** A deadlock is tried again this often at once before it counts as an outage. */
+const CONFLICTS_AT_ONCE = 5;
+
+/** A message to be stored. */
+export interface Draft {
+  /** Where it goes. */
+  conversation: ConversationId;
+  /** The two users of a one-to-one conversation; undefined for a group. */
+  users?: readonly [number, number];
+  /** User id. */
+  sender: number;
+  /** The client's own id for it: stored at most once. Without one the sender cannot be told of a failure. */
+  cid?: string;
+  /** The sender's JSON object. */
+  text: string;
+}
+
+/** A message in the log. */
+export interface Stored {
+  /** Where it is. */
+  conversation: ConversationId;
+  /** Its place there. */
+  seq: number;
+  /** When it was stored, ms since the epoch. */
+  at: number;
+  /** User id. */
+  sender: number;
+  /** The sender's JSON object; null when recalled meanwhile. */
+  text: string | null;
+  /** How many members the conversation had in the very transaction that stored the message; 0 for a repeat. */
+  members: number;
+  /** True when this cid had been stored before. */
+  isRepeat: boolean;
+}
+
+/** Options of {@link MessageLog}. */
+export interface MessageLogOptions {
+  /** Where rows go. */
+  db: Database;
+  /** For outages. */
+  logger: Logger;
+  /** Told of every message that is durable, in the order of seqs per conversation. Must not throw. */
+  onStored: (stored: Stored) => void;
+  /** ms since the epoch. */
+  now?: () => number;
+}
+
+interface Entry {
+  draft: Draft;
+  /** When it may be refused, ms since the epoch. */
+  deadline: number;
+  /** Answered: it must not be tried again with the rest of its batch. */
+  isSettled: boolean;
+  resolve: (stored: Stored) => void;
+  reject: (error: unknown) => void;
+}
+
+interface Placed {
+  entry: Entry;
+  seq: number;
+  at: number;
+  members: number;
+}
+
+/** Stores messages. One per node. */
+export class MessageLog {
+  readonly #db: Database;
+  readonly #logger: Logger;
+  readonly #onStored: (stored: Stored) => void;
+  readonly #now: () => number;
+  #queue: Entry[] = [];
+  #queuedChars = 0;
+  readonly #byCid = new Map<string, Promise<Stored>>();
+  #running: Promise<void> | undefined;
+  #retryMs = 0;
+  #wake: (() => void) | undefined;
+  #isClosing = false;
+  /** Batches and messages committed so far. */
+  readonly counters = { batches: 0, messages: 0, repeats: 0, retries: 0 };
+
+  /** See {@link MessageLogOptions}. */
+  constructor({ db, logger, onStored, now = Date.now }: MessageLogOptions) {
+    this.#db = db;
+    this.#logger = logger;
+    this.#onStored = onStored;
+    this.#now = now;
+  }
+
+  /**
+   * Stores a message and resolves when it is durable; a repeated cid resolves with the row it has. Rejects with a
+   * DatabaseError when the database stays away (with a cid: after 5 s; without: never, it is kept and tried again).
+   */
+  append(draft: Draft): Promise<Stored> {
+    if (this.#queuedChars > QUEUE_CHARS) {
+      return Promise.reject(new DatabaseError("unavailable", "Cannot store the message: too many are waiting"));
+    }
+    if (draft.cid === undefined) return this.#enqueue(draft);
+    const key = `${draft.sender} ${draft.cid}`;
+    const running = this.#byCid.get(key);
+    if (running) return running.then((stored) => ({ ...stored, isRepeat: true }));
+    const stored = this.#enqueue(draft).finally(() => this.#byCid.delete(key));
+    this.#byCid.set(key, stored);
+    return stored;
+  }
+
+  /** Resolves when nothing waits, or after `timeoutMs`; what waits then without a cid is lost, and logged. */
+  async close(timeoutMs: number): Promise<void> {
+    const timer = setTimeout(() => {
+      this.#isClosing = true;
+      this.#wake?.();
+    }, timeoutMs);
+    await this.#running;
+    clearTimeout(timer);
+    if (this.#queue.length > 0) {
+      this.#logger.error("messages lost: the database did not come back before the end", {
+        messages: this.#queue.length,
+      });
+    }
+  }
+
+  #enqueue(draft: Draft): Promise<Stored> {
+    return new Promise((resolve, reject) => {
+      const deadline = draft.cid === undefined ? Infinity : this.#now() + GIVE_UP_MS;
+      const entry: Entry = {
+        draft,
+        deadline,
+        isSettled: false,
+        resolve: (stored) => {
+          entry.isSettled = true;
+          resolve(stored);
+        },
+        reject: (error) => {
+          entry.isSettled = true;
+          reject(error);
+        },
+      };
+      this.#queue.push(entry);
+      this.#queuedChars += draft.text.length;
+      // A microtask later the whole turn's messages are here and share the first commit.
+      this.#running ??= Promise.resolve().then(() => this.#run()).finally(() => this.#running = undefined);
+    });
+  }
+
+  async #run(): Promise<void> {
+    while (this.#queue.length > 0 && !this.#isClosing) {
+      const batch = this.#takeBatch();
+      try {
+        await this.#commit(batch);
+        this.#recovered();
+      } catch (error) {
+        await this.#waitForDatabase(batch, error);
+      }
+    }
+  }
+
+  #takeBatch(): Entry[] {
+    let count = 0;
+    for (let chars = 0; count < this.#queue.length && count < BATCH_MESSAGES && chars < BATCH_CHARS; count++) {
+      chars += this.#queue[count]?.draft.text.length ?? 0;
+    }
+    const batch = this.#queue.splice(0, count);
+    for (const { draft } of batch) this.#queuedChars -= draft.text.length;
+    return batch;
+  }
+
+  /** Commits a batch whatever its single messages do; throws only when the database is away and nothing was stored. */
+  async #commit(batch: Entry[], conflicts = 0): Promise<void> {
+    const placed: Placed[] = [];
+    try {
+      await this.#db.transaction((tx) => this.#write(tx, batch, placed));
+      this.#settle(placed);
+    } catch (error) {
+      if (!(error instanceof DatabaseError)) throw error;
+      if (error.outcomeUnknown && await this.#hasHappened(placed)) return this.#settle(placed);
+      this.counters.retries++;
+      if (error.kind === "duplicate") return await this.#commitWithoutRepeats(batch, error);
+      if (error.kind === "conflict" && conflicts < CONFLICTS_AT_ONCE) return await this.#commit(batch, conflicts + 1);
+      if (error.kind !== "other") throw error;
+      // One message the database will not take must not cost the others: halve until it stands alone.
+      if (batch.length === 1) return batch[0]?.reject(error);
+      const middle = batch.length >> 1;
+      await this.#commit(batch.slice(0, middle));
+      await this.#commit(batch.slice(middle));
+    }
+  }
+
+  async #write(tx: SqlConnection, batch: Entry[], placed: Placed[]): Promise<void> {
+    const { dialect } = this.#db;
+    const counts = new Map<ConversationId, number>();
+    for (const { draft } of batch) counts.set(draft.conversation, (counts.get(draft.conversation) ?? 0) + 1);
+    // In the order of ids: two nodes take the rows' locks in the same order and cannot deadlock.
+    const ids = [...counts.keys()].sort();
+    await tx.run(
+      `INSERT INTO Conversation (id, last_seq, members) VALUES ${ids.map(() => "(?,?,2)").join(",")}` +
+        dialect.upsert(["id"], { last_seq: "last_seq + new.last_seq" }),
+      ids.flatMap((id) => [id, counts.get(id) ?? 0]),
+    );
+    const rows = await tx.query<{ id: string; last_seq: number; members: number }>(
+      `SELECT id, last_seq, members FROM Conversation WHERE id IN (${ids.map(() => "?").join(",")})`,
+      ids,
+    );
+    const next = new Map(rows.map(({ id, last_seq }) => [id, last_seq - (counts.get(id) ?? 0) + 1]));
+    const members = new Map(rows.map((row) => [row.id, row.members]));
+    const at = this.#now();
+    placed.length = 0;
+    for (const entry of batch) {
+      const id = entry.draft.conversation;
+      const seq = next.get(id) ?? NaN;
+      next.set(id, seq + 1);
+      placed.push({ entry, seq, at, members: members.get(id) ?? 0 });
+    }
+    await this.#insertMembers(tx, placed);
+    await this.#insertMessages(tx, placed);
+  }
+
+  /** The first message of two users makes both members; a group's members come with the group. */
+  async #insertMembers(tx: SqlConnection, placed: Placed[]): Promise<void> {
+    const params: SqlValue[] = [];
+    for (const { seq, entry: { draft: { users, conversation } } } of placed) {
+      if (seq === 1 && users) for (const user of new Set(users)) params.push(user, conversation);
+    }
+    if (params.length === 0) return;
+    await tx.run(
+      `${this.#db.dialect.insertIgnore} INTO Member (userid, conversation, since, delivered, \`read\`) VALUES ` +
+        Array(params.length / 2).fill("(?,?,0,0,0)").join(","),
+      params,
+    );
+  }
+
+  async #insertMessages(tx: SqlConnection, placed: Placed[]): Promise<void> {
+    const { rowsPerInsert } = this.#db.dialect;
+    for (let start = 0; start < placed.length; start += rowsPerInsert) {
+      const some = placed.slice(start, start + rowsPerInsert);
+      await tx.run(
+        `INSERT INTO Message (conversation, seq, sender, cid, at, message) VALUES ${
+          some.map(() => "(?,?,?,?,?,?)").join(",")
+        }`,
+        some.flatMap(({ entry: { draft }, seq, at }) => [
+          draft.conversation,
+          seq,
+          draft.sender,
+          draft.cid === undefined ? null : cidBytes(draft.cid),
+          at,
+          draft.text,
+        ]),
+      );
+    }
+  }
+
+  #settle(placed: Placed[]): void {
+    this.counters.batches++;
+    this.counters.messages += placed.length;
+    for (const { entry: { draft, resolve }, seq, at, members } of placed) {
+      const { conversation, sender, text } = draft;
+      const stored: Stored = { conversation, seq, at, sender, text, members, isRepeat: false };
+      this.#onStored(stored);
+      resolve(stored);
+    }
+  }
+
+  /** Answers the messages whose cid is stored already with their row, and commits the others. */
+  async #commitWithoutRepeats(batch: Entry[], error: DatabaseError): Promise<void> {
+    const known = await this.#findRepeats(batch);
+    const rest = batch.filter((entry) => !known.has(entry));
+    if (known.size === 0) {
+      if (batch.length === 1) return batch[0]?.reject(error);
+      // Stored by another node since, and not yet visible or gone again: look at each alone.
+      for (const entry of batch) await this.#commit([entry]);
+      return;
+    }
+    for (const [entry, stored] of known) {
+      this.counters.repeats++;
+      // The first one's doorbell may have died with its node: ring again, receivers drop what they have.
+      this.#onStored(stored);
+      entry.resolve(stored);
+    }
+    if (rest.length > 0) await this.#commit(rest);
+  }
+
+  async #findRepeats(batch: Entry[]): Promise<Map<Entry, Stored>> {
+    const bySender = Map.groupBy(batch.filter(({ draft }) => draft.cid !== undefined), ({ draft }) => draft.sender);
+    const found = new Map<Entry, Stored>();
+    for (const [sender, entries] of bySender) {
+      const rows = await this.#db.query<
+        { conversation: string; seq: number; at: number; cid: Uint8Array; message: string | null }
+      >(
+        "SELECT conversation, seq, at, cid, message FROM Message " +
+          `WHERE sender = ? AND cid IN (${entries.map(() => "?").join(",")})`,
+        [sender, ...entries.map(({ draft }) => cidBytes(draft.cid ?? ""))],
+      );
+      const byCid = new Map(rows.map((row) => [decoder.decode(row.cid), row]));
+      for (const entry of entries) {
+        const row = byCid.get(entry.draft.cid ?? "");
+        if (!row) continue;
+        const { conversation, seq, at, message } = row;
+        found.set(entry, { conversation, seq, at, sender, text: message, members: 0, isRepeat: true });
+      }
+    }
+    return found;
+  }
+
+  /** Whether a transaction whose COMMIT got no answer did commit: all of it, or nothing. */
+  async #hasHappened(placed: Placed[]): Promise<boolean> {
+    const [first] = placed;
+    if (!first) return false;
+    const { conversation, sender, text } = first.entry.draft;
+    for (;;) {
+      try {
+        return await this.#db.transaction(async (tx) => {
+          // Waits for the lock of a commit that is still under way on the server.
+          await tx.query(`SELECT last_seq FROM Conversation WHERE id = ?${this.#db.dialect.forUpdate}`, [conversation]);
+          const [row] = await tx.query<{ sender: number; at: number; message: string | null }>(
+            "SELECT sender, at, message FROM Message WHERE conversation = ? AND seq = ?",
+            [conversation, first.seq],
+          );
+          return row?.sender === sender && row.at === first.at && (row.message === text || row.message === null);
+        });
+      } catch (error) {
+        if (!(error instanceof DatabaseError) || error.kind === "other" || this.#isClosing) throw error;
+        await this.#pause();
+      }
+    }
+  }
+
+  /** Puts a batch back, refuses what has waited long enough and can be refused, and waits a little. */
+  async #waitForDatabase(batch: Entry[], error: unknown): Promise<void> {
+    if (this.#retryMs === 0) {
+      this.#logger.error("cannot store messages; they are kept and tried again", { reason: errorText(error) });
+    }
+    const now = this.#now();
+    this.#queue = [...batch, ...this.#queue].filter((entry) => {
+      if (entry.isSettled) return false;
+      if (entry.deadline > now) return true;
+      entry.reject(error);
+      return false;
+    });
+    this.#queuedChars = this.#queue.reduce((sum, { draft }) => sum + draft.text.length, 0);
+    if (this.#queue.length > 0) await this.#pause();
+    else this.#retryMs ||= RETRY_MIN_MS;
+  }
+
+  async #pause(): Promise<void> {
+    this.#retryMs = Math.min(RETRY_MAX_MS, Math.max(RETRY_MIN_MS, 2 * this.#retryMs));
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, this.#retryMs);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #recovered(): void {
+    if (this.#retryMs === 0) return;
+    this.#retryMs = 0;
+    this.#logger.info("messages are stored again");
+  }
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Compared byte by byte: no collation makes two cids equal. */
+function cidBytes(cid: string): Uint8Array {
+  return encoder.encode(cid);
+}

@@ -1,0 +1,247 @@
+/**
+ * Puts a node together, from the database up to the listener, and takes it apart again in the opposite order.
+ *
+ * @module
+ */
+import { Admission } from "./admission.ts";
+import { type Bus, createLocalBus } from "./bus.ts";
+import { Delivery } from "./delivery.ts";
+import { EXIT, FatalError } from "./errors.ts";
+import { Limiter } from "./limiter.ts";
+import type { Logger } from "./logger.ts";
+import { MessageLog } from "./message_log.ts";
+import type { ServeOptions } from "./options.ts";
+import { type Move, Positions } from "./positions.ts";
+import { createMemoryPresence, type Presence, type PresenceEvents } from "./presence.ts";
+import { conversationOfUsers, MSGID } from "./protocol.ts";
+import { openReadGate } from "./read_gate.ts";
+import { Redis } from "./redis.ts";
+import { openRedisPresence } from "./redis_presence.ts";
+import { ChatServer, formatAddress } from "./server.ts";
+import type { Services } from "./services.ts";
+import type { Database } from "./store/database.ts";
+import { Groups } from "./store/groups.ts";
+import { Messages } from "./store/messages.ts";
+import { migrate } from "./store/migrations.ts";
+import { openDatabase } from "./store/open.ts";
+import { Tokens } from "./store/tokens.ts";
+import { Users } from "./store/users.ts";
+import { TokenDesk } from "./tokens.ts";
+
+/** How often positions are written and clients are looked after. */
+const TICK_MS = 1_000;
+/** How often a node looks for missed messages: while the bus is down, and otherwise for whatever nobody has thought of. */
+const SWEEP_WITHOUT_BUS_MS = 2_000;
+const SWEEP_MS = 15_000;
+/** Mailboxes that read the log at once. */
+const READERS = 8;
+
+/** A running node. */
+export interface Node {
+  /** Where it listens, "address:port". */
+  readonly address: string;
+  /** Resolves when the node cannot go on by itself; it is still to be drained. */
+  readonly failure: Promise<FatalError>;
+  /** Lets everyone finish and closes; resolves with whether that was done within the drain time-out. */
+  drain(): Promise<boolean>;
+}
+
+/** What the bus and presence speak to; it is built after them. */
+interface Late {
+  delivery?: Delivery;
+  admission?: Admission;
+  fail: (error: FatalError) => void;
+}
+
+/** Starts a node. Throws a FatalError when something it needs is not there. */
+export async function startNode(options: ServeOptions, logger: Logger): Promise<Node> {
+  const closers: (() => Promise<void> | void)[] = [];
+  try {
+    return await assemble(options, logger, closers);
+  } catch (error) {
+    for (const close of closers.reverse()) await close();
+    throw error;
+  }
+}
+
+async function assemble(
+  options: ServeOptions,
+  logger: Logger,
+  closers: (() => Promise<void> | void)[],
+): Promise<Node> {
+  const db = await openDatabase(options, logger);
+  closers.push(() => db.close());
+  for (const line of await migrate(db, logger)) logger.info("migrated", { step: line });
+
+  const node = options.nodeName ?? `${Deno.hostname()}-${options.port}`;
+  const users = new Users(db);
+  const groups = new Groups(db);
+  const messages = new Messages(db);
+  const origin = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
+  const channelPrefix = `chat:${await clusterId(db)}:`;
+
+  // Handlers of the bus and of presence: bound below, when what they speak to is there.
+  const late: Late = { fail: () => {} };
+  const failure = new Promise<FatalError>((resolve) => late.fail = resolve);
+  const { bus, presence } = await openCluster(options, logger, node, channelPrefix, late, closers);
+  const isClustered = options.redisUrl !== null;
+
+  const positions = new Positions(messages, logger, (moves) => sendReceipts(delivery, moves));
+  const delivery = new Delivery({
+    bus,
+    isClustered,
+    channelPrefix,
+    origin,
+    messages,
+    logger,
+    onUndeliverable: (sender, receiver, text) => {
+      const conversation = conversationOfUsers(sender, receiver);
+      log.append({ conversation, users: [sender, receiver], sender, text }).catch((error) => {
+        logger.error("message lost", { sender, reason: String(error) });
+      });
+    },
+  });
+  const log = new MessageLog({ db, logger, onStored: (stored) => delivery.deliver(stored) });
+  const admission = new Admission({
+    presence,
+    bus,
+    channelPrefix,
+    node,
+    origin,
+    delivery,
+    positions,
+    readers: new Limiter(READERS),
+    users,
+    groups,
+    messages,
+    logger,
+  });
+  late.delivery = delivery;
+  late.admission = admission;
+  if (isClustered) {
+    await Promise.all([delivery.sweepChannel, admission.nodeChannel].map((channel) => bus.subscribe(channel)));
+  }
+  await admission.reconcileStates();
+
+  const tokens = new TokenDesk(new Tokens(db), options.tokenTtlMs);
+  const services: Services = {
+    settings: {
+      persist: options.persist,
+      duplicateLogin: options.duplicateLogin,
+      recallWindowMs: options.recallWindowMs,
+      heartbeatIntervalMs: options.heartbeatIntervalMs,
+      heartbeatMisses: options.heartbeatMisses,
+    },
+    logger,
+    users,
+    groups,
+    messages,
+    log,
+    delivery,
+    admission,
+    tokens,
+  };
+  const gate = await openReadGate();
+  closers.push(() => gate.close());
+  const server = new ChatServer(options, services, gate);
+  const listener = listen(options.host, options.port);
+  server.accept(listener);
+
+  let sweptAt = performance.now();
+  const ticker = setInterval(() => {
+    const now = performance.now();
+    server.tick(now);
+    positions.flush();
+    if (!isClustered || now - sweptAt < (bus.isUp ? SWEEP_MS : SWEEP_WITHOUT_BUS_MS)) return;
+    sweptAt = now;
+    delivery.sweep();
+  }, TICK_MS);
+
+  return {
+    address: formatAddress(listener.addr),
+    failure,
+    async drain() {
+      const start = performance.now();
+      const left = () => Math.max(0, options.drainTimeoutMs - (performance.now() - start));
+      await server.drain(left());
+      await admission.settled();
+      await log.close(left());
+      clearInterval(ticker);
+      await positions.flush();
+      for (const close of closers.reverse()) await close();
+      return performance.now() - start <= options.drainTimeoutMs;
+    },
+  };
+}
+
+/** What a peer's move means to those it writes with. */
+function sendReceipts(delivery: Delivery, moves: readonly Move[]): void {
+  for (const { userId, conversation, delivered, read } of moves) {
+    delivery.sendEvent(
+      conversation,
+      userId,
+      JSON.stringify({ msgid: MSGID.RECEIPT_MSG, conversation, id: userId, delivered, read }),
+    );
+  }
+}
+
+async function openCluster(
+  options: ServeOptions,
+  logger: Logger,
+  node: string,
+  prefix: string,
+  late: Late,
+  closers: (() => Promise<void> | void)[],
+): Promise<{ bus: Bus; presence: Presence }> {
+  const events: PresenceEvents = {
+    onLost: (userId, generation) => late.admission?.onLost(userId, generation),
+    onNodeDied: async (name) => {
+      logger.warn("a node has died; its users are offline", { node: name });
+      // What it stored last may have rung nowhere.
+      late.delivery?.requestSweep();
+      late.delivery?.sweep();
+      await late.admission?.reconcileStates();
+    },
+    onRestored: () => {
+      logger.warn("this node was taken for dead; its users are claimed again");
+      late.admission?.restoreStates();
+    },
+    onNameTaken: () => late.fail(new FatalError(EXIT.config, `Another node has taken the name ${JSON.stringify(node)}`)),
+  };
+  if (options.redisUrl === null) {
+    return { bus: createLocalBus(), presence: createMemoryPresence(node) };
+  }
+  const nodeChannel = `${prefix}node:${node}`;
+  const redis = new Redis(options.redisUrl, {
+    onMessage: (channel, payload) =>
+      channel === nodeChannel ? late.admission?.onMessage(payload) : late.delivery?.onMessage(channel, payload),
+    onUp: () => {
+      logger.info("Redis is back");
+      late.delivery?.onBusUp();
+    },
+    onDown: (reason) => logger.error("Redis is away; users of this node go on, nobody can log in", { reason }),
+  }, { logger });
+  await redis.connect();
+  closers.push(() => redis.close());
+  const presence = await openRedisPresence(redis, { node, prefix, events, logger });
+  closers.push(() => presence.close());
+  return { bus: redis, presence };
+}
+
+/** The random name the first migration gave this database: clusters may share a Redis. */
+async function clusterId(db: Database): Promise<string> {
+  const [row] = await db.query<{ id: string }>("SELECT id FROM Cluster");
+  if (!row) throw new FatalError(EXIT.config, "The table Cluster of the database is empty");
+  return row.id;
+}
+
+function listen(hostname: string, port: number): Deno.TcpListener {
+  try {
+    return Deno.listen({ hostname, port });
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrInUse) {
+      throw new FatalError(EXIT.unavailable, `Cannot listen on ${hostname}:${port}: the address is in use`);
+    }
+    throw new FatalError(EXIT.config, `Cannot listen on ${hostname}:${port}: ${String(error)}`);
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * One frame of a client on its way through the gates to its handler, and the reply on its way back.
+ *
+ * @module
+ */
+import { ERRNO, type JsonObject } from "./protocol.ts";
+import type { Written } from "./send_queue.ts";
+import type { Login, Session } from "./session.ts";
+
+/** A refusal that the client is told of, as far as its protocol version can tell. */
+export class Refusal extends Error {
+  override readonly name = "Refusal";
+  /** One of {@link ERRNO}. */
+  readonly errno: number;
+  /** Further fields of the reply. */
+  readonly fields: JsonObject;
+
+  /** `message` is the reply's errmsg. */
+  constructor(errno: number, message: string, fields: JsonObject = {}) {
+    super(message);
+    this.errno = errno;
+    this.fields = fields;
+  }
+}
+
+/** How a request is answered. */
+export interface Answer {
+  /** msgid of the reply to a request that was done. */
+  success: number;
+  /** msgid of the reply to a request that was refused. */
+  failure: number;
+  /** The reply comes without a cid too, and to version 1: it is what the request is for. */
+  isAlways: boolean;
+}
+
+/** What a handler is given. */
+export class Request {
+  /** Where it came from. */
+  readonly session: Session;
+  /** The frame as sent. */
+  readonly text: string;
+  /** The frame, parsed; the fields the command names have been checked. */
+  readonly frame: JsonObject;
+  /** Members of the outermost object in the text. */
+  readonly memberCount: number;
+  readonly #answer: Answer;
+  readonly #cid: string | undefined;
+  readonly #login: Login | undefined;
+
+  /** `cid`: the client's id for this request, if it gave one. */
+  constructor(
+    session: Session,
+    content: { text: string; frame: JsonObject; memberCount: number },
+    answer: Answer,
+    cid: string | undefined,
+  ) {
+    this.session = session;
+    this.text = content.text;
+    this.frame = content.frame;
+    this.memberCount = content.memberCount;
+    this.#answer = answer;
+    this.#cid = cid;
+    this.#login = session.login;
+  }
+
+  /** The client's id for this request; undefined in version 1, whose clients know of none. */
+  get cid(): string | undefined {
+    return this.session.version === 2 ? this.#cid : undefined;
+  }
+
+  /** Who asked; handlers behind the login gate always have one. */
+  get login(): Login {
+    if (!this.#login) throw new Refusal(ERRNO.NOT_LOGGED_IN, "Not logged in");
+    return this.#login;
+  }
+
+  /** A field that the gate has checked to be a number. */
+  integer(field: string): number {
+    const value = this.frame[field];
+    if (typeof value !== "number") throw new Refusal(ERRNO.MALFORMED, `Field "${field}" is missing or not an integer`);
+    return value;
+  }
+
+  /** A field that the gate has checked to be a string. */
+  string(field: string): string {
+    const value = this.frame[field];
+    if (typeof value !== "string") throw new Refusal(ERRNO.MALFORMED, `Field "${field}" is missing or not a string`);
+    return value;
+  }
+
+  /** Answers with success, where the client expects an answer; `written` is told when it is out. */
+  reply(fields: JsonObject = {}, written?: Written): void {
+    this.#replyText(JSON.stringify(fields), written);
+  }
+
+  /** Like {@link reply}, with the fields as the text of a JSON object that need not be built anew. */
+  replyJson(fields: string): void {
+    this.#replyText(fields, undefined);
+  }
+
+  #replyText(fields: string, written: Written | undefined): void {
+    const { success, isAlways } = this.#answer;
+    if (isAlways || this.cid !== undefined) this.#send(success, ERRNO.OK, fields, written);
+  }
+
+  /**
+   * Answers with a refusal, where the client's version has an answer for it. Version 1 knows two, and gets none for a
+   * frame that is not well formed.
+   */
+  refuse({ errno, message, fields }: Refusal): void {
+    const { failure, isAlways } = this.#answer;
+    const isVersion1 = this.session.version === 1;
+    if (isVersion1 && (!isAlways || errno === ERRNO.MALFORMED)) return;
+    const told = isVersion1 && errno !== ERRNO.ALREADY_ONLINE ? ERRNO.REFUSED : errno;
+    this.#send(failure, told, JSON.stringify({ errmsg: message, ...fields }), undefined);
+  }
+
+  #send(msgid: number, errno: number, fields: string, written: Written | undefined): void {
+    const { cid } = this;
+    const head = cid === undefined ? `{"msgid":${msgid}` : `{"msgid":${msgid},"cid":${JSON.stringify(cid)}`;
+    const rest = fields === "{}" ? "}" : `,${fields.slice(1)}`;
+    this.session.outlet.send(`${head},"errno":${errno}${rest}`, written);
+  }
+}

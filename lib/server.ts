@@ -1,0 +1,273 @@
+/**
+ * The TCP side of a node: accepts clients, gives each a connection and a session, and ends those that do not work.
+ *
+ * @module
+ */
+import { Connection } from "./connection.ts";
+import { errorText } from "./errors.ts";
+import type { FramerFailure } from "./framer.ts";
+import { handleFrame } from "./gates.ts";
+import type { Logger } from "./logger.ts";
+import type { ReadGate } from "./read_gate.ts";
+import type { Services } from "./services.ts";
+import { type Notice, Session } from "./session.ts";
+import { ERRNO, MSGID } from "./protocol.ts";
+
+/** With more than this waiting for a client, its requests are not read and messages stay in the log. */
+const HIGH_WATER_BYTES = 262_144;
+/** A client that takes nothing of what waits for it for this long is not reading any more, ms. */
+const STALL_MS = 10_000;
+/** Pauses after an accept that failed, ms: out of file descriptors, usually, and some will be closed. */
+const ACCEPT_RETRY_MIN_MS = 50;
+const ACCEPT_RETRY_MAX_MS = 1_000;
+/** While draining: clients told to go per second at most, so that the other nodes can take them. */
+const CLOSES_PER_SECOND = 2_000;
+/** A client that is sent away is to come back within this time, ms, at a moment of its own. */
+const COME_BACK_WITHIN_MS = 2_000;
+
+/** What a server decides by. */
+export interface ServerOptions {
+  /** A longer frame ends its connection. */
+  maxFrameBytes: number;
+  /** Clients at a time; one more is closed at once. */
+  maxConnections: number;
+  /** A connection that has not logged in by then is closed, ms. */
+  authTimeoutMs: number;
+  /** After this a message is sent again to a client that has not acknowledged it, ms. */
+  ackTimeoutMs: number;
+}
+
+/** A connection and its session. */
+interface Client {
+  connection: Connection;
+  session: Session;
+  openedAt: number;
+}
+
+/** What a listener accepts. */
+export type ClientSocket = Deno.TcpConn | Deno.TlsConn;
+
+/** A socket that has been accepted, and whose client it is. */
+export interface Accepted {
+  /** Bytes to and from the client. */
+  socket: ClientSocket;
+  /** "address:port" of the client. */
+  remote: string;
+}
+
+/** Makes a client's socket of an accepted one: reads a PROXY header, say. Rejects to refuse it. */
+export type Admit = (socket: ClientSocket) => Promise<Accepted>;
+
+/** Takes TCP clients for a node. */
+export class ChatServer {
+  readonly #options: ServerOptions;
+  readonly #services: Services;
+  readonly #logger: Logger;
+  readonly #gate: ReadGate;
+  readonly #listeners = new Set<Deno.Listener<ClientSocket>>();
+  readonly #clients = new Set<Client>();
+  #onEmpty: (() => void) | undefined;
+  #nextId = 1;
+  #isFullLogged = false;
+  #isDraining = false;
+  /** For metrics. */
+  readonly counters = { accepted: 0, refused: 0, acceptFailures: 0, frames: 0 };
+
+  /** Handlers get `services`. */
+  constructor(options: ServerOptions, services: Services, gate: ReadGate) {
+    this.#options = options;
+    this.#services = services;
+    this.#logger = services.logger;
+    this.#gate = gate;
+  }
+
+  /** Connections there are now. */
+  get clientCount(): number {
+    return this.#clients.size;
+  }
+
+  /** False from the moment the server begins to drain. */
+  get isAccepting(): boolean {
+    return !this.#isDraining && this.#listeners.size > 0;
+  }
+
+  /** Accepts from a listener until it is closed. `admit` prepares each socket. */
+  async accept(listener: Deno.Listener<ClientSocket>, admit: Admit = admitPlain): Promise<void> {
+    this.#listeners.add(listener);
+    let retryMs = ACCEPT_RETRY_MIN_MS;
+    // Not `for await`: that ends for good at the first failure.
+    while (this.#listeners.has(listener)) {
+      try {
+        const socket = await listener.accept();
+        retryMs = ACCEPT_RETRY_MIN_MS;
+        this.#take(socket, admit);
+      } catch (error) {
+        if (!this.#listeners.has(listener)) return;
+        this.counters.acceptFailures++;
+        if (retryMs === ACCEPT_RETRY_MIN_MS) {
+          this.#logger.error("cannot accept connections; tried again", { reason: errorText(error) });
+        }
+        await new Promise((resolve) => setTimeout(resolve, retryMs));
+        retryMs = Math.min(2 * retryMs, ACCEPT_RETRY_MAX_MS);
+      }
+    }
+  }
+
+  async #take(socket: ClientSocket, admit: Admit): Promise<void> {
+    this.counters.accepted++;
+    if (this.#clients.size >= this.#options.maxConnections || this.#isDraining) {
+      this.counters.refused++;
+      if (!this.#isFullLogged) this.#logger.warn("connections refused: the limit is reached", { clients: this.#clients.size });
+      this.#isFullLogged = true;
+      socket.close();
+      return;
+    }
+    this.#isFullLogged = false;
+    try {
+      this.#serve(await admit(socket));
+    } catch (error) {
+      this.counters.refused++;
+      this.#logger.info("connection refused", { reason: errorText(error) });
+      closeQuietly(socket);
+    }
+  }
+
+  #serve({ socket, remote }: Accepted): void {
+    const services = this.#services;
+    const connection: Connection = new Connection(socket, remote, {
+      maxFrameBytes: this.#options.maxFrameBytes,
+      highWaterBytes: HIGH_WATER_BYTES,
+      gate: this.#gate,
+    }, {
+      onFrame: (frame) => {
+        this.counters.frames++;
+        return handleFrame(services, session, frame);
+      },
+      onFailure: (failure) => this.#onFailure(session, failure),
+      onPeerEnd: () => session.version === 2 ? session.settled() : undefined,
+      onDrain: () => session.login?.mailbox.onDrain(),
+      onEnd: (reason) => {
+        session.isEnded = true;
+        this.#clients.delete(client);
+        if (this.#clients.size === 0) this.#onEmpty?.();
+        this.#logger.debug("connection closed", { session: session.id, reason });
+        services.admission.dismiss(session, { isReset: reason === "reset" });
+      },
+    });
+    const session = new Session(this.#nextId++, connection);
+    const client = { connection, session, openedAt: performance.now() };
+    this.#clients.add(client);
+    this.#logger.debug("connection opened", { session: session.id, remote });
+    connection.run();
+  }
+
+  /** A stream that cannot be cut into frames any more is of no use to anybody. */
+  #onFailure(session: Session, failure: FramerFailure): void {
+    const text = failure === "too_long"
+      ? `A frame is longer than ${this.#options.maxFrameBytes} bytes.`
+      : "There is something other than JSON objects in the stream.";
+    this.#logger.info("stream refused", { session: session.id, remote: session.outlet.remote, reason: text });
+    if (session.version === 2) {
+      const errno = failure === "too_long" ? ERRNO.TOO_LARGE : ERRNO.MALFORMED;
+      session.outlet.send(JSON.stringify({ msgid: MSGID.ACK_MSG, errno, errmsg: text }));
+    }
+    session.end({ code: "bad_frame", text, reconnect: true });
+  }
+
+  /** Called about once a second: looks after clients that do not read, acknowledge, log in or live. */
+  tick(now: number): void {
+    for (const client of this.#clients) {
+      if (client.session.outlet.isEnding) continue;
+      const notice = this.#findFault(client, now);
+      if (!notice) continue;
+      const { session } = client;
+      this.#logger.info("connection ended", { session: session.id, remote: session.outlet.remote, reason: notice.code });
+      session.end(notice, { dropQueued: notice.code === "slow_consumer" });
+    }
+  }
+
+  #findFault({ connection, session, openedAt }: Client, now: number): Notice | undefined {
+    const { ackTimeoutMs, authTimeoutMs } = this.#options;
+    if (connection.stalledMs(now) > STALL_MS) {
+      return { code: "slow_consumer", text: "What is sent to you is not read.", reconnect: true };
+    }
+    if (session.login?.mailbox.tick(ackTimeoutMs) === false) {
+      return { code: "slow_consumer", text: "What is sent to you is not acknowledged.", reconnect: true };
+    }
+    if (!session.hasLoggedIn && now - openedAt > authTimeoutMs) {
+      return { code: "auth_timeout", text: "You have not logged in in time.", reconnect: true };
+    }
+    const { heartbeatIntervalMs, heartbeatMisses } = this.#services.settings;
+    const heardAt = Math.max(connection.lastReadAt, session.beatAt);
+    if (session.version === 2 && session.login && now - heardAt > heartbeatIntervalMs * heartbeatMisses) {
+      return { code: "heartbeat_timeout", text: "Nothing has been heard of you.", reconnect: true };
+    }
+    return undefined;
+  }
+
+  /** Stops accepting. */
+  stopAccepting(): void {
+    this.#isDraining = true;
+    for (const listener of this.#listeners) {
+      this.#listeners.delete(listener);
+      listener.close();
+    }
+  }
+
+  /**
+   * Sends everyone away, some at a time, each after what it has asked for is answered; resolves when all have gone or after
+   * `timeoutMs`, with those who are left cut off.
+   */
+  async drain(timeoutMs: number): Promise<void> {
+    this.stopAccepting();
+    const deadline = performance.now() + timeoutMs;
+    const gone = new Promise<void>((resolve) => this.#onEmpty = resolve);
+    if (this.#clients.size === 0) return;
+    // All are told within half of the time, so that the last ones have the other half to answer.
+    const perSecond = Math.max(CLOSES_PER_SECOND, this.#clients.size / (timeoutMs / 2_000));
+    const perSlice = Math.max(1, Math.ceil(perSecond / 50));
+    const clients = [...this.#clients];
+    for (let start = 0; start < clients.length && performance.now() < deadline; start += perSlice) {
+      if (start > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+      for (const { session } of clients.slice(start, start + perSlice)) this.#sendAway(session);
+    }
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, Math.max(0, deadline - performance.now())));
+    await Promise.race([gone, late]);
+    clearTimeout(timer);
+    for (const { connection } of [...this.#clients]) connection.abort();
+  }
+
+  async #sendAway(session: Session): Promise<void> {
+    if (session.version === 2) await session.settled();
+    session.end({
+      code: "shutting_down",
+      text: "This server is going down; another one takes you.",
+      reconnect: true,
+      retry_after_ms: Math.floor(Math.random() * COME_BACK_WITHIN_MS),
+    });
+  }
+}
+
+function admitPlain(socket: ClientSocket): Promise<Accepted> {
+  if ("setNoDelay" in socket) {
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true);
+  }
+  return Promise.resolve({ socket, remote: formatAddress(socket.remoteAddr) });
+}
+
+/** "address:port", with an IPv6 address in brackets. */
+export function formatAddress(address: Deno.Addr): string {
+  if (!("hostname" in address)) return address.transport;
+  const { hostname, port } = address;
+  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+}
+
+function closeQuietly(socket: ClientSocket): void {
+  try {
+    socket.close();
+  } catch {
+    // It was closed while it was looked at.
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * What a node consists of, as its handlers see it.
+ *
+ * @module
+ */
+import type { Admission } from "./admission.ts";
+import type { Delivery } from "./delivery.ts";
+import type { Logger } from "./logger.ts";
+import type { MessageLog } from "./message_log.ts";
+import type { Groups } from "./store/groups.ts";
+import type { Messages } from "./store/messages.ts";
+import type { Users } from "./store/users.ts";
+import type { TokenDesk } from "./tokens.ts";
+
+/** What handlers decide by. */
+export interface Settings {
+  /** `offline`: a one-to-one message that reaches its receiver at once is not stored. */
+  persist: "all" | "offline";
+  /** What becomes of a login of a user who is online. */
+  duplicateLogin: "refuse" | "replace";
+  /** How long a message can be recalled, ms; 0: never. */
+  recallWindowMs: number;
+  /** Between two heartbeats a client should send, ms. */
+  heartbeatIntervalMs: number;
+  /** Silent intervals after which a connection is closed. */
+  heartbeatMisses: number;
+  /** Where heartbeats may come as datagrams. */
+  udpPort?: number;
+}
+
+/** The parts of a node. */
+export interface Services {
+  /** What handlers decide by. */
+  settings: Settings;
+  /** For what an operator should see. */
+  logger: Logger;
+  /** Tables. */
+  users: Users;
+  /** Tables. */
+  groups: Groups;
+  /** The log's reading side. */
+  messages: Messages;
+  /** The log's writing side. */
+  log: MessageLog;
+  /** Online users and the way to them. */
+  delivery: Delivery;
+  /** Logins and logouts. */
+  admission: Admission;
+  /** Resume tokens. */
+  tokens: TokenDesk;
+}

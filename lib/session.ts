@@ -1,0 +1,120 @@
+/**
+ * What the server knows about one connection: its protocol version and who is logged in on it.
+ *
+ * @module
+ */
+import type { Mailbox, Outlet } from "./mailbox.ts";
+import { MSGID, type NoticeCode } from "./protocol.ts";
+import type { GroupRole } from "./store/groups.ts";
+
+/** Messages of one connection that may wait for their commit; then its next frame is not read. */
+const APPENDS_AT_ONCE = 64;
+
+/** A notice's text and what the client is to do. */
+export interface Notice {
+  /** Why. */
+  code: NoticeCode;
+  /** For people. */
+  text: string;
+  /** False: do not come back by yourself. */
+  reconnect: boolean;
+  /** Come back no sooner than this. */
+  retry_after_ms?: number;
+}
+
+/** A connection as sessions see it. */
+export interface SessionOutlet extends Outlet {
+  /** The peer, as "address:port". */
+  readonly remote: string;
+  /** Several frames may share one write. */
+  allowGluing(): void;
+  /** Says a last frame and closes. */
+  end(lastFrame?: string, options?: { dropQueued?: boolean }): void;
+}
+
+/** Who is logged in on a connection, from login to logout. */
+export interface Login {
+  /** User id. */
+  readonly userId: number;
+  /** As signed up. */
+  readonly name: string;
+  /** Of the presence claim. */
+  readonly generation: number;
+  /** The groups the user is in. */
+  readonly groups: Map<number, GroupRole>;
+  /** What the user still has to receive. */
+  readonly mailbox: Mailbox;
+  /** Where the resume token is stored under; undefined for version 1. */
+  tokenHash?: Uint8Array;
+}
+
+/** One connection's session. */
+export class Session {
+  /** Unique in this process; stands in the log. */
+  readonly id: number;
+  /** The connection. */
+  readonly outlet: SessionOutlet;
+  /** 2 once a login, signup or resume has asked for it. */
+  version: 1 | 2 = 1;
+  /** Who is logged in. */
+  login: Login | undefined;
+  /** Somebody has logged in on this connection, now or before. */
+  hasLoggedIn = false;
+  /** When a heartbeat last came as a datagram, as of performance.now(). */
+  beatAt = 0;
+  /** Nothing will be read or sent any more. */
+  isEnded = false;
+  /** Passwords and tokens refused in a row. */
+  refusedLogins = 0;
+  /** When the last one was, as of performance.now(). */
+  refusedLoginAt = 0;
+  /** Frames refused so far; the log names only the first few. */
+  refusedFrames = 0;
+  #appends = 0;
+  #onRoom: (() => void) | undefined;
+  #onSettled: (() => void) | undefined;
+
+  /** `id`: unique in this process. */
+  constructor(id: number, outlet: SessionOutlet) {
+    this.id = id;
+    this.outlet = outlet;
+  }
+
+  /** Switches to version 2 for the rest of the connection. */
+  upgrade(): void {
+    this.version = 2;
+    this.outlet.allowGluing();
+  }
+
+  /** Tells the client why and closes its connection. */
+  end(notice: Notice, options?: { dropQueued?: boolean }): void {
+    this.outlet.end(JSON.stringify({ msgid: MSGID.NOTICE_MSG, ...notice }), options);
+  }
+
+  /** A message of this connection begins to wait for its commit. */
+  beginAppend(): void {
+    this.#appends++;
+  }
+
+  /** It has its answer. */
+  endAppend(): void {
+    this.#appends--;
+    if (this.#appends <= APPENDS_AT_ONCE / 2) {
+      this.#onRoom?.();
+      this.#onRoom = undefined;
+    }
+    if (this.#appends === 0) this.#onSettled?.();
+  }
+
+  /** Undefined when the next frame may be handled at once; else a promise to wait for first. */
+  roomForAppend(): Promise<void> | undefined {
+    if (this.#appends < APPENDS_AT_ONCE) return undefined;
+    return new Promise((resolve) => this.#onRoom = resolve);
+  }
+
+  /** Resolves when no message of this connection waits for an answer. */
+  settled(): Promise<void> {
+    if (this.#appends === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#onSettled = resolve);
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * What the models need of a database, whichever it is.
+ *
+ * Statements use `?` parameters and the SQL both dialects agree on; where they differ the text comes from
+ * {@linkcode Dialect}. Every failure is a DatabaseError (lib/errors.ts) whose kind says what a caller can do.
+ *
+ * @module
+ */
+
+/** A parameter. Numbers are integers. */
+export type SqlValue = string | number | null | Uint8Array;
+
+/** One result row. Integers up to 2^53 arrive as numbers, text as strings, VARBINARY and BLOB as Uint8Array. */
+export type Row = Record<string, SqlValue>;
+
+/** What a writing statement did. */
+export interface RunResult {
+  /** Rows changed (MySQL: rows really changed, not matched; an upsert that updated counts 2 there). */
+  changes: number;
+  /** The AUTO_INCREMENT id it made, else 0. */
+  insertId: number;
+}
+
+/** Where statements run: the database itself (each on its own) or a transaction. */
+export interface SqlConnection {
+  /** Runs a SELECT. `Shape` is what the statement's columns are: the caller's promise, as with every SQL text. */
+  query<Shape extends Row = Row>(sql: string, params?: readonly SqlValue[]): Promise<Shape[]>;
+  /** Runs a statement that writes. */
+  run(sql: string, params?: readonly SqlValue[]): Promise<RunResult>;
+}
+
+/** The few places where the two dialects differ. */
+export interface Dialect {
+  /** Which one. */
+  readonly name: "mysql" | "sqlite";
+  /** `INSERT IGNORE` or `INSERT OR IGNORE`. */
+  readonly insertIgnore: string;
+  /**
+   * The tail of an INSERT that updates the row when `keys` exist already; `updates` maps a column to its new value, in
+   * which `new.column` stands for the value that was to be inserted and a bare column name for the old one.
+   */
+  upsert(keys: readonly string[], updates: Readonly<Record<string, string>>): string;
+  /** The greater of two expressions: `GREATEST(a, b)` or `MAX(a, b)`. */
+  greatest(a: string, b: string): string;
+  /** Appended to a SELECT in a transaction that must lock its rows: ` FOR UPDATE`, or nothing where a writer is alone. */
+  readonly forUpdate: string;
+  /** Rows of one INSERT into the log: many where a statement is a round trip, one where preparing anew costs more. */
+  readonly rowsPerInsert: number;
+}
+
+/** A database: MySQL or MariaDB through the pool, or the embedded SQLite. */
+export interface Database extends SqlConnection {
+  /** Its dialect. */
+  readonly dialect: Dialect;
+  /**
+   * Runs `work` in one transaction: commits when it resolves, rolls back when it throws, then rethrows. Statements of
+   * others never mix in. Not to be nested. A break during COMMIT is a DatabaseError with `outcomeUnknown`.
+   */
+  transaction<Result>(work: (tx: SqlConnection) => Promise<Result>): Promise<Result>;
+  /** Resolves when a trivial statement works; rejects with the reason otherwise. */
+  ping(): Promise<void>;
+  /** Finishes what runs, within the pool's deadline, and closes. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,134 @@
+/**
+ * Groups and their members.
+ *
+ * @module
+ */
+import { DatabaseError } from "../errors.ts";
+import { nameKey, normalizeName } from "../names.ts";
+import { type ConversationId, conversationOfGroup } from "../protocol.ts";
+import type { Database, SqlConnection } from "./database.ts";
+import type { User, UserState } from "./users.ts";
+
+/** What a member may do: only the creator recalls others' messages. */
+export type GroupRole = "creator" | "normal";
+
+/** A member as the others see it. */
+export interface GroupMember extends User {
+  /** In this group. */
+  role: GroupRole;
+}
+
+/** A group as its members see it. */
+export interface Group {
+  /** Identity, from 1. */
+  id: number;
+  /** As created. */
+  groupname: string;
+  /** As created. */
+  groupdesc: string;
+  /** Everyone, by id. */
+  users: GroupMember[];
+}
+
+/** How joining went. `since`: the new member reads what follows this seq. */
+export type JoinResult = { joined: true; since: number } | { joined: false; reason: "no_such_group" | "is_member" };
+
+/** The tables AllGroup and GroupUser, and the groups' share of Conversation and Member. */
+export class Groups {
+  readonly #db: Database;
+
+  /** Reads and writes `db`. */
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** Makes a group with `creatorId` as its first member and returns its id, or undefined when the name is taken. */
+  async create(name: string, description: string, creatorId: number): Promise<number | undefined> {
+    const stored = normalizeName(name);
+    try {
+      return await this.#db.transaction(async (tx) => {
+        const { insertId } = await tx.run(
+          "INSERT INTO AllGroup (groupname, groupname_key, groupdesc) VALUES (?, ?, ?)",
+          [stored, nameKey(stored), description],
+        );
+        const conversation = conversationOfGroup(insertId);
+        await tx.run("INSERT INTO Conversation (id, last_seq, members) VALUES (?, 0, 1)", [conversation]);
+        await addMember(tx, insertId, creatorId, "creator", 0);
+        return insertId;
+      });
+    } catch (error) {
+      if (error instanceof DatabaseError && error.kind === "duplicate") return undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * Makes `userId` a member. The lock on the conversation's row puts the joining before or after every message: the
+   * count of members and the new one's `since` agree with what a message's transaction sees.
+   */
+  join(groupId: number, userId: number): Promise<JoinResult> {
+    const conversation: ConversationId = conversationOfGroup(groupId);
+    const { forUpdate } = this.#db.dialect;
+    return this.#db.transaction(async (tx): Promise<JoinResult> => {
+      const [row] = await tx.query<{ last_seq: number }>(
+        `SELECT last_seq FROM Conversation WHERE id = ?${forUpdate}`,
+        [conversation],
+      );
+      if (row === undefined) return { joined: false, reason: "no_such_group" };
+      const members = await tx.query("SELECT userid FROM GroupUser WHERE groupid = ? AND userid = ?", [groupId, userId]);
+      if (members.length > 0) return { joined: false, reason: "is_member" };
+      await addMember(tx, groupId, userId, "normal", row.last_seq);
+      await tx.run("UPDATE Conversation SET members = members + 1 WHERE id = ?", [conversation]);
+      return { joined: true, since: row.last_seq };
+    });
+  }
+
+  /** The groups of `userId` with the role it has there. */
+  async memberships(userId: number): Promise<Map<number, GroupRole>> {
+    const rows = await this.#db.query<{ groupid: number; grouprole: GroupRole }>(
+      "SELECT groupid, grouprole FROM GroupUser WHERE userid = ?",
+      [userId],
+    );
+    return new Map(rows.map(({ groupid, grouprole }) => [groupid, grouprole]));
+  }
+
+  /** The groups of `userId`, by id, each with all its members. */
+  async ofUser(userId: number): Promise<Group[]> {
+    const groups = await this.#db.query<{ id: number; groupname: string; groupdesc: string }>(
+      "SELECT g.id, g.groupname, g.groupdesc FROM GroupUser m JOIN AllGroup g ON g.id = m.groupid " +
+        "WHERE m.userid = ? ORDER BY g.id",
+      [userId],
+    );
+    if (groups.length === 0) return [];
+    const rows = await this.#db.query<
+      { groupid: number; id: number; name: string; state: UserState; grouprole: GroupRole }
+    >(
+      "SELECT o.groupid, u.id, u.name, u.state, o.grouprole FROM GroupUser m " +
+        "JOIN GroupUser o ON o.groupid = m.groupid JOIN User u ON u.id = o.userid " +
+        "WHERE m.userid = ? ORDER BY o.groupid, u.id",
+      [userId],
+    );
+    const users = new Map<number, GroupMember[]>(groups.map(({ id }) => [id, []]));
+    for (const { groupid, id, name, state, grouprole } of rows) {
+      users.get(groupid)?.push({ id, name, state, role: grouprole });
+    }
+    return groups.map((group) => ({ ...group, users: users.get(group.id) ?? [] }));
+  }
+}
+
+async function addMember(
+  tx: SqlConnection,
+  groupId: number,
+  userId: number,
+  role: GroupRole,
+  since: number,
+): Promise<void> {
+  await tx.run("INSERT INTO GroupUser (groupid, userid, grouprole) VALUES (?, ?, ?)", [groupId, userId, role]);
+  await tx.run("INSERT INTO Member (userid, conversation, since, delivered, `read`) VALUES (?, ?, ?, ?, ?)", [
+    userId,
+    conversationOfGroup(groupId),
+    since,
+    since,
+    since,
+  ]);
+}

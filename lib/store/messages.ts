@@ -1,0 +1,160 @@
+/**
+ * The log's reading side: messages by conversation and seq, and how far each member has come.
+ * Writing messages is message_log.ts's alone.
+ *
+ * @module
+ */
+import type { ConversationId } from "../protocol.ts";
+import type { Database } from "./database.ts";
+
+/** Users in one statement of {@link Messages.unsent}. */
+const USERS_PER_STATEMENT = 200;
+
+/** One row of the log. */
+export interface StoredMessage extends Record<string, string | number | null> {
+  /** Place in the conversation, from 1 without holes. */
+  seq: number;
+  /** User id. */
+  sender: number;
+  /** When it was stored, ms since the epoch. */
+  at: number;
+  /** The sender's JSON object; null once recalled. */
+  message: string | null;
+}
+
+/** How far a member has come in a conversation. */
+export interface Position extends Record<string, string | number> {
+  /** Entitled to what follows this seq. */
+  since: number;
+  /** Has everything up to this seq. */
+  delivered: number;
+  /** Has read everything up to this seq. */
+  read: number;
+}
+
+/** A member's position in one conversation beside the conversation's end. */
+export interface MemberPosition extends Position {
+  /** Which conversation. */
+  conversation: ConversationId;
+  /** The conversation's newest seq. */
+  last_seq: number;
+}
+
+/** A page of history. */
+export interface HistoryRange {
+  /** Only what follows this seq. */
+  after: number;
+  /** Only what precedes this seq. */
+  before: number;
+  /** Rows at most. */
+  limit: number;
+  /** The oldest rows of the range, ascending; else the newest, descending. */
+  isForward: boolean;
+}
+
+/** Reads Message, Conversation and Member; moves positions. */
+export class Messages {
+  readonly #db: Database;
+
+  /** Reads and writes `db`. */
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** Rows after `seq`, ascending. */
+  after(conversation: ConversationId, seq: number, limit: number): Promise<StoredMessage[]> {
+    return this.#db.query<StoredMessage>(
+      `SELECT seq, sender, at, message FROM Message WHERE conversation = ? AND seq > ? ORDER BY seq LIMIT ${limit}`,
+      [conversation, seq],
+    );
+  }
+
+  /** A page of history. */
+  history(conversation: ConversationId, { after, before, limit, isForward }: HistoryRange): Promise<StoredMessage[]> {
+    return this.#db.query<StoredMessage>(
+      "SELECT seq, sender, at, message FROM Message WHERE conversation = ? AND seq > ? AND seq < ? " +
+        `ORDER BY seq ${isForward ? "ASC" : "DESC"} LIMIT ${limit}`,
+      [conversation, after, before],
+    );
+  }
+
+  /** One row. */
+  async one(conversation: ConversationId, seq: number): Promise<StoredMessage | undefined> {
+    return (await this.after(conversation, seq - 1, 1)).find((row) => row.seq === seq);
+  }
+
+  /** Takes the text of a message away for good; false when that had happened already. */
+  async recall(conversation: ConversationId, seq: number): Promise<boolean> {
+    const { changes } = await this.#db.run(
+      "UPDATE Message SET message = NULL, recalled = 1 WHERE conversation = ? AND seq = ? AND recalled = 0",
+      [conversation, seq],
+    );
+    return changes > 0;
+  }
+
+  /** A conversation's newest seq; 0 when nobody has said anything. */
+  async lastSeq(conversation: ConversationId): Promise<number> {
+    const [row] = await this.#db.query<{ last_seq: number }>("SELECT last_seq FROM Conversation WHERE id = ?", [
+      conversation,
+    ]);
+    return row?.last_seq ?? 0;
+  }
+
+  /** Every conversation `userId` is in. */
+  positions(userId: number): Promise<MemberPosition[]> {
+    return this.#db.query<MemberPosition>(
+      "SELECT m.conversation, m.since, m.delivered, m.`read`, c.last_seq FROM Member m " +
+        "JOIN Conversation c ON c.id = m.conversation WHERE m.userid = ? ORDER BY m.conversation",
+      [userId],
+    );
+  }
+
+  /** How far the members of the given conversations other than `userId` have come. */
+  async peers(userId: number, conversations: readonly ConversationId[]): Promise<Map<ConversationId, Position>> {
+    const peers = new Map<ConversationId, Position>();
+    for (let start = 0; start < conversations.length; start += USERS_PER_STATEMENT) {
+      const some = conversations.slice(start, start + USERS_PER_STATEMENT);
+      const rows = await this.#db.query<Position & { conversation: ConversationId }>(
+        "SELECT conversation, since, delivered, `read` FROM Member " +
+          `WHERE conversation IN (${some.map(() => "?").join(",")}) AND userid <> ?`,
+        [...some, userId],
+      );
+      for (const row of rows) peers.set(row.conversation, row);
+    }
+    return peers;
+  }
+
+  /** Which conversations of the given users hold more than the database knows to be delivered. */
+  async unsent(
+    userIds: readonly number[],
+  ): Promise<{ userid: number; conversation: ConversationId; last_seq: number }[]> {
+    const found: { userid: number; conversation: ConversationId; last_seq: number }[] = [];
+    for (let start = 0; start < userIds.length; start += USERS_PER_STATEMENT) {
+      const some = userIds.slice(start, start + USERS_PER_STATEMENT);
+      found.push(
+        ...await this.#db.query<{ userid: number; conversation: string; last_seq: number }>(
+          "SELECT m.userid, m.conversation, c.last_seq FROM Member m JOIN Conversation c ON c.id = m.conversation " +
+            `WHERE m.userid IN (${some.map(() => "?").join(",")}) AND c.last_seq > m.delivered`,
+          some,
+        ),
+      );
+    }
+    return found;
+  }
+
+  /** Moves positions, only ever forward, in one statement. Rows come sorted by user and conversation. */
+  async advance(
+    moves: readonly { userId: number; conversation: ConversationId; delivered: number; read: number }[],
+  ): Promise<void> {
+    const { dialect } = this.#db;
+    const tail = dialect.upsert(["userid", "conversation"], {
+      delivered: dialect.greatest("delivered", "new.delivered"),
+      "`read`": dialect.greatest("`read`", "new.`read`"),
+    });
+    await this.#db.run(
+      "INSERT INTO Member (userid, conversation, since, delivered, `read`) VALUES " +
+        moves.map(() => "(?,?,0,?,?)").join(",") + tail,
+      moves.flatMap(({ userId, conversation, delivered, read }) => [userId, conversation, delivered, read]),
+    );
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * Users and who is whose friend.
+ *
+ * @module
+ */
+import { DatabaseError } from "../errors.ts";
+import { nameKey, normalizeName } from "../names.ts";
+import type { Database } from "./database.ts";
+
+/** Known ids are remembered up to this many: users are never deleted. */
+const KNOWN_IDS = 100_000;
+/** Ids in one statement. */
+const IDS_PER_STATEMENT = 500;
+
+/** "online" or "offline", for people who look at the database and for friend lists; nobody decides by it. */
+export type UserState = "online" | "offline";
+
+/** A user as others see it. */
+export interface User {
+  /** Identity, from 1. */
+  id: number;
+  /** As signed up. */
+  name: string;
+  /** As last written. */
+  state: UserState;
+}
+
+/** What login needs of a user. */
+export interface Account {
+  /** Identity, from 1. */
+  id: number;
+  /** As signed up. */
+  name: string;
+  /** The stored hash, or the original server's plain text. */
+  password: string;
+}
+
+/** The tables User and Friend. */
+export class Users {
+  readonly #db: Database;
+  readonly #knownIds = new Set<number>();
+
+  /** Reads and writes `db`. */
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** Makes a user and returns its id, or undefined when the name is taken. `password` is a hash. */
+  async create(name: string, password: string): Promise<number | undefined> {
+    const stored = normalizeName(name);
+    try {
+      const { insertId } = await this.#db.run(
+        "INSERT INTO User (name, name_key, password, state) VALUES (?, ?, ?, 'offline')",
+        [stored, nameKey(stored), password],
+      );
+      return insertId;
+    } catch (error) {
+      if (error instanceof DatabaseError && error.kind === "duplicate") return undefined;
+      throw error;
+    }
+  }
+
+  /** The account with this id. */
+  async account(id: number): Promise<Account | undefined> {
+    const [row] = await this.#db.query<{ id: number; name: string; password: string }>(
+      "SELECT id, name, password FROM User WHERE id = ?",
+      [id],
+    );
+    return row;
+  }
+
+  /** Puts `hash` in the place of `old`, unless somebody has changed the password meanwhile. */
+  async replacePassword(id: number, old: string, hash: string): Promise<void> {
+    await this.#db.run("UPDATE User SET password = ? WHERE id = ? AND password = ?", [hash, id, old]);
+  }
+
+  /** Whether there is a user with this id. */
+  async exists(id: number): Promise<boolean> {
+    if (this.isKnown(id)) return true;
+    const rows = await this.#db.query("SELECT id FROM User WHERE id = ?", [id]);
+    if (rows.length === 0) return false;
+    if (this.#knownIds.size >= KNOWN_IDS) this.#knownIds.clear();
+    this.#knownIds.add(id);
+    return true;
+  }
+
+  /** True when {@link exists} has found this id lately: the answer that needs no waiting. */
+  isKnown(id: number): boolean {
+    return this.#knownIds.has(id);
+  }
+
+  /** Writes many users' state at once. */
+  async setState(ids: readonly number[], state: UserState): Promise<void> {
+    for (let start = 0; start < ids.length; start += IDS_PER_STATEMENT) {
+      // In the order of ids, so that two nodes lock rows in the same order.
+      const some = ids.slice(start, start + IDS_PER_STATEMENT).sort((a, b) => a - b);
+      await this.#db.run(
+        `UPDATE User SET state = ? WHERE id IN (${some.map(() => "?").join(",")})`,
+        [state, ...some],
+      );
+    }
+  }
+
+  /** Ids above `after` that the database calls online, ascending, at most `limit`. */
+  async online(after: number, limit: number): Promise<number[]> {
+    const rows = await this.#db.query<{ id: number }>(
+      `SELECT id FROM User WHERE state = 'online' AND id > ? ORDER BY id LIMIT ${limit}`,
+      [after],
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  /** `userId` sees `friendId` from now on; nothing changes where it does already. */
+  async addFriend(userId: number, friendId: number): Promise<void> {
+    const { insertIgnore } = this.#db.dialect;
+    await this.#db.run(`${insertIgnore} INTO Friend (userid, friendid) VALUES (?, ?)`, [userId, friendId]);
+  }
+
+  /** Those whom `userId` has added, by id. */
+  friends(userId: number): Promise<User[]> {
+    return this.#db.query<{ id: number; name: string; state: UserState }>(
+      "SELECT u.id, u.name, u.state FROM Friend f JOIN User u ON u.id = f.friendid WHERE f.userid = ? ORDER BY u.id",
+      [userId],
+    );
+  }
+}
