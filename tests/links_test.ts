@@ -59,11 +59,11 @@ unitTest("assertRejects wants a promise that rejects", async () => {
 
 unitTest("long options take the next argument unless it looks like an option", () => {
   const parse = (...args: string[]) => parseArgs(args, { string: ["name", "_"], boolean: ["quiet"] });
-  assertEquals(parse("--name", "x", "5", "y"), { name: "x", quiet: false, _: ["5", "y"] });
+  assertEquals<unknown>(parse("--name", "x", "5", "y"), { name: "x", quiet: false, _: ["5", "y"] });
   assertEquals(parse("--name=-x=y").name, "-x=y");
-  assertEquals(parse("--name", "--quiet"), { name: "", quiet: true, _: [] });
-  assertEquals(parse("--quiet", "x"), { quiet: true, _: ["x"] });
-  assertEquals(parse("--quiet", "false"), { quiet: false, _: [] });
+  assertEquals<unknown>(parse("--name", "--quiet"), { name: "", quiet: true, _: [] });
+  assertEquals<unknown>(parse("--quiet", "x"), { quiet: true, _: ["x"] });
+  assertEquals<unknown>(parse("--quiet", "false"), { quiet: false, _: [] });
   assertEquals(parse("--quiet=false").quiet, false);
   assertEquals(parse("--name", "a", "--name", "b").name, "b");
 });

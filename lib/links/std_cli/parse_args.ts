@@ -82,10 +82,12 @@ export function parseArgs(args: string[], options: ParseOptions = {}): Args {
     }
   }
 
-  /** Sets an option that has no value in its own argument. Returns how many of the next arguments it took: 0 or 1. */
-  function setWithNext(key: string, next: string | undefined, arg: string): number {
-    const isBoolean = booleans.has(key);
-    if (next && !next.startsWith("-") && !isBoolean) {
+  /**
+   * Sets an option that has no value in its own argument, to the next one unless that looks like an `option` itself.
+   * Returns how many of the next arguments it took: 0 or 1.
+   */
+  function setWithNext(key: string, next: string | undefined, arg: string, option: RegExp): number {
+    if (next && !option.test(next) && !booleans.has(key)) {
       set(key, next, arg);
       return 1;
     }
@@ -108,7 +110,7 @@ export function parseArgs(args: string[], options: ParseOptions = {}): Args {
       set(name, false, arg);
       return 0;
     }
-    return setWithNext(no + name, next, arg);
+    return setWithNext(no + name, next, arg, /^-/);
   }
 
   /** `-a`, `-abc`, `-n5`, `-n=5`, `-n 5`. */
@@ -116,17 +118,18 @@ export function parseArgs(args: string[], options: ParseOptions = {}): Args {
     for (let at = 1; at < arg.length - 1; at++) {
       const letter = arg.charAt(at);
       const rest = arg.slice(at + 1);
-      if (/^[A-Za-z]=./.test(letter + rest)) {
-        set(letter, rest.slice(1), arg);
+      const isLetter = /[A-Za-z]/.test(letter);
+      if (isLetter && rest.includes("=")) {
+        set(letter, rest.slice(rest.indexOf("=") + 1), arg);
         return 0;
       }
-      if (/^[A-Za-z]$/.test(letter) && isNumber(rest) || /^\W/.test(rest)) {
+      if (isLetter && /\d\.?$/.test(rest) || /^\W/.test(rest)) {
         set(letter, rest, arg);
         return 0;
       }
       set(letter, strings.has(letter) ? "" : true, arg);
     }
-    return setWithNext(arg.slice(-1), next, arg);
+    return setWithNext(arg.slice(-1), next, arg, /^--?[^-]/);
   }
 
   const end = args.indexOf("--");
