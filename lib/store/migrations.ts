@@ -1,0 +1,239 @@
+/**
+ * Brings a database up to date: the numbered files of sql/ and, for what SQL cannot do, numbered code.
+ *
+ * Each step (a statement, a piece of code) is recorded in the table Migration in the transaction that did it. On SQLite
+ * a whole migration is one transaction. On MySQL every DDL statement commits by itself; a migration that failed or was
+ * killed goes on at the step it was at.
+ *
+ * @module
+ */
+
+import { DatabaseError, errorText, EXIT, FatalError } from "../errors.ts";
+import type { Logger } from "../logger.ts";
+import { ADOPT_ORIGINAL } from "./adopt_original.ts";
+import type { Database, Dialect, SqlConnection } from "./database.ts";
+import { IMPORT_ORIGINAL } from "./import_original.ts";
+import type { MigrationStep, StepContext } from "./migration_step.ts";
+import { hasTable } from "./mysql_schema.ts";
+
+/** A migration with its steps. */
+interface Migration {
+  name: string;
+  steps: readonly MigrationStep[];
+}
+
+/**
+ * In this order, for ever: new ones come at the end. Those with code are about databases of the original server, which
+ * had MySQL only; the others are files of that name under sql/mysql and sql/sqlite.
+ */
+const SEQUENCE: readonly { name: string; code?: readonly MigrationStep[] }[] = [
+  { name: "0001_adopt_original", code: ADOPT_ORIGINAL },
+  { name: "0002_tables" },
+  { name: "0003_import_original", code: IMPORT_ORIGINAL },
+  { name: "0004_offline_message" },
+];
+
+/** How long one attempt to get the lock waits on the server, in seconds: below every time-out of a query. */
+const LOCK_ATTEMPT_S = 2;
+
+/** After this many attempts, ten minutes, something is wrong with the node that has the lock. */
+const LOCK_ATTEMPTS = 300;
+
+/** The lock's name: locks belong to the whole server, and their names have 64 characters at most. */
+const LOCK_NAME = "CONCAT('chatserver ', MD5(DATABASE()))";
+
+/** Options of {@linkcode migrate}. */
+export interface MigrateOptions {
+  /** The clock, ms since the epoch. */
+  now?: () => number;
+}
+
+/** The statements of a file; each ends with a semicolon at the end of a line, comments have lines of their own. */
+function splitStatements(file: string): string[] {
+  return file.replace(/^\s*--.*$/gm, "").split(/;\s*$/m).map((text) => text.trim()).filter((text) =>
+    text !== ""
+  );
+}
+
+async function loadFile(dialect: Dialect["name"], name: string): Promise<MigrationStep[]> {
+  // Relative to this file, so that it is found inside a compiled binary too.
+  const file = await Deno.readTextFile(new URL(`../../sql/${dialect}/${name}.sql`, import.meta.url));
+  return splitStatements(file).map((text) => ({
+    text,
+    async run(conn) {
+      await conn.run(text);
+    },
+  }));
+}
+
+function loadMigrations(dialect: Dialect["name"]): Promise<Migration[]> {
+  return Promise.all(SEQUENCE.map(async ({ name, code }) => {
+    if (!code) return { name, steps: await loadFile(dialect, name) };
+    return { name, steps: dialect === "mysql" ? code : [] };
+  }));
+}
+
+async function isRecorded(conn: SqlConnection, dialect: Dialect["name"]): Promise<boolean> {
+  if (dialect === "mysql") return await hasTable(conn, "Migration");
+  const rows = await conn.query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'Migration'");
+  return rows.length > 0;
+}
+
+/** The number of steps done, by migration; refuses a database that a newer version has been at. */
+async function readDone(conn: SqlConnection, dialect: Dialect["name"]): Promise<Map<string, number>> {
+  if (!await isRecorded(conn, dialect)) return new Map();
+  const rows = await conn.query<{ name: string; done: number }>(
+    "SELECT name, MAX(statement) AS done FROM Migration GROUP BY name",
+  );
+  const unknown = rows.map(({ name }) => name).filter((name) =>
+    !SEQUENCE.some((migration) => migration.name === name)
+  );
+  if (unknown.length > 0) {
+    throw new FatalError(
+      EXIT.config,
+      `The database was upgraded by a newer version of this program (migration ${
+        unknown.sort().join(", ")
+      }); ` +
+        "run that version",
+    );
+  }
+  return new Map(rows.map(({ name, done }) => [name, done]));
+}
+
+function isDone({ name, steps }: Migration, done: ReadonlyMap<string, number>): boolean {
+  return (done.get(name) ?? 0) >= steps.length;
+}
+
+/** Runs one step's work in its own transaction, or as part of the one that is the lock. */
+type InStep = <Result>(work: (conn: SqlConnection) => Promise<Result>) => Promise<Result>;
+
+async function takeLock(holder: SqlConnection, logger: Logger): Promise<void> {
+  for (let attempt = 0; attempt < LOCK_ATTEMPTS; attempt++) {
+    const [row] = await holder.query<{ got: number | null }>(
+      `SELECT GET_LOCK(${LOCK_NAME}, ${LOCK_ATTEMPT_S}) AS got`,
+    );
+    if (row?.got === 1) return;
+    if (attempt === 0) logger.info("another node is upgrading the database; waiting for it");
+  }
+  throw new FatalError(
+    EXIT.unavailable,
+    `Another node has been upgrading the database for ${LOCK_ATTEMPTS * LOCK_ATTEMPT_S / 60} minutes`,
+  );
+}
+
+/** A lock is its connection's: with that gone, another node may be at work already. */
+async function checkLock(holder: SqlConnection): Promise<void> {
+  const [row] = await holder.query<{ held: number | null }>(
+    `SELECT IS_USED_LOCK(${LOCK_NAME}) = CONNECTION_ID() AS held`,
+  );
+  if (row?.held !== 1) throw new DatabaseError("unavailable", "the lock on the migration was lost");
+}
+
+/**
+ * Runs `work` while no other node migrates. SQLite: inside one transaction. MySQL: one connection does nothing but hold a
+ * named lock, since DDL would commit any transaction, and the steps run on another: the pool must have two.
+ */
+function underLock<Result>(
+  db: Database,
+  logger: Logger,
+  work: (inStep: InStep) => Promise<Result>,
+): Promise<Result> {
+  if (db.dialect.name === "sqlite") return db.transaction((tx) => work((step) => step(tx)));
+  return db.transaction(async (holder) => {
+    await takeLock(holder, logger);
+    try {
+      return await work(async (step) => {
+        await checkLock(holder);
+        return await db.transaction(step);
+      });
+    } finally {
+      // On a connection that is gone the lock is gone with it; what went wrong before must not be hidden by that.
+      await holder.query(`SELECT RELEASE_LOCK(${LOCK_NAME})`).catch((error: unknown) =>
+        logger.debug("cannot release the lock on the migration", { reason: errorText(error) })
+      );
+    }
+  });
+}
+
+async function createRecord(conn: SqlConnection, dialect: Dialect["name"]): Promise<void> {
+  const form = dialect === "mysql"
+    ? " ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+    : "";
+  await conn.run(
+    "CREATE TABLE IF NOT EXISTS Migration (name VARCHAR(100) NOT NULL, statement INT NOT NULL, " +
+      `applied BIGINT NOT NULL, PRIMARY KEY (name, statement))${form}`,
+  );
+}
+
+function stepError(migration: Migration, index: number, error: unknown): FatalError {
+  const text = migration.steps[index]?.text.replace(/\s+/g, " ") ?? "";
+  const isAway = error instanceof DatabaseError && error.kind === "unavailable";
+  return new FatalError(
+    error instanceof FatalError ? error.exitCode : isAway ? EXIT.unavailable : EXIT.failure,
+    `Migration ${migration.name} failed at statement ${index + 1} of ${migration.steps.length} ` +
+      `(${text}): ${errorText(error)}`,
+    { cause: error },
+  );
+}
+
+/** Does what is left of a migration and says what that was. */
+async function apply(
+  migration: Migration,
+  done: number,
+  inStep: InStep,
+  context: StepContext,
+): Promise<string[]> {
+  const { name, steps } = migration;
+  const lines: string[] = [];
+  for (const [index, step] of steps.entries()) {
+    if (index < done) continue;
+    try {
+      const line = await inStep(async (conn) => {
+        const line = await step.run(conn, context);
+        await conn.run("INSERT INTO Migration (name, statement, applied) VALUES (?, ?, ?)", [
+          name,
+          index + 1,
+          context.now(),
+        ]);
+        return line;
+      });
+      if (line) lines.push(`${name}: ${line}`);
+    } catch (error) {
+      throw stepError(migration, index, error);
+    }
+  }
+  if (lines.length > 0) return lines;
+  return [done === 0 ? `${name}: done` : `${name}: done from statement ${done + 1} on`];
+}
+
+/**
+ * Brings the database up to date, whether it is empty, of an earlier version, or of the original C++ server. Any number
+ * of nodes may do so at once: one works, the others wait for it.
+ *
+ * Returns what was done, a line each; nothing when it was up to date.
+ *
+ * @throws {FatalError} naming the migration, the statement and the database's reason; or when the database belongs to a
+ * newer version or another program.
+ */
+export async function migrate(
+  db: Database,
+  logger: Logger,
+  { now = Date.now }: MigrateOptions = {},
+): Promise<string[]> {
+  const dialect = db.dialect.name;
+  const migrations = await loadMigrations(dialect);
+  const before = await readDone(db, dialect);
+  if (migrations.every((migration) => isDone(migration, before))) return [];
+  return await underLock(db, logger, async (inStep) => {
+    await inStep((conn) => createRecord(conn, dialect));
+    // Again, now that nobody else is at work.
+    const done = await inStep((conn) => readDone(conn, dialect));
+    const context: StepContext = { logger, now };
+    const lines: string[] = [];
+    for (const migration of migrations) {
+      if (isDone(migration, done)) continue;
+      lines.push(...await apply(migration, done.get(migration.name) ?? 0, inStep, context));
+    }
+    return lines;
+  });
+}
