@@ -34,7 +34,10 @@ async function build(): Promise<Build> {
 
 const { folder, executable, output } = await build();
 globalThis.addEventListener("unload", () => Deno.removeSync(folder.path, { recursive: true }));
-if (executable === null) console.log(`Skipped: deno compile has no base runtime. ${output}`);
+if (executable === null) {
+  const reason = output.split("\n").find((line) => line.includes("denort"))?.trim();
+  console.log(`Skipped: deno compile cannot get its base runtime (DENORT_BIN can name one): ${reason}`);
+}
 
 /** A test of the executable in an empty folder of its own. */
 function compiledTest(name: string, fn: (executable: string, cwd: string) => Promise<void>): void {
