@@ -66,13 +66,18 @@ async function serve(options: ServeOptions): Promise<number> {
 /** Resolves with the next signal that asks the program to end. */
 function nextSignal(): Promise<string> {
   return new Promise((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => resolve(signal));
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      Deno.addSignalListener(signal, () => resolve(signal));
+    }
   });
 }
 
 if (import.meta.main) {
   try {
-    const sources = { env: (name: string) => Deno.env.get(name), readFile: (path: string) => Deno.readTextFileSync(path) };
+    const sources = {
+      env: (name: string) => Deno.env.get(name),
+      readFile: (path: string) => Deno.readTextFileSync(path),
+    };
     Deno.exit(await run(parseOptions(Deno.args, sources)));
   } catch (error) {
     console.error(`chatserver: ${errorText(error)}`);

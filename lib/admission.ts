@@ -85,7 +85,12 @@ export class Admission {
    * Logs a user in on `session`. Undefined: already online, and `mode` is not to replace. Rejects, with nothing left behind,
    * when presence or the database is away.
    */
-  async admit(session: Session, userId: number, name: string, mode: "refuse" | "replace"): Promise<Admitted | undefined> {
+  async admit(
+    session: Session,
+    userId: number,
+    name: string,
+    mode: "refuse" | "replace",
+  ): Promise<Admitted | undefined> {
     const { presence, delivery } = this.#options;
     await this.#leaving.get(userId);
     const claim = await presence.claim(userId, mode);
@@ -120,7 +125,8 @@ export class Admission {
         positions,
         readers,
         now: () => performance.now(),
-        onError: (error) => logger.warn("cannot read missed messages; tried again", { reason: errorText(error) }),
+        onError: (error) =>
+          logger.warn("cannot read missed messages; tried again", { reason: errorText(error) }),
       }, places);
       return { login: { userId, name, generation, groups: memberships, mailbox }, positions: places };
     } catch (error) {
@@ -170,7 +176,11 @@ export class Admission {
     await leaving;
   }
 
-  async #leave(session: Session, login: Login, how: { isReplaced: boolean; isReset: boolean }): Promise<void> {
+  async #leave(
+    session: Session,
+    login: Login,
+    how: { isReplaced: boolean; isReset: boolean },
+  ): Promise<void> {
     const { presence, delivery, positions } = this.#options;
     const { userId, generation, mailbox } = login;
     mailbox.close();
@@ -178,7 +188,9 @@ export class Admission {
     if (how.isReset && session.version === 1) positions.forget(mailbox.cursors);
     await positions.flush();
     // Before the claim is free: whoever claims next writes "online" after this. It is for people who look; nobody decides by it.
-    if (!how.isReplaced) await this.#states.add({ userId, state: "offline" }).catch((error) => this.#stateFailed(error));
+    if (!how.isReplaced) {
+      await this.#states.add({ userId, state: "offline" }).catch((error) => this.#stateFailed(error));
+    }
     await presence.release(userId, generation);
   }
 

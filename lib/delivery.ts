@@ -8,11 +8,12 @@
  * @module
  */
 import type { Bus } from "./bus.ts";
-import { decodeEnvelope, encodeEnvelope, type Envelope, ENVELOPE } from "./envelope.ts";
+import { decodeEnvelope, encodeEnvelope, ENVELOPE, type Envelope } from "./envelope.ts";
 import { errorText } from "./errors.ts";
 import type { Logger } from "./logger.ts";
 import type { Stored } from "./message_log.ts";
-import { type ConversationId, parseConversation, spliceFields } from "./protocol.ts";
+import type { Move } from "./positions.ts";
+import { type ConversationId, MSGID, parseConversation, spliceFields } from "./protocol.ts";
 import type { Login, Session } from "./session.ts";
 import type { Messages } from "./store/messages.ts";
 
@@ -45,6 +46,9 @@ export interface Unlogged {
   /** The frame's text. */
   text: string;
 }
+
+/** User id, delivered, read: as it travels between nodes. */
+type Receipt = [number, number, number];
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -158,8 +162,12 @@ export class Delivery {
     else this.#publish(this.#userChannel(receiver), envelope);
   }
 
-  #offerAll(sessions: Set<Session> | undefined, stored: Pick<Stored, "conversation" | "seq" | "sender">, frame?: Uint8Array) {
-    if (sessions) for (const session of sessions) this.#offer(session, stored, frame);
+  #offerAll(
+    sessions: Set<Session> | undefined,
+    stored: Pick<Stored, "conversation" | "seq" | "sender">,
+    frame?: Uint8Array,
+  ) {
+    if (sessions) { for (const session of sessions) this.#offer(session, stored, frame); }
   }
 
   #offer(
@@ -202,7 +210,13 @@ export class Delivery {
     const place = parseConversation(conversation);
     if (!place) return;
     const bytes = encoder.encode(frame);
-    const envelope = { kind: ENVELOPE.event, origin: this.#options.origin, sender, conversation, frame: bytes };
+    const envelope = {
+      kind: ENVELOPE.event,
+      origin: this.#options.origin,
+      sender,
+      conversation,
+      frame: bytes,
+    };
     if ("groupId" in place) {
       for (const session of this.#groups.get(place.groupId) ?? []) this.#sendEventTo(session, sender, bytes);
       this.#publish(this.#groupChannel(place.groupId), envelope);
@@ -212,6 +226,46 @@ export class Delivery {
     const session = this.#users.get(receiver);
     if (session) this.#sendEventTo(session, sender, bytes);
     else this.#publish(this.#userChannel(receiver), envelope);
+  }
+
+  /**
+   * Tells those who care how far others have come in a conversation: the other one of two, and in a group those who have
+   * said something on their connection. One envelope whatever the number of moves.
+   */
+  sendReceipts(moves: readonly Move[]): void {
+    for (const [conversation, some] of Map.groupBy(moves, (move) => move.conversation)) {
+      const place = parseConversation(conversation);
+      if (!place) continue;
+      const receipts = some.map(({ userId, delivered, read }): Receipt => [userId, delivered, read]);
+      const frame = encoder.encode(JSON.stringify(receipts));
+      const envelope = { kind: ENVELOPE.receipts, origin: this.#options.origin, conversation, frame };
+      if ("groupId" in place) {
+        for (const session of this.#groups.get(place.groupId) ?? []) {
+          this.#sendReceiptsTo(session, conversation, receipts);
+        }
+        this.#publish(this.#groupChannel(place.groupId), envelope);
+        continue;
+      }
+      for (const receipt of receipts) {
+        const peer = place.users[0] === receipt[0] ? place.users[1] : place.users[0];
+        const session = this.#users.get(peer);
+        if (session) this.#sendReceiptsTo(session, conversation, [receipt]);
+        else {this.#publish(this.#userChannel(peer), {
+            ...envelope,
+            frame: encoder.encode(JSON.stringify([receipt])),
+          });}
+      }
+    }
+  }
+
+  #sendReceiptsTo(session: Session, conversation: ConversationId, receipts: Receipt[]): void {
+    const { login, version, outlet } = session;
+    if (!login || version === 1 || outlet.isCongested) return;
+    if (conversation.startsWith("g") && !login.mailbox.cursor(conversation)?.own) return;
+    for (const [id, delivered, read] of receipts) {
+      if (id === login.userId) continue;
+      outlet.send(JSON.stringify({ msgid: MSGID.RECEIPT_MSG, conversation, id, delivered, read }));
+    }
   }
 
   #sendEventTo(session: Session, sender: number, frame: Uint8Array): void {
@@ -247,6 +301,11 @@ export class Delivery {
 
   #onGroupMessage(groupId: number, { kind, sender, seq, conversation, frame }: Envelope): void {
     const sessions = this.#groups.get(groupId);
+    if (kind === ENVELOPE.receipts && sessions) {
+      const receipts: Receipt[] = JSON.parse(decoder.decode(frame));
+      for (const session of sessions) this.#sendReceiptsTo(session, conversation, receipts);
+      return;
+    }
     if (kind === ENVELOPE.event) sessions?.forEach((session) => this.#sendEventTo(session, sender, frame));
     else if (kind === ENVELOPE.message) {
       this.#offerAll(sessions, { conversation, seq, sender }, frame.length > 0 ? frame : undefined);
@@ -260,6 +319,8 @@ export class Delivery {
       if (!session || !this.#sendUnlogged(session, unlogged)) {
         this.#options.onUndeliverable(sender, userId, unlogged.text);
       }
+    } else if (session && kind === ENVELOPE.receipts) {
+      this.#sendReceiptsTo(session, conversation, JSON.parse(decoder.decode(frame)));
     } else if (session && kind === ENVELOPE.event) this.#sendEventTo(session, sender, frame);
     else if (session && kind === ENVELOPE.message) {
       this.#offer(session, { conversation, seq, sender }, frame.length > 0 ? frame : undefined);
@@ -301,11 +362,17 @@ export class Delivery {
   async #sweepOnce(): Promise<void> {
     this.counters.sweeps++;
     try {
-      for (const { userid, conversation, last_seq } of await this.#options.messages.unsent([...this.#users.keys()])) {
+      for (
+        const { userid, conversation, last_seq } of await this.#options.messages.unsent([
+          ...this.#users.keys(),
+        ])
+      ) {
         this.#users.get(userid)?.login?.mailbox.notice(conversation, last_seq);
       }
     } catch (error) {
-      this.#options.logger.warn("cannot look for missed messages; tried again later", { reason: errorText(error) });
+      this.#options.logger.warn("cannot look for missed messages; tried again later", {
+        reason: errorText(error),
+      });
     }
   }
 

@@ -20,6 +20,8 @@ export const ENVELOPE = {
   evict: 5,
   /** The answer: `sender` has no older session here any more. */
   evicted: 6,
+  /** How far members have come, as JSON `[[user id, delivered, read], …]`. */
+  receipts: 7,
 } as const;
 
 /** A value of {@link ENVELOPE}. */
@@ -82,5 +84,5 @@ export function decodeEnvelope(bytes: Uint8Array): Envelope | undefined {
 }
 
 function isKind(kind: number): kind is EnvelopeKind {
-  return kind >= ENVELOPE.message && kind <= ENVELOPE.evicted;
+  return kind >= ENVELOPE.message && kind <= ENVELOPE.receipts;
 }

@@ -50,7 +50,11 @@ export class DatabaseError extends Error {
   readonly outcomeUnknown: boolean;
 
   /** `kind` tells what a caller can do; `outcomeUnknown` is for a break during COMMIT only. */
-  constructor(kind: DatabaseErrorKind, message: string, options: ErrorOptions & { outcomeUnknown?: boolean } = {}) {
+  constructor(
+    kind: DatabaseErrorKind,
+    message: string,
+    options: ErrorOptions & { outcomeUnknown?: boolean } = {},
+  ) {
     super(message, options);
     this.kind = kind;
     this.outcomeUnknown = options.outcomeUnknown ?? false;

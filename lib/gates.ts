@@ -60,7 +60,9 @@ function parse(raw: RawFrame): { text: string; frame: JsonObject; memberCount: n
 }
 
 function readCid({ cid }: JsonObject): string | undefined {
-  return typeof cid === "string" && cid.length > 0 && cid.length <= CID_MAX && cid.isWellFormed() ? cid : undefined;
+  return typeof cid === "string" && cid.length > 0 && cid.length <= CID_MAX && cid.isWellFormed()
+    ? cid
+    : undefined;
 }
 
 function checkCid(frame: JsonObject): void {
@@ -91,7 +93,10 @@ function checkFields(session: Session, { fields, needsLogin }: Command, frame: J
   for (const field in fields) {
     const type = fields[field];
     if (type !== undefined && !hasType(frame[field], type)) {
-      throw new Refusal(ERRNO.MALFORMED, `Field "${field}" is missing or not ${type === "string" ? "a string" : "an integer"}`);
+      throw new Refusal(
+        ERRNO.MALFORMED,
+        `Field "${field}" is missing or not ${type === "string" ? "a string" : "an integer"}`,
+      );
     }
   }
   if (needsLogin && "id" in fields && frame.id !== session.login?.userId) {
@@ -109,7 +114,12 @@ function refuse({ logger }: Services, request: Request, error: unknown): void {
   const { session } = request;
   const refusal = toRefusal(error);
   request.refuse(refusal);
-  const fields = { session: session.id, remote: session.outlet.remote, errno: refusal.errno, reason: errorText(error) };
+  const fields = {
+    session: session.id,
+    remote: session.outlet.remote,
+    errno: refusal.errno,
+    reason: errorText(error),
+  };
   if (!(error instanceof Refusal)) logger.error("request failed", fields);
   else if (session.refusedFrames++ < REFUSALS_LOGGED) logger.info("frame refused", fields);
 }
@@ -117,5 +127,8 @@ function refuse({ logger }: Services, request: Request, error: unknown): void {
 function toRefusal(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   const isDatabase = error instanceof DatabaseError;
-  return new Refusal(ERRNO.UNAVAILABLE, isDatabase ? "The database cannot be reached; try again" : "Internal error; try again");
+  return new Refusal(
+    ERRNO.UNAVAILABLE,
+    isDatabase ? "The database cannot be reached; try again" : "Internal error; try again",
+  );
 }

@@ -95,7 +95,9 @@ export async function resume(services: Services, request: Request): Promise<void
 }
 
 function checkLoginAllowed(session: Session): void {
-  if (session.login) throw new Refusal(ERRNO.ALREADY_ONLINE, "Already logged in on this connection; log out first");
+  if (session.login) {
+    throw new Refusal(ERRNO.ALREADY_ONLINE, "Already logged in on this connection; log out first");
+  }
   if (session.refusedLogins < REFUSED_LOGINS_MAX) return;
   const waitMs = session.refusedLoginAt + REFUSED_LOGIN_WAIT_MS - performance.now();
   if (waitMs <= 0) return;
@@ -133,7 +135,13 @@ async function welcome(
     if (session.version === 2) {
       const token = await giveToken(login);
       const conversations = await describeConversations(services, login);
-      request.reply({ ...who, ...nonEmpty({ friends, groups }), conversations, token, heartbeat: heartbeat(services) });
+      request.reply({
+        ...who,
+        ...nonEmpty({ friends, groups }),
+        conversations,
+        token,
+        heartbeat: heartbeat(services),
+      });
     } else {
       const { frames, written } = await login.mailbox.takeOffline(OFFLINE_CHARS);
       const texts = {
@@ -202,7 +210,9 @@ export async function createGroup({ groups, delivery }: Services, request: Reque
   const name = normalizeName(request.string("groupname"));
   const description = request.string("groupdesc");
   const problem = checkName(name) ??
-    ([...description].length > DESCRIPTION_MAX ? `The description is longer than ${DESCRIPTION_MAX} characters` : undefined);
+    ([...description].length > DESCRIPTION_MAX
+      ? `The description is longer than ${DESCRIPTION_MAX} characters`
+      : undefined);
   if (problem !== undefined) throw new Refusal(ERRNO.REFUSED, problem);
   const groupId = await groups.create(name, description.toWellFormed(), login.userId);
   if (groupId === undefined) throw new Refusal(ERRNO.REFUSED, "This group name is taken");
@@ -288,7 +298,11 @@ export function groupChat(services: Services, request: Request): Promise<void> |
   const { userId, groups } = request.login;
   const groupId = request.integer("groupid");
   if (!groups.has(groupId)) throw new Refusal(ERRNO.NOT_ALLOWED, `You are not a member of group ${groupId}`);
-  const draft: Draft = { conversation: conversationOfGroup(groupId), sender: userId, text: chatText(request) };
+  const draft: Draft = {
+    conversation: conversationOfGroup(groupId),
+    sender: userId,
+    text: chatText(request),
+  };
   if (request.cid !== undefined) draft.cid = request.cid;
   return append(services, request, draft);
 }
@@ -298,7 +312,8 @@ export function groupChat(services: Services, request: Request): Promise<void> |
  * twice (two parsers could disagree on who is speaking) or breaks lines (a client that reads lines would be cut short).
  */
 function chatText({ frame, text, memberCount, login }: Request): string {
-  const isAsSent = frame.name === login.name && !("conversation" in frame) && !("seq" in frame) && !("at" in frame) &&
+  const isAsSent = frame.name === login.name && !("conversation" in frame) && !("seq" in frame) &&
+    !("at" in frame) &&
     Object.keys(frame).length === memberCount && !text.includes("\n") && !text.includes("\r");
   if (isAsSent) return text;
   const { conversation: _conversation, seq: _seq, at: _at, ...rest } = frame;
@@ -312,7 +327,9 @@ function append({ log, logger }: Services, request: Request, draft: Draft): Prom
   log.append(draft)
     .then(({ conversation, seq, at }: Stored) => request.reply({ conversation, seq, at }))
     .catch((error) => {
-      if (request.cid === undefined) logger.error("message lost", { session: session.id, reason: String(error) });
+      if (request.cid === undefined) {
+        logger.error("message lost", { session: session.id, reason: String(error) });
+      }
       request.refuse(new Refusal(ERRNO.UNAVAILABLE, "The message could not be stored; try again"));
     })
     .finally(() => session.endAppend());
@@ -352,7 +369,9 @@ export async function history({ messages }: Services, request: Request): Promise
   const { login, frame } = request;
   const conversation = request.string("conversation");
   const limit = frame.limit === undefined ? HISTORY_MAX : request.integer("limit");
-  if (limit < 1 || limit > HISTORY_MAX) throw new Refusal(ERRNO.MALFORMED, `"limit" is not between 1 and ${HISTORY_MAX}`);
+  if (limit < 1 || limit > HISTORY_MAX) {
+    throw new Refusal(ERRNO.MALFORMED, `"limit" is not between 1 and ${HISTORY_MAX}`);
+  }
   const cursor = login.mailbox.cursor(conversation);
   if (!cursor) throw new Refusal(ERRNO.NOT_FOUND, "You are not in this conversation");
   const isForward = frame.after !== undefined;

@@ -116,7 +116,9 @@ export class MessageLog {
    */
   append(draft: Draft): Promise<Stored> {
     if (this.#queuedChars > QUEUE_CHARS) {
-      return Promise.reject(new DatabaseError("unavailable", "Cannot store the message: too many are waiting"));
+      return Promise.reject(
+        new DatabaseError("unavailable", "Cannot store the message: too many are waiting"),
+      );
     }
     if (draft.cid === undefined) return this.#enqueue(draft);
     const key = `${draft.sender} ${draft.cid}`;
@@ -179,7 +181,11 @@ export class MessageLog {
 
   #takeBatch(): Entry[] {
     let count = 0;
-    for (let chars = 0; count < this.#queue.length && count < BATCH_MESSAGES && chars < BATCH_CHARS; count++) {
+    for (
+      let chars = 0;
+      count < this.#queue.length && count < BATCH_MESSAGES && chars < BATCH_CHARS;
+      count++
+    ) {
       chars += this.#queue[count]?.draft.text.length ?? 0;
     }
     const batch = this.#queue.splice(0, count);
@@ -198,7 +204,9 @@ export class MessageLog {
       if (error.outcomeUnknown && await this.#hasHappened(placed)) return this.#settle(placed);
       this.counters.retries++;
       if (error.kind === "duplicate") return await this.#commitWithoutRepeats(batch, error);
-      if (error.kind === "conflict" && conflicts < CONFLICTS_AT_ONCE) return await this.#commit(batch, conflicts + 1);
+      if (error.kind === "conflict" && conflicts < CONFLICTS_AT_ONCE) {
+        return await this.#commit(batch, conflicts + 1);
+      }
       if (error.kind !== "other") throw error;
       // One message the database will not take must not cost the others: halve until it stands alone.
       if (batch.length === 1) return batch[0]?.reject(error);
@@ -241,7 +249,7 @@ export class MessageLog {
   async #insertMembers(tx: SqlConnection, placed: Placed[]): Promise<void> {
     const params: SqlValue[] = [];
     for (const { seq, entry: { draft: { users, conversation } } } of placed) {
-      if (seq === 1 && users) for (const user of new Set(users)) params.push(user, conversation);
+      if (seq === 1 && users) { for (const user of new Set(users)) params.push(user, conversation); }
     }
     if (params.length === 0) return;
     await tx.run(
@@ -302,7 +310,10 @@ export class MessageLog {
   }
 
   async #findRepeats(batch: Entry[]): Promise<Map<Entry, Stored>> {
-    const bySender = Map.groupBy(batch.filter(({ draft }) => draft.cid !== undefined), ({ draft }) => draft.sender);
+    const bySender = Map.groupBy(
+      batch.filter(({ draft }) => draft.cid !== undefined),
+      ({ draft }) => draft.sender,
+    );
     const found = new Map<Entry, Stored>();
     for (const [sender, entries] of bySender) {
       const rows = await this.#db.query<
@@ -332,12 +343,15 @@ export class MessageLog {
       try {
         return await this.#db.transaction(async (tx) => {
           // Waits for the lock of a commit that is still under way on the server.
-          await tx.query(`SELECT last_seq FROM Conversation WHERE id = ?${this.#db.dialect.forUpdate}`, [conversation]);
+          await tx.query(`SELECT last_seq FROM Conversation WHERE id = ?${this.#db.dialect.forUpdate}`, [
+            conversation,
+          ]);
           const [row] = await tx.query<{ sender: number; at: number; message: string | null }>(
             "SELECT sender, at, message FROM Message WHERE conversation = ? AND seq = ?",
             [conversation, first.seq],
           );
-          return row?.sender === sender && row.at === first.at && (row.message === text || row.message === null);
+          return row?.sender === sender && row.at === first.at &&
+            (row.message === text || row.message === null);
         });
       } catch (error) {
         if (!(error instanceof DatabaseError) || error.kind === "other" || this.#isClosing) throw error;
@@ -349,7 +363,9 @@ export class MessageLog {
   /** Puts a batch back, refuses what has waited long enough and can be refused, and waits a little. */
   async #waitForDatabase(batch: Entry[], error: unknown): Promise<void> {
     if (this.#retryMs === 0) {
-      this.#logger.error("cannot store messages; they are kept and tried again", { reason: errorText(error) });
+      this.#logger.error("cannot store messages; they are kept and tried again", {
+        reason: errorText(error),
+      });
     }
     const now = this.#now();
     this.#queue = [...batch, ...this.#queue].filter((entry) => {

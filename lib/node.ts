@@ -11,12 +11,12 @@ import { Limiter } from "./limiter.ts";
 import type { Logger } from "./logger.ts";
 import { MessageLog } from "./message_log.ts";
 import type { ServeOptions } from "./options.ts";
-import { type Move, Positions } from "./positions.ts";
+import { Positions } from "./positions.ts";
 import { createMemoryPresence, type Presence, type PresenceEvents } from "./presence.ts";
-import { conversationOfUsers, MSGID } from "./protocol.ts";
+import { conversationOfUsers } from "./protocol.ts";
 import { openReadGate } from "./read_gate.ts";
 import { Redis } from "./redis.ts";
-import { openRedisPresence } from "./redis_presence.ts";
+import { RedisPresence } from "./redis_presence.ts";
 import { ChatServer, formatAddress } from "./server.ts";
 import type { Services } from "./services.ts";
 import type { Database } from "./store/database.ts";
@@ -73,11 +73,12 @@ async function assemble(
   closers.push(() => db.close());
   for (const line of await migrate(db, logger)) logger.info("migrated", { step: line });
 
-  const node = options.nodeName ?? `${Deno.hostname()}-${options.port}`;
   const users = new Users(db);
   const groups = new Groups(db);
   const messages = new Messages(db);
   const origin = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
+  // A free port is another one after each start; the name then only has to be this node's own.
+  const node = options.nodeName ?? `${Deno.hostname()}-${options.port || origin}`;
   const channelPrefix = `chat:${await clusterId(db)}:`;
 
   // Handlers of the bus and of presence: bound below, when what they speak to is there.
@@ -86,7 +87,7 @@ async function assemble(
   const { bus, presence } = await openCluster(options, logger, node, channelPrefix, late, closers);
   const isClustered = options.redisUrl !== null;
 
-  const positions = new Positions(messages, logger, (moves) => sendReceipts(delivery, moves));
+  const positions = new Positions(messages, logger, (moves) => delivery.sendReceipts(moves));
   const delivery = new Delivery({
     bus,
     isClustered,
@@ -119,7 +120,9 @@ async function assemble(
   late.delivery = delivery;
   late.admission = admission;
   if (isClustered) {
-    await Promise.all([delivery.sweepChannel, admission.nodeChannel].map((channel) => bus.subscribe(channel)));
+    await Promise.all(
+      [delivery.sweepChannel, admission.nodeChannel].map((channel) => bus.subscribe(channel)),
+    );
   }
   await admission.reconcileStates();
 
@@ -174,17 +177,6 @@ async function assemble(
   };
 }
 
-/** What a peer's move means to those it writes with. */
-function sendReceipts(delivery: Delivery, moves: readonly Move[]): void {
-  for (const { userId, conversation, delivered, read } of moves) {
-    delivery.sendEvent(
-      conversation,
-      userId,
-      JSON.stringify({ msgid: MSGID.RECEIPT_MSG, conversation, id: userId, delivered, read }),
-    );
-  }
-}
-
 async function openCluster(
   options: ServeOptions,
   logger: Logger,
@@ -206,7 +198,8 @@ async function openCluster(
       logger.warn("this node was taken for dead; its users are claimed again");
       late.admission?.restoreStates();
     },
-    onNameTaken: () => late.fail(new FatalError(EXIT.config, `Another node has taken the name ${JSON.stringify(node)}`)),
+    onNameTaken: () =>
+      late.fail(new FatalError(EXIT.config, `Another node has taken the name ${JSON.stringify(node)}`)),
   };
   if (options.redisUrl === null) {
     return { bus: createLocalBus(), presence: createMemoryPresence(node) };
@@ -214,16 +207,19 @@ async function openCluster(
   const nodeChannel = `${prefix}node:${node}`;
   const redis = new Redis(options.redisUrl, {
     onMessage: (channel, payload) =>
-      channel === nodeChannel ? late.admission?.onMessage(payload) : late.delivery?.onMessage(channel, payload),
+      channel === nodeChannel
+        ? late.admission?.onMessage(payload)
+        : late.delivery?.onMessage(channel, payload),
     onUp: () => {
       logger.info("Redis is back");
       late.delivery?.onBusUp();
     },
-    onDown: (reason) => logger.error("Redis is away; users of this node go on, nobody can log in", { reason }),
+    onDown: (reason) =>
+      logger.error("Redis is away; users of this node go on, nobody can log in", { reason }),
   }, { logger });
   await redis.connect();
   closers.push(() => redis.close());
-  const presence = await openRedisPresence(redis, { node, prefix, events, logger });
+  const presence = await RedisPresence.open({ redis, cluster: prefix.slice(0, -1), node, events, logger });
   closers.push(() => presence.close());
   return { bus: redis, presence };
 }

@@ -89,13 +89,20 @@ export class Positions {
     );
     for (let start = 0; start < cursors.length; start += MOVES_PER_STATEMENT) {
       const some = cursors.slice(start, start + MOVES_PER_STATEMENT);
-      const moves = some.map(({ userId, conversation, delivered, read }) => ({ userId, conversation, delivered, read }));
+      const moves = some.map(({ userId, conversation, delivered, read }) => ({
+        userId,
+        conversation,
+        delivered,
+        read,
+      }));
       for (const cursor of some) this.#dirty.delete(cursor);
       try {
         await this.#messages.advance(moves);
       } catch (error) {
         for (const cursor of some) this.#dirty.add(cursor);
-        if (!this.#isFailing) this.#logger.warn("cannot store positions; tried again", { reason: errorText(error) });
+        if (!this.#isFailing) {
+          this.#logger.warn("cannot store positions; tried again", { reason: errorText(error) });
+        }
         this.#isFailing = true;
         return;
       }

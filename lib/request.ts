@@ -77,14 +77,18 @@ export class Request {
   /** A field that the gate has checked to be a number. */
   integer(field: string): number {
     const value = this.frame[field];
-    if (typeof value !== "number") throw new Refusal(ERRNO.MALFORMED, `Field "${field}" is missing or not an integer`);
+    if (typeof value !== "number") {
+      throw new Refusal(ERRNO.MALFORMED, `Field "${field}" is missing or not an integer`);
+    }
     return value;
   }
 
   /** A field that the gate has checked to be a string. */
   string(field: string): string {
     const value = this.frame[field];
-    if (typeof value !== "string") throw new Refusal(ERRNO.MALFORMED, `Field "${field}" is missing or not a string`);
+    if (typeof value !== "string") {
+      throw new Refusal(ERRNO.MALFORMED, `Field "${field}" is missing or not a string`);
+    }
     return value;
   }
 

@@ -171,7 +171,9 @@ export class SendQueue {
     const frames = this.#frames;
     if (!this.mayGlue && frames.length <= SINGLE_WRITES_UP_TO) return frames.splice(0, 1);
     let count = 0;
-    for (let size = 0; count < frames.length && size < WRITE_BYTES; count++) size += frames[count]?.bytes.length ?? 0;
+    for (let size = 0; count < frames.length && size < WRITE_BYTES; count++) {
+      size += frames[count]?.bytes.length ?? 0;
+    }
     return frames.splice(0, count);
   }
 

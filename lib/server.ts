@@ -117,7 +117,9 @@ export class ChatServer {
     this.counters.accepted++;
     if (this.#clients.size >= this.#options.maxConnections || this.#isDraining) {
       this.counters.refused++;
-      if (!this.#isFullLogged) this.#logger.warn("connections refused: the limit is reached", { clients: this.#clients.size });
+      if (!this.#isFullLogged) {
+        this.#logger.warn("connections refused: the limit is reached", { clients: this.#clients.size });
+      }
       this.#isFullLogged = true;
       socket.close();
       return;
@@ -181,7 +183,11 @@ export class ChatServer {
       const notice = this.#findFault(client, now);
       if (!notice) continue;
       const { session } = client;
-      this.#logger.info("connection ended", { session: session.id, remote: session.outlet.remote, reason: notice.code });
+      this.#logger.info("connection ended", {
+        session: session.id,
+        remote: session.outlet.remote,
+        reason: notice.code,
+      });
       session.end(notice, { dropQueued: notice.code === "slow_consumer" });
     }
   }
@@ -232,7 +238,9 @@ export class ChatServer {
       for (const { session } of clients.slice(start, start + perSlice)) this.#sendAway(session);
     }
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, Math.max(0, deadline - performance.now())));
+    const late = new Promise<void>((resolve) =>
+      timer = setTimeout(resolve, Math.max(0, deadline - performance.now()))
+    );
     await Promise.race([gone, late]);
     clearTimeout(timer);
     for (const { connection } of [...this.#clients]) connection.abort();

@@ -59,7 +59,9 @@ export class TokenDesk {
     const row = await this.#tokens.find(hash);
     const now = this.#now();
     if (row?.userid !== userId || row.expires <= now) return undefined;
-    if (row.expires - now < this.#ttlMs / 2) await this.#writes.add({ userId, hash, expires: now + this.#ttlMs });
+    if (row.expires - now < this.#ttlMs / 2) {
+      await this.#writes.add({ userId, hash, expires: now + this.#ttlMs });
+    }
     return hash;
   }
 

@@ -31,7 +31,10 @@ export interface Group {
 }
 
 /** How joining went. `since`: the new member reads what follows this seq. */
-export type JoinResult = { joined: true; since: number } | { joined: false; reason: "no_such_group" | "is_member" };
+export type JoinResult = { joined: true; since: number } | {
+  joined: false;
+  reason: "no_such_group" | "is_member";
+};
 
 /** The tables AllGroup and GroupUser, and the groups' share of Conversation and Member. */
 export class Groups {
@@ -75,7 +78,10 @@ export class Groups {
         [conversation],
       );
       if (row === undefined) return { joined: false, reason: "no_such_group" };
-      const members = await tx.query("SELECT userid FROM GroupUser WHERE groupid = ? AND userid = ?", [groupId, userId]);
+      const members = await tx.query("SELECT userid FROM GroupUser WHERE groupid = ? AND userid = ?", [
+        groupId,
+        userId,
+      ]);
       if (members.length > 0) return { joined: false, reason: "is_member" };
       await addMember(tx, groupId, userId, "normal", row.last_seq);
       await tx.run("UPDATE Conversation SET members = members + 1 WHERE id = ?", [conversation]);
@@ -123,7 +129,11 @@ async function addMember(
   role: GroupRole,
   since: number,
 ): Promise<void> {
-  await tx.run("INSERT INTO GroupUser (groupid, userid, grouprole) VALUES (?, ?, ?)", [groupId, userId, role]);
+  await tx.run("INSERT INTO GroupUser (groupid, userid, grouprole) VALUES (?, ?, ?)", [
+    groupId,
+    userId,
+    role,
+  ]);
   await tx.run("INSERT INTO Member (userid, conversation, since, delivered, `read`) VALUES (?, ?, ?, ?, ?)", [
     userId,
     conversationOfGroup(groupId),

@@ -70,7 +70,10 @@ export class Messages {
   }
 
   /** A page of history. */
-  history(conversation: ConversationId, { after, before, limit, isForward }: HistoryRange): Promise<StoredMessage[]> {
+  history(
+    conversation: ConversationId,
+    { after, before, limit, isForward }: HistoryRange,
+  ): Promise<StoredMessage[]> {
     return this.#db.query<StoredMessage>(
       "SELECT seq, sender, at, message FROM Message WHERE conversation = ? AND seq > ? AND seq < ? " +
         `ORDER BY seq ${isForward ? "ASC" : "DESC"} LIMIT ${limit}`,
@@ -94,9 +97,12 @@ export class Messages {
 
   /** A conversation's newest seq; 0 when nobody has said anything. */
   async lastSeq(conversation: ConversationId): Promise<number> {
-    const [row] = await this.#db.query<{ last_seq: number }>("SELECT last_seq FROM Conversation WHERE id = ?", [
-      conversation,
-    ]);
+    const [row] = await this.#db.query<{ last_seq: number }>(
+      "SELECT last_seq FROM Conversation WHERE id = ?",
+      [
+        conversation,
+      ],
+    );
     return row?.last_seq ?? 0;
   }
 
@@ -110,7 +116,10 @@ export class Messages {
   }
 
   /** How far the members of the given conversations other than `userId` have come. */
-  async peers(userId: number, conversations: readonly ConversationId[]): Promise<Map<ConversationId, Position>> {
+  async peers(
+    userId: number,
+    conversations: readonly ConversationId[],
+  ): Promise<Map<ConversationId, Position>> {
     const peers = new Map<ConversationId, Position>();
     for (let start = 0; start < conversations.length; start += USERS_PER_STATEMENT) {
       const some = conversations.slice(start, start + USERS_PER_STATEMENT);

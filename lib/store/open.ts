@@ -19,6 +19,9 @@ export interface StorageChoice {
 }
 
 /** Throws a FatalError when it cannot be opened. */
-export async function openDatabase({ mysqlUrl, sqlitePath, poolSize = 2 }: StorageChoice, logger: Logger): Promise<Database> {
+export async function openDatabase(
+  { mysqlUrl, sqlitePath, poolSize = 2 }: StorageChoice,
+  logger: Logger,
+): Promise<Database> {
   return mysqlUrl === null ? openSqlite(sqlitePath) : await openMysql({ url: mysqlUrl, poolSize, logger });
 }

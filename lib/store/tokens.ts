@@ -26,7 +26,9 @@ export class Tokens {
 
   /** Puts these in the place of whatever token their users had; the last one of a user counts. */
   async replace(rows: readonly TokenRow[]): Promise<void> {
-    const last = [...new Map(rows.map((row) => [row.userId, row])).values()].sort((a, b) => a.userId - b.userId);
+    const last = [...new Map(rows.map((row) => [row.userId, row])).values()].sort((a, b) =>
+      a.userId - b.userId
+    );
     const marks = last.map(() => "?").join(",");
     await this.#db.transaction(async (tx) => {
       await tx.run(`DELETE FROM Token WHERE userid IN (${marks})`, last.map(({ userId }) => userId));
