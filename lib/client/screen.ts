@@ -1,0 +1,49 @@
+/**
+ * What the client needs of whoever sits in front of it: a person at a terminal or a script behind a pipe.
+ *
+ * @module
+ */
+
+/** How a line is asked for. */
+export interface ReadLineOptions {
+  /** Show nothing of what is typed, and remember nothing. */
+  isSecret?: boolean;
+  /** Offer the line again on the up key. */
+  isRemembered?: boolean;
+}
+
+/** A place to print lines and read lines. */
+export interface Screen {
+  /** True when a person sees prompts and may be asked again. */
+  readonly isInteractive: boolean;
+  /** Prints a finished line. Any text is safe: controls are made visible, never carried out. */
+  print(line: string): void;
+  /** Prints a line about the client itself (connection, prompts of progress), apart from results where that is possible. */
+  status(line: string): void;
+  /** The next line, or undefined when there will be none: end of input, Ctrl-C, or the screen was closed. */
+  readLine(prompt: string, options?: ReadLineOptions): Promise<string | undefined>;
+  /** Gives up the line that is being read: it resolves with undefined. What was typed is lost. */
+  cancelLine(): void;
+  /** Gives the terminal back as it was, and ends the line that is being read. May be called twice. */
+  close(): void;
+}
+
+/** The few things a screen needs of the runtime, so that it can be tested without a terminal. */
+export interface Terminal {
+  /** Standard input is a terminal. */
+  readonly isInputTerminal: boolean;
+  /** Standard output is a terminal. */
+  readonly isOutputTerminal: boolean;
+  /** The next bytes of standard input, undefined at its end. The bytes are the caller's until the next call. */
+  read(): Promise<Uint8Array | undefined>;
+  /** Writes to standard output, whole. */
+  write(text: string): void;
+  /** Writes to standard error, whole. */
+  writeError(text: string): void;
+  /** Raw mode: every key at once, nothing echoed, Ctrl-C is a key. */
+  setRaw(isRaw: boolean): void;
+  /** The width in cells. */
+  columns(): number;
+  /** Calls `listener` when the size changes; returns what stops that. */
+  onResize(listener: () => void): () => void;
+}
