@@ -1,6 +1,6 @@
 /** The one executable: built as the task `compile` builds it, and run where there is nothing but itself. */
 
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { VERSION } from "../lib/options.ts";
 import { isFile, run, runOrThrow, type TemporaryFolder, temporaryFolder } from "./process.ts";
 import { compileFlags } from "./program_flags.ts";
@@ -76,6 +76,6 @@ compiledTest("the executable serves, and its client talks to it", async (executa
     stdin: "2\nli\nsecret\n3\n",
   });
   assertEquals(client.code, 0, client.stderr);
-  assertMatch(client.stdout, /\b1\b/);
+  assertStringIncludes(client.stdout, "your user id is 1");
   assertEquals((await server.stop()).code, 0, server.stderr);
 });
