@@ -20,6 +20,7 @@ export const EXIT = {
 
 /** Stops the program with one line on stderr and an exit code. */
 export class FatalError extends Error {
+  /** As it stands in stack traces. */
   override readonly name = "FatalError";
   /** One of {@link EXIT}. */
   readonly exitCode: number;
@@ -43,6 +44,7 @@ export type DatabaseErrorKind = "duplicate" | "conflict" | "unavailable" | "full
 
 /** A statement or transaction that failed. Text never holds passwords or parameter values. */
 export class DatabaseError extends Error {
+  /** As it stands in stack traces. */
   override readonly name = "DatabaseError";
   /** What the caller can do about it. */
   readonly kind: DatabaseErrorKind;

@@ -9,6 +9,7 @@ import type { Login, Session } from "./session.ts";
 
 /** A refusal that the client is told of, as far as its protocol version can tell. */
 export class Refusal extends Error {
+  /** As it stands in stack traces. */
   override readonly name = "Refusal";
   /** One of {@link ERRNO}. */
   readonly errno: number;
