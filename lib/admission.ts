@@ -16,7 +16,7 @@ import type { Limiter } from "./limiter.ts";
 import type { Logger } from "./logger.ts";
 import { Mailbox } from "./mailbox.ts";
 import type { Positions } from "./positions.ts";
-import type { Presence } from "./presence.ts";
+import type { ClaimMode, Presence } from "./presence.ts";
 import type { Login, Session } from "./session.ts";
 import type { Groups } from "./store/groups.ts";
 import type { MemberPosition, Messages } from "./store/messages.ts";
@@ -53,6 +53,14 @@ export interface AdmissionOptions {
   logger: Logger;
 }
 
+/** A login that is under way. */
+interface Admitting {
+  /** Of its claim; 0 before it has one. */
+  generation: number;
+  /** Another node has claimed the user since. */
+  isSuperseded: boolean;
+}
+
 /** What a login found: where the user stands in each conversation. */
 export interface Admitted {
   /** The session's new login. */
@@ -65,6 +73,9 @@ export interface Admitted {
 export class Admission {
   readonly #options: AdmissionOptions;
   readonly #states: Batcher<{ userId: number; state: UserState }>;
+  /** Users on their way in; logins of one user take turns. */
+  readonly #admitting = new Map<number, Admitting>();
+  readonly #turns = new Map<number, Promise<unknown>>();
   /** Users on their way out; the next login waits for that. */
   readonly #leaving = new Map<number, Promise<void>>();
   /** Resolved when the other node says that its older session has ended. */
@@ -89,21 +100,61 @@ export class Admission {
     session: Session,
     userId: number,
     name: string,
-    mode: "refuse" | "replace",
+    mode: ClaimMode,
+  ): Promise<Admitted | undefined> {
+    const before = this.#turns.get(userId) ?? Promise.resolve();
+    const turn = before.then(() => this.#admit(session, userId, name, mode));
+    // The next one's turn comes whatever becomes of this one.
+    const settled = turn.catch(() => {});
+    this.#turns.set(userId, settled);
+    try {
+      return await turn;
+    } finally {
+      if (this.#turns.get(userId) === settled) this.#turns.delete(userId);
+    }
+  }
+
+  async #admit(
+    session: Session,
+    userId: number,
+    name: string,
+    mode: ClaimMode,
+  ): Promise<Admitted | undefined> {
+    await this.#leaving.get(userId);
+    const admitting: Admitting = { generation: 0, isSuperseded: false };
+    this.#admitting.set(userId, admitting);
+    try {
+      const claim = await this.#options.presence.claim(userId, mode);
+      if (!claim.claimed) return undefined;
+      admitting.generation = claim.generation;
+      return await this.#settle(session, name, userId, claim, admitting);
+    } finally {
+      this.#admitting.delete(userId);
+    }
+  }
+
+  /** Makes a claim a login; undefined when the claim was taken over, or the connection ended, meanwhile. */
+  async #settle(
+    session: Session,
+    name: string,
+    userId: number,
+    { generation, previousNode }: { generation: number; previousNode?: string },
+    admitting: Admitting,
   ): Promise<Admitted | undefined> {
     const { presence, delivery } = this.#options;
-    await this.#leaving.get(userId);
-    const claim = await presence.claim(userId, mode);
-    if (!claim.claimed) return undefined;
-    const { generation, previousNode } = claim;
     try {
       await this.#endOlder(userId, generation, previousNode);
-      const { positions, login } = await this.#prepare(session, userId, name, generation);
-      session.login = login;
+      const admitted = await this.#prepare(session, userId, name, generation);
+      if (admitting.isSuperseded || session.isEnded) {
+        delivery.unsubscribe(userId, admitted.login.groups.keys());
+        await presence.release(userId, generation);
+        return undefined;
+      }
+      session.login = admitted.login;
       session.hasLoggedIn = true;
       delivery.attach(session);
       await this.#states.add({ userId, state: "online" });
-      return { login, positions };
+      return admitted;
     } catch (error) {
       if (session.login) await this.dismiss(session);
       else await presence.release(userId, generation);
@@ -220,6 +271,7 @@ export class Admission {
 
   async #onEvict(userId: number, generation: number, asker: string): Promise<void> {
     const { bus, origin, delivery } = this.#options;
+    this.#supersede(userId, generation);
     const session = delivery.session(userId);
     if (session?.login && session.login.generation < generation) await this.replace(session);
     await this.#leaving.get(userId);
@@ -228,8 +280,17 @@ export class Admission {
     await bus.publish(this.#nodeChannel(asker), encodeEnvelope(envelope)).catch(() => {});
   }
 
+  /** A login under way whose claim is older than `generation` comes to nothing. */
+  #supersede(userId: number, generation: number): void {
+    const admitting = this.#admitting.get(userId);
+    if (admitting && admitting.generation > 0 && admitting.generation < generation) {
+      admitting.isSuperseded = true;
+    }
+  }
+
   /** This node's claim of a user has gone to another node. */
   onLost(userId: number, generation: number): void {
+    this.#supersede(userId, generation + 1);
     const session = this.#options.delivery.session(userId);
     if (session?.login?.generation === generation) this.replace(session);
   }

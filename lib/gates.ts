@@ -41,11 +41,25 @@ export function handleFrame(services: Services, session: Session, raw: RawFrame)
     checkCid(content.frame);
     checkLogin(session, command);
     checkFields(session, command, content.frame);
-    const done = command.handler(services, request);
+    const waitMs = command.isCostly ? session.throttle.take(performance.now()) : 0;
+    const done = waitMs > 0
+      ? handleLater(waitMs, services, request, command)
+      : command.handler(services, request);
     return done?.catch((error) => refuse(services, request, error));
   } catch (error) {
     refuse(services, request, error);
   }
+}
+
+/** Nothing is refused for coming too fast: the connection's next frame is not read before this one has had its turn. */
+async function handleLater(
+  waitMs: number,
+  services: Services,
+  request: Request,
+  command: Command,
+): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, waitMs));
+  await command.handler(services, request);
 }
 
 function parse(raw: RawFrame): { text: string; frame: JsonObject; memberCount: number } | undefined {

@@ -61,6 +61,12 @@ interface Pending {
   row: StoredMessage;
 }
 
+/** Rows read ahead; worth something only while the cursor stands at `after`. */
+interface Page {
+  after: number;
+  rows: StoredMessage[];
+}
+
 /** One connection's mailbox, from login to logout. */
 export class Mailbox {
   readonly #options: MailboxOptions;
@@ -68,7 +74,7 @@ export class Mailbox {
   /** Cursors with more in the log than was sent. */
   readonly #behind = new Set<Cursor>();
   /** Rows read ahead of the cursors in #behind. */
-  readonly #ahead = new Map<Cursor, StoredMessage[]>();
+  readonly #ahead = new Map<Cursor, Page>();
   #isOpen = false;
   #isClosed = false;
   #isPulling = false;
@@ -338,34 +344,45 @@ export class Mailbox {
 
   /** The oldest message that has not been sent, of all conversations, and each conversation's in order of seq. */
   async #nextPending(): Promise<Pending | undefined> {
-    await this.#readAhead();
-    let oldest: Pending | undefined;
-    for (const [cursor, rows] of this.#ahead) {
-      const row = rows[0];
-      if (row !== undefined && (oldest === undefined || row.at < oldest.row.at)) oldest = { cursor, row };
+    while (this.#behind.size > 0 && !this.#isClosed) {
+      await this.#readAhead();
+      const next = this.#takeOldest();
+      if (next !== undefined) return next;
     }
-    if (oldest !== undefined) this.#ahead.get(oldest.cursor)?.shift();
-    return oldest;
+    return undefined;
   }
 
-  /** Sees to it that every cursor that is behind has rows ahead. */
+  #takeOldest(): Pending | undefined {
+    let oldest: { cursor: Cursor; page: Page; row: StoredMessage } | undefined;
+    for (const [cursor, page] of this.#ahead) {
+      const row = page.rows[0];
+      // An acknowledgement, or sending again, may have moved the cursor while other pages were read.
+      if (row === undefined || page.after !== cursor.sent) continue;
+      if (oldest === undefined || row.at < oldest.row.at) oldest = { cursor, page, row };
+    }
+    if (oldest === undefined) return undefined;
+    const { cursor, page, row } = oldest;
+    page.rows.shift();
+    page.after = row.seq;
+    return { cursor, row };
+  }
+
+  /** Sees to it that every cursor that is behind has rows ahead, and is called behind no longer when there are none. */
   async #readAhead(): Promise<void> {
     const pageSize = Math.max(1, Math.min(PAGE_MAX, Math.floor(ROWS_AHEAD / this.#behind.size)));
     for (const cursor of this.#behind) {
-      const rows = this.#ahead.get(cursor);
-      // An acknowledgement may have moved the cursor past rows that were read before it.
-      while (rows?.[0] !== undefined && rows[0].seq <= cursor.sent) rows.shift();
-      if (rows?.[0] !== undefined) continue;
+      const page = this.#ahead.get(cursor);
+      if (page?.after === cursor.sent && page.rows.length > 0) continue;
       this.#ahead.delete(cursor);
       if (cursor.sent >= cursor.newest) {
         this.#behind.delete(cursor);
         continue;
       }
-      const newest = cursor.newest;
-      const page = await this.#options.messages.after(cursor.conversation, cursor.sent, pageSize);
-      if (page.length > 0) this.#ahead.set(cursor, page);
+      const { sent, newest } = cursor;
+      const rows = await this.#options.messages.after(cursor.conversation, sent, pageSize);
+      if (rows.length > 0) this.#ahead.set(cursor, { after: sent, rows });
       // Nothing there: the doorbell promised a message that does not exist (a join looks one ahead).
-      else if (cursor.newest === newest) cursor.newest = cursor.sent;
+      else if (cursor.newest === newest && cursor.sent === sent) cursor.newest = sent;
     }
   }
 }

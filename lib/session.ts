@@ -6,9 +6,13 @@
 import type { Mailbox, Outlet } from "./mailbox.ts";
 import { MSGID, type NoticeCode } from "./protocol.ts";
 import type { GroupRole } from "./store/groups.ts";
+import { Throttle } from "./throttle.ts";
 
 /** Messages of one connection that may wait for their commit; then its next frame is not read. */
 const APPENDS_AT_ONCE = 64;
+
+/** Requests of one connection that ask the database; what is more waits. Chat has its own measure: the commit. */
+const COSTLY_REQUESTS = { burst: 400, perSecond: 200 };
 
 /** A notice's text and what the client is to do. */
 export interface Notice {
@@ -58,6 +62,8 @@ export class Session {
   version: 1 | 2 = 1;
   /** Who is logged in. */
   login: Login | undefined;
+  /** For requests that ask the database. */
+  readonly throttle = new Throttle(COSTLY_REQUESTS, performance.now());
   /** Somebody has logged in on this connection, now or before. */
   hasLoggedIn = false;
   /** When a heartbeat last came as a datagram, as of performance.now(). */
@@ -72,7 +78,7 @@ export class Session {
   refusedFrames = 0;
   #appends = 0;
   #onRoom: (() => void) | undefined;
-  #onSettled: (() => void) | undefined;
+  #onSettled: (() => void)[] = [];
 
   /** `id`: unique in this process. */
   constructor(id: number, outlet: SessionOutlet) {
@@ -103,7 +109,8 @@ export class Session {
       this.#onRoom?.();
       this.#onRoom = undefined;
     }
-    if (this.#appends === 0) this.#onSettled?.();
+    if (this.#appends > 0) return;
+    for (const resolve of this.#onSettled.splice(0)) resolve();
   }
 
   /** Undefined when the next frame may be handled at once; else a promise to wait for first. */
@@ -115,6 +122,6 @@ export class Session {
   /** Resolves when no message of this connection waits for an answer. */
   settled(): Promise<void> {
     if (this.#appends === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#onSettled = resolve);
+    return new Promise((resolve) => this.#onSettled.push(resolve));
   }
 }
