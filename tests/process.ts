@@ -57,15 +57,28 @@ export interface TemporaryFolder extends AsyncDisposable {
   readonly path: string;
 }
 
-/** Makes an empty temporary folder; only the current user can look into it. */
+const FOLDER_PREFIX = "chat_test_";
+
+/** Makes an empty temporary folder, named after this process; only the current user can look into it. */
 export async function temporaryFolder(): Promise<TemporaryFolder> {
-  const path = await Deno.makeTempDir({ prefix: "chat_test_" });
+  const path = await Deno.makeTempDir({ prefix: `${FOLDER_PREFIX}${Deno.pid}_` });
   return {
     path,
     async [Symbol.asyncDispose](): Promise<void> {
       await Deno.remove(path, { recursive: true });
     },
   };
+}
+
+/** Removes the temporary folders of test processes that were cut off: nobody else can. Does so on Linux only. */
+export async function sweepTemporaryFolders(): Promise<void> {
+  if (Deno.build.os !== "linux") return;
+  const parent = Deno.env.get("TMPDIR") ?? "/tmp";
+  for await (const { name } of Deno.readDir(parent)) {
+    const [, pid] = name.match(`^${FOLDER_PREFIX}(\\d+)_`) ?? [];
+    if (pid === undefined || isFile(`/proc/${pid}/stat`)) continue;
+    await Deno.remove(`${parent}/${name}`, { recursive: true });
+  }
 }
 
 /** The text of a file, empty while it does not exist. */

@@ -144,7 +144,7 @@ let template: Promise<string> | null = null;
 
 /** A fresh data folder takes half a second to make: it is made once a test file, and copied from then on. */
 async function makeTemplate(): Promise<string> {
-  const folder = await Deno.makeTempDir({ prefix: "chat_test_template_" });
+  const { path: folder } = await temporaryFolder();
   globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
   await runOrThrow("mariadb-install-db", [
     ...MARIADB_SIZES,

@@ -1,11 +1,11 @@
 /**
- * Makes sure that what the tests start is there: MariaDB, Redis, and nginx with its stream module. On Debian and its
- * relatives, as root, it installs what is missing; elsewhere it says what to type and ends with exit code 1.
+ * Makes sure that what the tests start is there: MariaDB, Redis, nginx with its stream module, and openssl. On Debian
+ * and its relatives, as root, it installs what is missing; elsewhere it says what to type and ends with exit code 1.
  *
  * @module
  */
 
-import { hasNginxStream, isOnPath, SEARCH_PATH } from "./process.ts";
+import { hasNginxStream, isOnPath, SEARCH_PATH, sweepTemporaryFolders } from "./process.ts";
 
 /** The Debian package behind each command. */
 const PACKAGES: Readonly<Record<string, string>> = {
@@ -15,6 +15,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "redis-server": "redis-server",
   "redis-cli": "redis-tools",
   "nginx": "nginx",
+  "openssl": "openssl",
 };
 
 /**
@@ -57,8 +58,8 @@ async function setUp(): Promise<boolean> {
   if (packages.length === 0) return true;
   if (!isOnPath("apt-get")) {
     console.error(
-      "The tests need MariaDB (mariadbd, mariadb-install-db, mariadb), Redis (redis-server, redis-cli) and nginx " +
-        `with its stream module on the PATH. Missing, by the names Debian gives them: ${packages.join(", ")}`,
+      `The tests need these on the PATH: ${Object.keys(PACKAGES).join(", ")}; nginx with its stream module.
+Missing, by the names of their Debian packages: ${packages.join(", ")}`,
     );
     return false;
   }
@@ -68,4 +69,5 @@ async function setUp(): Promise<boolean> {
   return false;
 }
 
+await sweepTemporaryFolders();
 if (!await setUp()) Deno.exit(1);
