@@ -53,11 +53,6 @@ export function assert(expr: unknown, msg = ""): asserts expr {
   if (!expr) throw new AssertionError(msg);
 }
 
-/** Fails unless `expr` is falsy. */
-export function assertFalse(expr: unknown, msg = ""): void {
-  if (expr) throw new AssertionError(msg);
-}
-
 /** Fails unless both are deeply equal. */
 export function assertEquals<T>(actual: T, expected: T, msg?: string): void {
   if (equal(actual, expected)) return;
@@ -101,11 +96,6 @@ export function assertStringIncludes(actual: string, expected: string, msg?: str
 /** Fails unless `actual` matches. */
 export function assertMatch(actual: string, expected: RegExp, msg?: string): void {
   if (!expected.test(actual)) fails(`Expected ${show(actual)} to match ${expected}`, msg);
-}
-
-/** Fails when `actual` matches. */
-export function assertNotMatch(actual: string, expected: RegExp, msg?: string): void {
-  if (expected.test(actual)) fails(`Expected ${show(actual)} not to match ${expected}`, msg);
 }
 
 /** Fails unless actual > expected. */
