@@ -152,6 +152,7 @@ async function makeTemplate(): Promise<string> {
     "--auth-root-authentication-method=normal",
     "--skip-test-db",
     `--datadir=${folder}/data`,
+    `--tmpdir=${folder}`,
   ]);
   return `${folder}/data`;
 }
@@ -208,6 +209,8 @@ export async function startMariaDb({ args = [] }: { args?: readonly string[] } =
         ...MARIADB_SIZES,
         ...MARIADB_USER,
         `--datadir=${folder.path}/data`,
+        // A server that starts removes the temporary tables it finds, in a shared folder those of other servers too.
+        `--tmpdir=${folder.path}`,
         `--socket=${folder.path}/socket`,
         `--pid-file=${folder.path}/pid`,
         `--port=${port}`,
