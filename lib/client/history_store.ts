@@ -44,6 +44,7 @@ type Row = Record<string, unknown>;
 type SqlParameter = string | number | null;
 
 /**
+ * Message texts are stored as JSON strings: a NUL would end one for the driver, and half a surrogate pair be lost.
  * `position` orders the messages of a conversation: its seq, or for one without the seq it came after. FULL, because an
  * acknowledgement tells the server that it need not keep the message for us.
  */
@@ -151,7 +152,7 @@ export class HistoryStore implements Disposable {
       seq,
       sender,
       name,
-      text,
+      text === null ? null : JSON.stringify(text),
       at,
     );
     return changes > 0;
@@ -214,7 +215,7 @@ export class HistoryStore implements Disposable {
     return this.#all("SELECT cid, conversation, text, at FROM Outbox ORDER BY number").map((row) => ({
       cid: text(row.cid),
       conversation: text(row.conversation),
-      text: text(row.text),
+      text: decode(row.text) ?? "",
       at: integer(row.at),
     }));
   }
@@ -225,7 +226,7 @@ export class HistoryStore implements Disposable {
       "INSERT INTO Outbox (cid, conversation, text, at) VALUES (?, ?, ?, ?)",
       cid,
       conversation,
-      text,
+      JSON.stringify(text),
       at,
     );
   }
@@ -297,7 +298,7 @@ export class HistoryStore implements Disposable {
       seq: typeof row.seq === "number" ? row.seq : null,
       sender: integer(row.sender),
       name: text(row.name),
-      text: typeof row.text === "string" ? row.text : null,
+      text: decode(row.text),
       at: integer(row.at),
     }));
   }
@@ -326,4 +327,10 @@ function integer(value: unknown): number {
 
 function text(value: unknown): string {
   return typeof value === "string" ? value : "";
+}
+
+/** A text column, or null. */
+function decode(value: unknown): string | null {
+  const decoded: unknown = typeof value === "string" ? JSON.parse(value) : null;
+  return typeof decoded === "string" ? decoded : null;
 }

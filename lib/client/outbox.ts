@@ -29,11 +29,10 @@ export interface OutboxPeer {
 /** Messages sent ahead of their acknowledgements. Order is kept but where the server refuses one for the moment. */
 const WINDOW = 32;
 
-/** The chat frame of an entry. */
-export function chatFrame(entry: OutboxEntry, me: { id: number; name: string }): JsonObject {
-  const { conversation, text, at, cid } = entry;
+/** The original's chat frame. */
+function chatFrame({ conversation, text, at }: OutboxEntry, me: { id: number; name: string }): JsonObject {
   const parsed = parseConversation(conversation);
-  const common = { id: me.id, name: me.name, msg: text, time: formatTime(at), cid };
+  const common = { id: me.id, name: me.name, msg: text, time: formatTime(at) };
   if (parsed === undefined) throw new Error(`Cannot send to "${conversation}": not a conversation`);
   if ("groupId" in parsed) return { msgid: MSGID.GROUP_CHAT_MSG, groupid: parsed.groupId, ...common };
   const [low, high] = parsed.users;
@@ -137,9 +136,14 @@ export class Outbox {
     while (this.#version !== undefined && this.#pauseTimer === undefined && this.#inFlight.size < WINDOW) {
       const entry = this.#waiting.shift();
       if (entry === undefined) return;
-      this.#peer.send(chatFrame(entry, this.#me));
-      if (this.#version === 1) this.#settle(entry, { seq: null, at: entry.at });
-      else this.#inFlight.set(entry.cid, entry);
+      const frame = chatFrame(entry, this.#me);
+      if (this.#version === 1) {
+        this.#peer.send(frame);
+        this.#settle(entry, { seq: null, at: entry.at });
+      } else {
+        this.#inFlight.set(entry.cid, entry);
+        this.#peer.send({ ...frame, cid: entry.cid });
+      }
     }
   }
 
