@@ -75,6 +75,8 @@ export class Mailbox {
   readonly #behind = new Set<Cursor>();
   /** Rows read ahead of the cursors in #behind. */
   readonly #ahead = new Map<Cursor, Page>();
+  /** Counts doorbells: one may ring while the log is read, for a message the read does not see yet. */
+  #rings = 0;
   #isOpen = false;
   #isClosed = false;
   #isPulling = false;
@@ -160,6 +162,7 @@ export class Mailbox {
   }
 
   #notice(cursor: Cursor, seq: number): void {
+    this.#rings++;
     cursor.newest = Math.max(cursor.newest, seq);
     this.#behind.add(cursor);
     this.#pull();
@@ -378,11 +381,12 @@ export class Mailbox {
         this.#behind.delete(cursor);
         continue;
       }
-      const { sent, newest } = cursor;
+      const { sent } = cursor;
+      const rings = this.#rings;
       const rows = await this.#options.messages.after(cursor.conversation, sent, pageSize);
       if (rows.length > 0) this.#ahead.set(cursor, { after: sent, rows });
       // Nothing there: the doorbell promised a message that does not exist (a join looks one ahead).
-      else if (cursor.newest === newest && cursor.sent === sent) cursor.newest = sent;
+      else if (this.#rings === rings && cursor.sent === sent) cursor.newest = sent;
     }
   }
 }
