@@ -4,6 +4,8 @@
  * @module
  */
 
+import { kill } from "node:process";
+
 /** Longest a test waits for anything before it fails, in milliseconds. Generous: it is only ever reached by a failure. */
 export const DEADLINE_MS = 20_000;
 
@@ -76,8 +78,18 @@ export async function sweepTemporaryFolders(): Promise<void> {
   const parent = Deno.env.get("TMPDIR") ?? "/tmp";
   for await (const { name } of Deno.readDir(parent)) {
     const [, pid] = name.match(`^${FOLDER_PREFIX}(\\d+)_`) ?? [];
-    if (pid === undefined || isFile(`/proc/${pid}/stat`)) continue;
+    if (pid === undefined || isAlive(Number(pid))) continue;
     await Deno.remove(`${parent}/${name}`, { recursive: true });
+  }
+}
+
+/** True while a process with this id exists. Not by looking into /proc, which takes every permission there is. */
+export function isAlive(pid: number): boolean {
+  try {
+    return kill(pid, 0);
+  } catch (error) {
+    // EPERM: there is one, and it is somebody else's.
+    return error instanceof Error && "code" in error && error.code === "EPERM";
   }
 }
 

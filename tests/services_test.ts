@@ -1,11 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { startMariaDb, startNginx, startRedis } from "./services.ts";
-import { freePort, isFile, run } from "./process.ts";
-
-/** True while a process with this id exists. */
-function isAlive(pid: number): boolean {
-  return isFile(`/proc/${pid}/stat`);
-}
+import { freePort, isAlive, run } from "./process.ts";
 
 Deno.test("MariaDB keeps its data over a kill and ends with its test", async () => {
   let pid = 0;
