@@ -42,7 +42,7 @@ export interface Presence {
 
 /** What presence tells its owner. */
 export interface PresenceEvents {
-  /** Another node holds the user now; the claim need not be released, but may. */
+  /** Another node holds the user now: the session of this claim has to end. */
   onLost(userId: number, generation: number): void;
   /**
    * A node is dead: what the database says of its users is to be brought in line with {@link Presence.online}. One live

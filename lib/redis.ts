@@ -113,7 +113,7 @@ export class Redis implements Bus {
         `Cannot use Redis at ${this.display}: ${errorText(failed.reason)}`,
       );
     }
-    this.#isUp = true;
+    this.#isUp = this.#isWhole;
   }
 
   /** See {@link Bus.publish}. */
@@ -225,9 +225,12 @@ export class Redis implements Bus {
     });
   }
 
+  get #isWhole(): boolean {
+    return this.#publishing.connection !== null && this.#subscribing.connection !== null;
+  }
+
   #goUpIfWhole(): void {
-    if (this.#isUp || this.#isClosed) return;
-    if (!this.#publishing.connection || !this.#subscribing.connection) return;
+    if (this.#isUp || this.#isClosed || !this.#isWhole) return;
     this.#isUp = true;
     for (const watcher of this.#watchers) watcher.onUp();
     this.#events.onUp();

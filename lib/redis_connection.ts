@@ -72,7 +72,7 @@ export class RedisConnection {
       db: address.db,
       ...(address.username === undefined ? {} : { username: address.username }),
       ...(address.password === undefined ? {} : { password: address.password }),
-      ...(address.tls ? { tls: { servername: address.host } } : {}),
+      ...(address.tls ? { tls: {} } : {}),
       connectionName: `chatserver-${role}`,
       lazyConnect: true,
       // No reconnecting, resending or queueing by the driver: a command works now or fails now.

@@ -1,0 +1,184 @@
+/**
+ * What presence does in Redis, each as one atomic step. ARGV[1] is the prefix of all keys:
+ *
+ * - `node:NAME`, the lease: the boot id of the process that runs under this name, with a time to live
+ * - `user:ID`, a claim: `GENERATION BOOT NODE`; it lives while the lease of NODE is BOOT
+ * - `nodes`, a set: the names of nodes that have not been shut down in good order
+ * - `cleanup:NAME`: somebody is looking after the users of this dead node
+ * - `generation`: the last one given out
+ *
+ * Keys follow from data and are not declared, so this is for one Redis with or without replicas, not for Redis Cluster.
+ *
+ * @module
+ */
+
+import { createScript, type RedisScript } from "./redis.ts";
+
+/** Functions for scripts that look at claims. A lease is read once a run. */
+const CLAIMS = `
+local prefix = ARGV[1]
+
+local leases = {}
+local function isLive(boot, node)
+  if leases[node] == nil then leases[node] = redis.call('GET', prefix .. 'node:' .. node) end
+  return leases[node] == boot
+end
+
+local function read(user)
+  local text = redis.call('GET', prefix .. 'user:' .. user)
+  if not text then return nil end
+  local generation, boot, node = string.match(text, '^(%d+) (%S+) (.*)$')
+  return { generation = generation, boot = boot, node = node, isLive = isLive(boot, node) }
+end
+
+local function write(user, generation, boot, node)
+  redis.call('SET', prefix .. 'user:' .. user, generation .. ' ' .. boot .. ' ' .. node)
+end
+`;
+
+/**
+ * Takes the lease if nobody has it, or the one who has is `expected`.
+ * ARGV: prefix, node, boot, lease in ms, expected boot. Reply: empty, or the holder's boot id and the ms it has left.
+ */
+export const TAKE_LEASE: RedisScript = createScript(`
+local prefix, node, boot, leaseMs, expected = unpack(ARGV)
+local key = prefix .. 'node:' .. node
+local holder = redis.call('GET', key)
+if holder and holder ~= expected then return { holder, redis.call('PTTL', key) } end
+redis.call('SET', key, boot, 'PX', leaseMs)
+redis.call('SADD', prefix .. 'nodes', node)
+redis.call('DEL', prefix .. 'cleanup:' .. node)
+return {}
+`);
+
+/**
+ * Prolongs the lease, or takes it again when it has run out or was lost.
+ * ARGV: prefix, node, boot, lease in ms. Reply: `renewed`, `restored`, or `taken` by another process.
+ */
+export const RENEW_LEASE: RedisScript = createScript(`
+local prefix, node, boot, leaseMs = unpack(ARGV)
+local key = prefix .. 'node:' .. node
+local holder = redis.call('GET', key)
+if holder and holder ~= boot then return 'taken' end
+redis.call('SET', key, boot, 'PX', leaseMs)
+redis.call('SADD', prefix .. 'nodes', node)
+if holder then return 'renewed' end
+redis.call('DEL', prefix .. 'cleanup:' .. node)
+return 'restored'
+`);
+
+/** Gives the lease back, and all claims with it. ARGV: prefix, node, boot. */
+export const LEAVE: RedisScript = createScript(`
+local prefix, node, boot = unpack(ARGV)
+if redis.call('GET', prefix .. 'node:' .. node) ~= boot then return 0 end
+redis.call('SREM', prefix .. 'nodes', node)
+return redis.call('DEL', prefix .. 'node:' .. node)
+`);
+
+/**
+ * Claims a user. A claim of this very boot that the node does not know of is left from a reply that got lost.
+ * ARGV: prefix, user, node, boot, generation this node holds or 0, mode.
+ * Reply: `claimed`, generation, previous node or empty; or `refused`; or `leaseless`, and nothing was done.
+ *
+ * Generations follow Redis' clock in microseconds, so that they increase even when Redis has lost all it knew.
+ */
+export const CLAIM: RedisScript = createScript(`${CLAIMS}
+local _, user, node, boot, held, mode = unpack(ARGV)
+if not isLive(boot, node) then return { 'leaseless' } end
+local claim = read(user)
+local previous = ''
+if claim and claim.isLive and not (claim.boot == boot and claim.generation ~= held) then
+  if mode == 'refuse' then return { 'refused' } end
+  previous = claim.node
+end
+local time = redis.call('TIME')
+local last = tonumber(redis.call('GET', prefix .. 'generation') or 0)
+if claim then last = math.max(last, tonumber(claim.generation)) end
+local generation = string.format('%.0f', math.max(last + 1, time[1] * 1000000 + time[2]))
+redis.call('SET', prefix .. 'generation', generation)
+write(user, generation, boot, node)
+return { 'claimed', generation, previous }
+`);
+
+/**
+ * Makes the claim of a user what this node holds, unless it is another's.
+ * ARGV: prefix, user, node, boot, generation this node holds or 0.
+ */
+export const SETTLE: RedisScript = createScript(`${CLAIMS}
+local _, user, node, boot, held = unpack(ARGV)
+local claim = read(user)
+if not claim or claim.boot ~= boot or claim.generation == held then return 0 end
+if held == '0' then redis.call('DEL', prefix .. 'user:' .. user) else write(user, held, boot, node) end
+return 1
+`);
+
+/**
+ * Writes claims that Redis has lost, and finds those that other nodes have taken.
+ * ARGV: prefix, node, boot, then user and generation by turns. Reply: the users that are lost; nil without a lease.
+ */
+export const VERIFY: RedisScript = createScript(`${CLAIMS}
+local node, boot = ARGV[2], ARGV[3]
+if not isLive(boot, node) then return false end
+local lost = {}
+for i = 4, #ARGV, 2 do
+  local user, generation = ARGV[i], ARGV[i + 1]
+  local claim = read(user)
+  if not claim or not claim.isLive then
+    write(user, generation, boot, node)
+  elseif claim.boot ~= boot then
+    lost[#lost + 1] = user
+  end
+end
+return lost
+`);
+
+/** Finds the users with a live claim and deletes dead claims. ARGV: prefix, users. Reply: the users that are online. */
+export const ONLINE: RedisScript = createScript(`${CLAIMS}
+local online = {}
+for i = 2, #ARGV do
+  local claim = read(ARGV[i])
+  if claim and claim.isLive then
+    online[#online + 1] = ARGV[i]
+  elseif claim then
+    redis.call('DEL', prefix .. 'user:' .. ARGV[i])
+  end
+end
+return online
+`);
+
+/**
+ * Looks for nodes whose lease is gone. Each is handed to one asker, who has some time to look after it.
+ * ARGV: prefix, node, boot, that time in ms, then names of nodes to look for even if Redis has lost them.
+ * Reply: names of dead nodes handed to this one, names of live ones; nil without a lease.
+ */
+export const SURVEY: RedisScript = createScript(`
+local prefix, node, boot, cleanupMs = unpack(ARGV, 1, 4)
+if redis.call('GET', prefix .. 'node:' .. node) ~= boot then return false end
+local dead, live, seen = {}, {}, { [node] = true }
+local function look(name)
+  if seen[name] then return end
+  seen[name] = true
+  if redis.call('EXISTS', prefix .. 'node:' .. name) == 1 then
+    live[#live + 1] = name
+  elseif redis.call('SET', prefix .. 'cleanup:' .. name, boot, 'PX', cleanupMs, 'NX') then
+    redis.call('SADD', prefix .. 'nodes', name)
+    dead[#dead + 1] = name
+  end
+end
+for _, name in ipairs(redis.call('SMEMBERS', prefix .. 'nodes')) do look(name) end
+for i = 5, #ARGV do look(ARGV[i]) end
+return { dead, live }
+`);
+
+/**
+ * The dead node has been looked after, or not (then somebody else may try at once). A mark stays for a while when it has:
+ * nodes that remember the dead one by themselves must not begin again.
+ * ARGV: prefix, boot, name, `done` or `failed`.
+ */
+export const END_CLEANUP: RedisScript = createScript(`
+local prefix, boot, name, outcome = unpack(ARGV)
+if redis.call('GET', prefix .. 'cleanup:' .. name) ~= boot then return 0 end
+if outcome == 'failed' then return redis.call('DEL', prefix .. 'cleanup:' .. name) end
+if redis.call('EXISTS', prefix .. 'node:' .. name) == 1 then return 0 end
+return redis.call('SREM', prefix .. 'nodes', name)
+`);
