@@ -264,7 +264,12 @@ export class ServiceProcess implements AsyncDisposable {
     deadlineMs: number = DEADLINE_MS,
   ): Promise<Deno.CommandStatus> {
     if (this.#status) return this.#status;
-    this.#child.kill(signal);
+    try {
+      this.#child.kill(signal);
+    } catch (error) {
+      // It has just ended by itself, and its status is on the way.
+      if (!(error instanceof TypeError)) throw error;
+    }
     let isTooLate = false;
     const tooLong = setTimeout(() => {
       isTooLate = true;
