@@ -35,7 +35,9 @@ class FakeLog {
   }
 
   advance(moves: readonly { conversation: string; delivered: number; read: number }[]): Promise<void> {
-    for (const { conversation, delivered, read } of moves) this.advanced.push(`${conversation} ${delivered} ${read}`);
+    for (const { conversation, delivered, read } of moves) {
+      this.advanced.push(`${conversation} ${delivered} ${read}`);
+    }
     return Promise.resolve();
   }
 }
@@ -99,7 +101,8 @@ function open({ version = 2, places = [] }: { version?: 1 | 2; places?: Partial<
   return { log, outlet, clock, errors, positions, mailbox, frame, say };
 }
 
-const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => `u1-2#${from + index}`);
+const range = (from: number, to: number) =>
+  Array.from({ length: to - from + 1 }, (_, index) => `u1-2#${from + index}`);
 
 Deno.test("a message that is next goes out at once and without a look into the log", unit, () => {
   const { mailbox, say, outlet, log } = open({});
@@ -148,21 +151,25 @@ Deno.test("a message to oneself comes back", unit, () => {
   assertEquals(outlet.seqs, ["u1-1#1"]);
 });
 
-Deno.test("what was missed comes oldest first over all conversations, each in the order of its seqs", unit, async () => {
-  const { mailbox, log, outlet } = open({
-    places: [{ conversation: "u1-2", last_seq: 3 }, { conversation: "g7", last_seq: 3, since: 1 }],
-  });
-  log.add("u1-2", 2, 10);
-  log.add("g7", 3, 5);
-  log.add("g7", 3, 20);
-  log.add("u1-2", 2, 30);
-  // A node whose clock is behind stored this one: the order of seqs holds all the same.
-  log.add("u1-2", 2, 15);
-  log.add("g7", 3, 40);
-  mailbox.open();
-  await waitFor("all", () => outlet.frames.length === 5);
-  assertEquals(outlet.seqs, ["u1-2#1", "g7#2", "u1-2#2", "u1-2#3", "g7#3"]);
-});
+Deno.test(
+  "what was missed comes oldest first over all conversations, each in the order of its seqs",
+  unit,
+  async () => {
+    const { mailbox, log, outlet } = open({
+      places: [{ conversation: "u1-2", last_seq: 3 }, { conversation: "g7", last_seq: 3, since: 1 }],
+    });
+    log.add("u1-2", 2, 10);
+    log.add("g7", 3, 5);
+    log.add("g7", 3, 20);
+    log.add("u1-2", 2, 30);
+    // A node whose clock is behind stored this one: the order of seqs holds all the same.
+    log.add("u1-2", 2, 15);
+    log.add("g7", 3, 40);
+    mailbox.open();
+    await waitFor("all", () => outlet.frames.length === 5);
+    assertEquals(outlet.seqs, ["u1-2#1", "g7#2", "u1-2#2", "u1-2#3", "g7#3"]);
+  },
+);
 
 Deno.test("nothing goes out before the mailbox is opened, and nothing is lost", unit, async () => {
   const { mailbox, say, outlet } = open({});
@@ -187,20 +194,24 @@ Deno.test("version 2: no more than the window goes out unacknowledged", unit, as
   assertEquals(outlet.seqs, range(1, 612));
 });
 
-Deno.test("version 2: what is not acknowledged is sent again from there, and at last given up", unit, async () => {
-  const { mailbox, say, outlet, clock } = open({});
-  mailbox.open();
-  for (let i = 0; i < 3; i++) say("u1-2", 2);
-  mailbox.acknowledge("u1-2", 1);
-  for (let round = 1; round <= 3; round++) {
+Deno.test(
+  "version 2: what is not acknowledged is sent again from there, and at last given up",
+  unit,
+  async () => {
+    const { mailbox, say, outlet, clock } = open({});
+    mailbox.open();
+    for (let i = 0; i < 3; i++) say("u1-2", 2);
+    mailbox.acknowledge("u1-2", 1);
+    for (let round = 1; round <= 3; round++) {
+      clock.now += 10_000;
+      assert(mailbox.tick(10_000));
+      await waitFor("again", () => outlet.frames.length === 3 + 2 * round);
+      assertEquals(outlet.seqs.slice(-2), range(2, 3));
+    }
     clock.now += 10_000;
-    assert(mailbox.tick(10_000));
-    await waitFor("again", () => outlet.frames.length === 3 + 2 * round);
-    assertEquals(outlet.seqs.slice(-2), range(2, 3));
-  }
-  clock.now += 10_000;
-  assert(!mailbox.tick(10_000));
-});
+    assert(!mailbox.tick(10_000));
+  },
+);
 
 Deno.test("version 2: nothing is sent again while the peer has not taken what was sent", unit, () => {
   const { mailbox, say, outlet, clock } = open({});
@@ -238,31 +249,39 @@ Deno.test("sending again while a page is being read passes over nothing", unit, 
   assertEquals(outlet.seqs.slice(again), range(1, 256));
 });
 
-Deno.test("version 1: a position moves when the frame was written to a peer that is still there", unit, async () => {
-  const { mailbox, say, outlet, positions, log } = open({ version: 1 });
-  mailbox.open();
-  say("u1-2", 2);
-  await positions.flush();
-  assertEquals(log.advanced, []);
-  outlet.write();
-  say("u1-2", 2);
-  outlet.isPeerGone = true;
-  outlet.write();
-  await positions.flush();
-  assertEquals(log.advanced, ["u1-2 1 0"]);
-});
+Deno.test(
+  "version 1: a position moves when the frame was written to a peer that is still there",
+  unit,
+  async () => {
+    const { mailbox, say, outlet, positions, log } = open({ version: 1 });
+    mailbox.open();
+    say("u1-2", 2);
+    await positions.flush();
+    assertEquals(log.advanced, []);
+    outlet.write();
+    say("u1-2", 2);
+    outlet.isPeerGone = true;
+    outlet.write();
+    await positions.flush();
+    assertEquals(log.advanced, ["u1-2 1 0"]);
+  },
+);
 
-Deno.test("version 1: a congested connection gets nothing and reads on in the log when it drains", unit, async () => {
-  const { mailbox, say, outlet } = open({ version: 1 });
-  mailbox.open();
-  outlet.isCongested = true;
-  for (let i = 0; i < 5; i++) say("u1-2", 2);
-  assertEquals(outlet.frames, []);
-  outlet.isCongested = false;
-  mailbox.onDrain();
-  await waitFor("all", () => outlet.frames.length === 5);
-  assertEquals(outlet.seqs, range(1, 5));
-});
+Deno.test(
+  "version 1: a congested connection gets nothing and reads on in the log when it drains",
+  unit,
+  async () => {
+    const { mailbox, say, outlet } = open({ version: 1 });
+    mailbox.open();
+    outlet.isCongested = true;
+    for (let i = 0; i < 5; i++) say("u1-2", 2);
+    assertEquals(outlet.frames, []);
+    outlet.isCongested = false;
+    mailbox.onDrain();
+    await waitFor("all", () => outlet.frames.length === 5);
+    assertEquals(outlet.seqs, range(1, 5));
+  },
+);
 
 Deno.test("version 1: the login reply takes what fits, and the rest follows behind it", unit, async () => {
   const { mailbox, log, outlet, positions } = open({ version: 1, places: [{ last_seq: 10 }] });
@@ -338,47 +357,60 @@ Deno.test("a doorbell that rings while the log is read is not lost", unit, async
   assertEquals(outlet.seqs, range(1, 2));
 });
 
-Deno.test("random doorbells, losses, acknowledgements and outages deliver every message once per send, in order", unit, async () => {
-  const seed = Number(crypto.getRandomValues(new Uint32Array(1))[0]);
-  console.log(`seed ${seed}`);
-  let state = seed || 1;
-  const random = (below: number) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-  const { mailbox, log, outlet, frame } = open({});
-  mailbox.open();
-  for (let step = 0; step < 5_000; step++) {
-    const conversation = `u1-${2 + random(3)}`;
-    const seq = log.add(conversation, random(5) === 0 ? USER : 2, step);
-    const last = log.rows.get(conversation)?.at(-1);
-    // One in three doorbells is lost, one in five comes without its frame, some ring for an older message.
-    if (random(3) > 0) mailbox.offer(conversation, seq, last?.sender ?? 2, random(5) > 0 ? frame(conversation, seq) : undefined);
-    if (random(4) === 0) {
-      const upTo = mailbox.cursor(conversation)?.sent ?? 0;
-      mailbox.acknowledge(conversation, upTo - random(3));
+Deno.test(
+  "random doorbells, losses, acknowledgements and outages deliver every message once per send, in order",
+  unit,
+  async () => {
+    const seed = Number(crypto.getRandomValues(new Uint32Array(1))[0]);
+    console.log(`seed ${seed}`);
+    let state = seed || 1;
+    const random = (below: number) => {
+      state ^= state << 13;
+      state ^= state >>> 17;
+      state ^= state << 5;
+      return (state >>> 0) % below;
+    };
+    const { mailbox, log, outlet, frame } = open({});
+    mailbox.open();
+    for (let step = 0; step < 5_000; step++) {
+      const conversation = `u1-${2 + random(3)}`;
+      const seq = log.add(conversation, random(5) === 0 ? USER : 2, step);
+      const last = log.rows.get(conversation)?.at(-1);
+      // One in three doorbells is lost, one in five comes without its frame, some ring for an older message.
+      if (random(3) > 0) {
+        mailbox.offer(
+          conversation,
+          seq,
+          last?.sender ?? 2,
+          random(5) > 0 ? frame(conversation, seq) : undefined,
+        );
+      }
+      if (random(4) === 0) {
+        const upTo = mailbox.cursor(conversation)?.sent ?? 0;
+        mailbox.acknowledge(conversation, upTo - random(3));
+      }
+      log.isDown = random(20) === 0;
+      outlet.isCongested = random(10) === 0;
+      if (random(10) === 0) await Promise.resolve();
+      if (random(50) === 0) mailbox.tick(Infinity);
     }
-    log.isDown = random(20) === 0;
-    outlet.isCongested = random(10) === 0;
-    if (random(10) === 0) await Promise.resolve();
-    if (random(50) === 0) mailbox.tick(Infinity);
-  }
-  log.isDown = outlet.isCongested = false;
-  for (const [conversation, rows] of log.rows) mailbox.notice(conversation, rows.length);
-  const expected = [...log.rows].flatMap(([conversation, rows]) =>
-    rows.filter(({ sender }) => sender !== USER).map(({ seq }) => `${conversation}#${seq}`)
-  );
-  await waitFor("everything", () => {
-    for (const cursor of mailbox.cursors) mailbox.acknowledge(cursor.conversation, cursor.sent);
-    mailbox.tick(Infinity);
-    return outlet.frames.length >= expected.length;
-  });
-  const seqs = outlet.seqs;
-  assertEquals([...seqs].sort(), expected.sort(), `seed ${seed}`);
-  for (const conversation of log.rows.keys()) {
-    const own = seqs.filter((seq) => seq.startsWith(`${conversation}#`)).map((seq) => Number(seq.split("#")[1]));
-    assertEquals(own, [...own].sort((a, b) => a - b), `seed ${seed}`);
-  }
-});
+    log.isDown = outlet.isCongested = false;
+    for (const [conversation, rows] of log.rows) mailbox.notice(conversation, rows.length);
+    const expected = [...log.rows].flatMap(([conversation, rows]) =>
+      rows.filter(({ sender }) => sender !== USER).map(({ seq }) => `${conversation}#${seq}`)
+    );
+    await waitFor("everything", () => {
+      for (const cursor of mailbox.cursors) mailbox.acknowledge(cursor.conversation, cursor.sent);
+      mailbox.tick(Infinity);
+      return outlet.frames.length >= expected.length;
+    });
+    const seqs = outlet.seqs;
+    assertEquals([...seqs].sort(), expected.sort(), `seed ${seed}`);
+    for (const conversation of log.rows.keys()) {
+      const own = seqs.filter((seq) => seq.startsWith(`${conversation}#`)).map((seq) =>
+        Number(seq.split("#")[1])
+      );
+      assertEquals(own, [...own].sort((a, b) => a - b), `seed ${seed}`);
+    }
+  },
+);

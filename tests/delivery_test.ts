@@ -1,0 +1,203 @@
+import { assertEquals } from "@std/assert";
+import type { Bus } from "../lib/bus.ts";
+import { Delivery } from "../lib/delivery.ts";
+import { decodeEnvelope, ENVELOPE } from "../lib/envelope.ts";
+import { Limiter } from "../lib/limiter.ts";
+import { Mailbox } from "../lib/mailbox.ts";
+import type { Stored } from "../lib/message_log.ts";
+import { Positions } from "../lib/positions.ts";
+import { Session, type SessionOutlet } from "../lib/session.ts";
+import type { Messages } from "../lib/store/messages.ts";
+
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
+const unit = { permissions: "none" } as const;
+
+/** The bus of a Redis that hands every payload to one other node, or to none. */
+class FakeBus implements Bus {
+  isUp = true;
+  readonly published: { channel: string; payload: Uint8Array }[] = [];
+  receivers = 1;
+
+  publish(channel: string, payload: Uint8Array): Promise<number> {
+    if (!this.isUp) return Promise.reject(new Error("away"));
+    this.published.push({ channel, payload });
+    return Promise.resolve(this.receivers);
+  }
+
+  subscribe = () => Promise.resolve();
+  unsubscribe() {}
+  close = () => Promise.resolve();
+}
+
+/** One node with users logged in by hand. */
+function openNode(origin: number, bus = new FakeBus()) {
+  // Nothing in these tests reads the log or writes positions.
+  const messages = {
+    after: () => Promise.resolve([]),
+    unsent: () => Promise.resolve([]),
+  } as unknown as Messages;
+  const undeliverable: string[] = [];
+  const delivery = new Delivery({
+    bus,
+    isClustered: true,
+    channelPrefix: "t:",
+    origin,
+    messages,
+    logger: SILENT,
+    onUndeliverable: (sender, receiver, text) => undeliverable.push(`${sender} ${receiver} ${text}`),
+  });
+  const logIn = (
+    userId: number,
+    { version = 1, groups = [] }: { version?: 1 | 2; groups?: number[] } = {},
+  ) => {
+    const frames: string[] = [];
+    const outlet: SessionOutlet = {
+      remote: "test",
+      isCongested: false,
+      queuedBytes: 0,
+      isPeerGone: false,
+      isEnding: false,
+      send: (frame) => frames.push(typeof frame === "string" ? frame : new TextDecoder().decode(frame)),
+      allowGluing() {},
+      end() {},
+    };
+    const session = new Session(userId, outlet);
+    session.version = version;
+    const positions = new Positions(messages, SILENT, () => {});
+    const options = {
+      userId,
+      version,
+      outlet,
+      messages,
+      positions,
+      readers: new Limiter(1),
+      now: () => 0,
+      onError() {},
+    };
+    const places = groups.map((id) => ({
+      conversation: `g${id}`,
+      since: 0,
+      delivered: 0,
+      read: 0,
+      last_seq: 0,
+    }));
+    const mailbox = new Mailbox(options, places);
+    const roles = new Map(groups.map((id) => [id, "normal" as const]));
+    session.login = { userId, name: `user ${userId}`, generation: 1, groups: roles, mailbox };
+    delivery.attach(session);
+    mailbox.open();
+    return { session, frames };
+  };
+  return { bus, delivery, logIn, undeliverable };
+}
+
+function stored(conversation: string, seq: number, sender: number, members = 2): Stored {
+  return { conversation, seq, at: 5, sender, text: `{"n":${seq}}`, members, isRepeat: false };
+}
+
+const wire = (conversation: string, seq: number) =>
+  `{"n":${seq},"conversation":"${conversation}","seq":${seq},"at":5}`;
+
+Deno.test("a one-to-one message to somebody here is not published", unit, () => {
+  const { bus, delivery, logIn } = openNode(1);
+  const { frames } = logIn(2);
+  delivery.deliver(stored("u1-2", 1, 1));
+  assertEquals(frames, [wire("u1-2", 1)]);
+  assertEquals(bus.published, []);
+});
+
+Deno.test(
+  "a one-to-one message to somebody elsewhere is published once, on the receiver's channel",
+  unit,
+  () => {
+    const { bus, delivery } = openNode(1);
+    delivery.deliver(stored("u1-2", 1, 1));
+    assertEquals(bus.published.map(({ channel }) => channel), ["t:u:2"]);
+    const other = openNode(2);
+    const { frames } = other.logIn(2);
+    for (const { channel, payload } of bus.published) other.delivery.onMessage(channel, payload);
+    assertEquals(frames, [wire("u1-2", 1)]);
+  },
+);
+
+Deno.test(
+  "a group message is published once however many members there are, and not when all are here",
+  unit,
+  () => {
+    const { bus, delivery, logIn } = openNode(1);
+    const members = [2, 3, 4].map((userId) => logIn(userId, { groups: [9] }));
+    const sender = logIn(1, { groups: [9] });
+    delivery.deliver(stored("g9", 1, 1, 4));
+    assertEquals(bus.published, []);
+    delivery.deliver(stored("g9", 2, 1, 5));
+    assertEquals(bus.published.map(({ channel }) => channel), ["t:g:9"]);
+    for (const { frames } of members) assertEquals(frames, [wire("g9", 1), wire("g9", 2)]);
+    assertEquals(sender.frames, []);
+  },
+);
+
+Deno.test("a node skips what it published itself", unit, () => {
+  const { bus, delivery, logIn } = openNode(1);
+  const { frames } = logIn(2, { groups: [9] });
+  delivery.deliver(stored("g9", 1, 1, 3));
+  for (const { channel, payload } of bus.published) delivery.onMessage(channel, payload);
+  assertEquals(frames.length, 1);
+});
+
+Deno.test(
+  "after a publish that failed the other nodes are asked to look into the log, once",
+  unit,
+  async () => {
+    const { bus, delivery } = openNode(1);
+    bus.isUp = false;
+    delivery.deliver(stored("u1-2", 1, 1));
+    delivery.deliver(stored("u1-2", 2, 1));
+    await Promise.resolve();
+    await Promise.resolve();
+    bus.isUp = true;
+    delivery.onBusUp();
+    delivery.onBusUp();
+    assertEquals(bus.published.map(({ payload }) => decodeEnvelope(payload)?.kind), [ENVELOPE.sweep]);
+  },
+);
+
+Deno.test("events go to version 2 connections only, and not to their author", unit, () => {
+  const { delivery, logIn } = openNode(1);
+  const [author, old, young] = [
+    logIn(1, { version: 2, groups: [9] }),
+    logIn(2, { groups: [9] }),
+    logIn(3, { version: 2, groups: [9] }),
+  ];
+  delivery.sendEvent("g9", 1, "{event}");
+  assertEquals([author.frames, old.frames, young.frames], [[], [], ["{event}"]]);
+});
+
+Deno.test("receipts of a group go to those who have said something, in one envelope", unit, () => {
+  const { bus, delivery, logIn } = openNode(1);
+  const [speaker, listener] = [logIn(1, { version: 2, groups: [9] }), logIn(2, { version: 2, groups: [9] })];
+  delivery.deliver(stored("g9", 1, 1, 2));
+  listener.frames.length = 0;
+  const moves = [2, 3, 4].map((userId) => ({ userId, conversation: "g9", delivered: 1, read: 0 }));
+  delivery.sendReceipts(moves);
+  assertEquals(speaker.frames.map((frame) => JSON.parse(frame).id), [2, 3, 4]);
+  assertEquals(listener.frames, []);
+  assertEquals(bus.published.length, 1);
+});
+
+Deno.test("a message past the log is answered for by whoever has the receiver", unit, async () => {
+  const here = openNode(1);
+  const { frames } = here.logIn(2);
+  const unlogged = { sender: 1, receiver: 2, conversation: "u1-2", text: '{"msg":"x"}' };
+  assertEquals(here.delivery.deliverUnlogged(unlogged), true);
+  assertEquals(frames, ['{"msg":"x"}']);
+
+  const away = openNode(2);
+  away.bus.receivers = 0;
+  assertEquals(await away.delivery.deliverUnlogged(unlogged), false);
+  away.bus.receivers = 1;
+  assertEquals(await away.delivery.deliverUnlogged(unlogged), true);
+  // The user has left the node that still listened: that node stores it.
+  const late = openNode(3);
+  for (const { channel, payload } of away.bus.published.slice(1)) late.delivery.onMessage(channel, payload);
+  assertEquals(late.undeliverable, ['1 2 {"msg":"x"}']);
+});

@@ -1,0 +1,153 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { Batcher } from "../lib/batcher.ts";
+import { decodeEnvelope, encodeEnvelope, ENVELOPE } from "../lib/envelope.ts";
+import { Limiter } from "../lib/limiter.ts";
+import { hashPassword, verifyPassword } from "../lib/password.ts";
+import { conversationOfUsers, parseConversation, spliceFields } from "../lib/protocol.ts";
+import { Throttle } from "../lib/throttle.ts";
+import { hashToken, tokenUserId } from "../lib/tokens.ts";
+
+const unit = { permissions: "none" } as const;
+
+Deno.test(
+  "a password is recognised by its hash, and by the original's plain text, which is then replaced",
+  unit,
+  async () => {
+    const hash = await hashPassword("s3cret ☃");
+    assert(hash.length <= 255);
+    assertEquals(await verifyPassword("s3cret ☃", hash), { isRight: true });
+    assertEquals(await verifyPassword("s3cret", hash), { isRight: false });
+    const { isRight, replacement } = await verifyPassword("plain", "plain");
+    assert(isRight && replacement !== undefined);
+    assertEquals(await verifyPassword("plain", replacement), { isRight: true });
+    assertEquals(await verifyPassword("plain ", "plain"), { isRight: false });
+    assertEquals(await verifyPassword("anything", undefined), { isRight: false });
+  },
+);
+
+Deno.test("a hash with other parameters is right and gets a replacement", unit, async () => {
+  // scrypt of "pw" with N = 16: made by node:crypto.
+  const { scryptSync } = await import("node:crypto");
+  const key = scryptSync("pw", "salt", 32, { N: 16, r: 8, p: 1 }).toString("base64").replace(/=+$/, "");
+  const stored = `$scrypt$ln=4,r=8,p=1$${btoa("salt").replace(/=+$/, "")}$${key}`;
+  const { isRight, replacement } = await verifyPassword("pw", stored);
+  assert(isRight && replacement?.includes("ln=14"));
+});
+
+Deno.test("an unknown user costs the work of a known one", unit, async () => {
+  const hash = await hashPassword("a");
+  const time = async (stored: string | undefined) => {
+    const start = performance.now();
+    for (let i = 0; i < 5; i++) await verifyPassword("b", stored);
+    return performance.now() - start;
+  };
+  await time(hash);
+  const [known, unknown, plain] = [await time(hash), await time(undefined), await time("plain")];
+  // A path without a hash would be thousands of times faster.
+  assert(unknown > known / 50, `${unknown} ms for an unknown user, ${known} ms for a known one`);
+  assert(plain > known / 50, `${plain} ms for plain text, ${known} ms for a hash`);
+});
+
+Deno.test("a token's hash changes with the stored password", unit, () => {
+  assertEquals(hashToken("1.x", "p").length, 32);
+  assert(hashToken("1.x", "p").join() !== hashToken("1.x", "q").join());
+  assertEquals(tokenUserId(`17.${"a".repeat(43)}`), 17);
+  for (
+    const token of [
+      "",
+      "17",
+      `0.${"a".repeat(43)}`,
+      `17.${"a".repeat(42)}`,
+      `17.${"é".repeat(43)}`,
+      `1e3.${"a".repeat(43)}`,
+    ]
+  ) {
+    assertEquals(tokenUserId(token), undefined);
+  }
+});
+
+Deno.test("an envelope comes out as it went in, also out of a bigger buffer", unit, () => {
+  const frame = new TextEncoder().encode('{"msg":"❤"}');
+  const envelope = {
+    kind: ENVELOPE.message,
+    origin: 2 ** 32 - 1,
+    sender: 7,
+    seq: 2 ** 52 + 1,
+    conversation: "u1-7",
+    frame,
+  };
+  const bytes = encodeEnvelope(envelope);
+  assertEquals(decodeEnvelope(bytes), envelope);
+  const bigger = new Uint8Array(bytes.length + 20);
+  bigger.set(bytes, 10);
+  assertEquals(decodeEnvelope(bigger.subarray(10, 10 + bytes.length)), envelope);
+});
+
+Deno.test("what is no envelope is none", unit, () => {
+  assertEquals(decodeEnvelope(new Uint8Array(0)), undefined);
+  assertEquals(decodeEnvelope(new Uint8Array(17)), undefined);
+  const unknownKind = encodeEnvelope({ kind: ENVELOPE.sweep, origin: 1 });
+  unknownKind[0] = 200;
+  assertEquals(decodeEnvelope(unknownKind), undefined);
+  const cutOff = encodeEnvelope({ kind: ENVELOPE.message, origin: 1, conversation: "u1-2" });
+  assertEquals(decodeEnvelope(cutOff.subarray(0, cutOff.length - 1)), undefined);
+});
+
+Deno.test("a conversation has one spelling", unit, () => {
+  assertEquals(conversationOfUsers(12, 3), "u3-12");
+  assertEquals(parseConversation("u3-12"), { users: [3, 12] });
+  assertEquals(parseConversation("u3-3"), { users: [3, 3] });
+  assertEquals(parseConversation("g5"), { groupId: 5 });
+  for (const id of ["u12-3", "u0-3", "u03-12", "g0", "g05", "g", "u1-2 ", "x1", "u1", "g1-2"]) {
+    assertEquals(parseConversation(id), undefined, id);
+  }
+});
+
+Deno.test("the server's fields are spliced in behind the sender's own text", unit, () => {
+  assertEquals(
+    spliceFields('{ "a": "}" }', "u1-2", 3, 4),
+    '{ "a": "}" ,"conversation":"u1-2","seq":3,"at":4}',
+  );
+});
+
+Deno.test("a limiter runs as many at once as it may, in the order they came", unit, async () => {
+  const limiter = new Limiter(2);
+  const log: string[] = [];
+  const gates: (() => void)[] = [];
+  const work = (name: string) => () => {
+    log.push(name);
+    return new Promise<void>((resolve) => gates.push(resolve));
+  };
+  const all = ["a", "b", "c"].map((name) => limiter.run(work(name)));
+  assertEquals(log, ["a", "b"]);
+  assertEquals(limiter.pending, 1);
+  gates[1]?.();
+  await all[1];
+  assertEquals(log, ["a", "b", "c"]);
+  for (const open of gates) open();
+  await Promise.all(all);
+  await assertRejects(() => limiter.run(() => Promise.reject(new Error("failed"))), Error, "failed");
+  assertEquals(await limiter.run(() => Promise.resolve(1)), 1);
+});
+
+Deno.test(
+  "a batcher writes one batch at a time and tells each caller of its own batch's failure",
+  unit,
+  async () => {
+    const batches: number[][] = [];
+    const batcher = new Batcher<number>((items) => {
+      batches.push(items);
+      return items.includes(2) ? Promise.reject(new Error("bad")) : Promise.resolve();
+    });
+    const first = [batcher.add(1), batcher.add(2)];
+    await assertRejects(() => Promise.all(first), Error, "bad");
+    await Promise.all([batcher.add(3), batcher.add(4)]);
+    assertEquals(batches, [[1, 2], [3, 4]]);
+  },
+);
+
+Deno.test("a throttle lets a burst through and then as many as are earned", unit, () => {
+  const throttle = new Throttle({ burst: 2, perSecond: 10 }, 0);
+  assertEquals([throttle.take(0), throttle.take(0), throttle.take(0), throttle.take(0)], [0, 0, 100, 200]);
+  assertEquals(throttle.take(1_000), 0);
+});
