@@ -308,14 +308,14 @@ export function groupChat(services: Services, request: Request): Promise<void> |
 }
 
 /**
- * The text to store and forward: the sender's own, unless it lies about the name, uses the server's fields, says a field
- * twice (two parsers could disagree on who is speaking) or breaks lines (a client that reads lines would be cut short).
+ * The text to store and forward: the sender's own, on one line (a client that reads lines would be cut short), unless it
+ * lies about the name, uses the server's fields, or says a field twice (two parsers could disagree on who is speaking).
  */
 function chatText({ frame, text, memberCount, login }: Request): string {
   const isAsSent = frame.name === login.name && !("conversation" in frame) && !("seq" in frame) &&
-    !("at" in frame) &&
-    Object.keys(frame).length === memberCount && !text.includes("\n") && !text.includes("\r");
-  if (isAsSent) return text;
+    !("at" in frame) && Object.keys(frame).length === memberCount;
+  // In valid JSON a line break is never inside a string.
+  if (isAsSent) return text.includes("\n") || text.includes("\r") ? text.replace(/[\r\n]+/g, " ") : text;
   const { conversation: _conversation, seq: _seq, at: _at, ...rest } = frame;
   return JSON.stringify({ ...rest, name: login.name });
 }

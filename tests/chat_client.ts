@@ -211,6 +211,17 @@ export class ChatClient implements AsyncDisposable {
     return await this.take((reply) => reply.cid === cid);
   }
 
+  /**
+   * Throws when anything was sent to this client before what the server does next: asks for something that is refused at
+   * once, a user without a name, and takes no other frame than that answer.
+   */
+  async fence(): Promise<void> {
+    await this.send({ msgid: 4, name: "", password: "" });
+    const text = await this.receiveText();
+    const { msgid, errno } = parseFrame(text);
+    assertEquals({ msgid, errno }, { msgid: 5, errno: 1 }, `Nothing should have come, but ${text} did`);
+  }
+
   /** Throws when a frame comes within `ms`. Costs that time: a request and its reply often prove the same. */
   async expectNothing(ms: number): Promise<void> {
     const deadline = performance.now() + ms;
