@@ -55,7 +55,7 @@ export function normalizeName(name: string): string {
  * const isSame = nameKey("ANN").join() === nameKey("ann").join(); // true
  * ```
  */
-export function nameKey(name: string): Uint8Array<ArrayBuffer> {
+export function nameKey(name: string): Uint8Array {
   return encoder.encode(normalizeName(normalizeName(name).toLowerCase()));
 }
 

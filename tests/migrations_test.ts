@@ -130,7 +130,9 @@ function originalTables({ charset, engine, lowerCaseNames, keys }: Variant): str
       ${keys === "none" ? "" : "UNIQUE"}, groupdesc VARCHAR(200) DEFAULT '') ${tail};
     CREATE TABLE ${t("GroupUser")} (groupid INT${keys === "joint" ? " NOT NULL" : ""}, userid INT,
       grouprole ENUM('creator','normal') DEFAULT 'normal'${line(groupKey)}) ${tail};
-    CREATE TABLE ${t("OfflineMessage")} (userid INT NOT NULL, message VARCHAR(500) NOT NULL) ${tail};
+    CREATE TABLE ${t("OfflineMessage")} (userid INT NOT NULL, message VARCHAR(500) NOT NULL${
+    line(keys === "joint" ? "KEY (userid)" : undefined)
+  }) ${tail};
   `;
 }
 
@@ -178,11 +180,11 @@ function schemaOf(mariadb: MariaDb, database: string): Promise<string> {
   return mariadb.sql(
     `SELECT table_name, ordinal_position, column_name, column_default, is_nullable, column_type, collation_name, extra
        FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name <> 'OfflineMessage_original'
-       ORDER BY 1, 2;
+       ORDER BY BINARY table_name, 2;
      SELECT table_name, index_name, seq_in_index, column_name, non_unique FROM information_schema.statistics
-       WHERE table_schema = DATABASE() AND table_name <> 'OfflineMessage_original' ORDER BY 1, 2, 3;
+       WHERE table_schema = DATABASE() AND table_name <> 'OfflineMessage_original' ORDER BY BINARY table_name, 2, 3;
      SELECT table_name, engine, row_format, table_collation FROM information_schema.tables
-       WHERE table_schema = DATABASE() AND table_name <> 'OfflineMessage_original' ORDER BY 1;`,
+       WHERE table_schema = DATABASE() AND table_name <> 'OfflineMessage_original' ORDER BY BINARY table_name;`,
     database,
   );
 }

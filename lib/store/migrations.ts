@@ -165,15 +165,16 @@ async function createRecord(conn: SqlConnection, dialect: Dialect["name"]): Prom
   );
 }
 
-function stepError(migration: Migration, index: number, error: unknown): FatalError {
-  const text = migration.steps[index]?.text.replace(/\s+/g, " ") ?? "";
+/** The error as one that ends the program. */
+function fatal(message: string, error: unknown): FatalError {
   const isAway = error instanceof DatabaseError && error.kind === "unavailable";
-  return new FatalError(
-    error instanceof FatalError ? error.exitCode : isAway ? EXIT.unavailable : EXIT.failure,
-    `Migration ${migration.name} failed at statement ${index + 1} of ${migration.steps.length} ` +
-      `(${text}): ${errorText(error)}`,
-    { cause: error },
-  );
+  const exitCode = error instanceof FatalError ? error.exitCode : isAway ? EXIT.unavailable : EXIT.failure;
+  return new FatalError(exitCode, `${message}: ${errorText(error)}`, { cause: error });
+}
+
+function stepError({ name, steps }: Migration, index: number, error: unknown): FatalError {
+  const text = steps[index]?.text.replace(/\s+/g, " ");
+  return fatal(`Migration ${name} failed at statement ${index + 1} of ${steps.length} (${text})`, error);
 }
 
 /** Does what is left of a migration and says what that was. */
@@ -206,6 +207,24 @@ async function apply(
   return [done === 0 ? `${name}: done` : `${name}: done from statement ${done + 1} on`];
 }
 
+async function bringUpToDate(db: Database, logger: Logger, now: () => number): Promise<string[]> {
+  const dialect = db.dialect.name;
+  const migrations = await loadMigrations(dialect);
+  const before = await readDone(db, dialect);
+  if (migrations.every((migration) => isDone(migration, before))) return [];
+  return await underLock(db, logger, async (inStep) => {
+    await inStep((conn) => createRecord(conn, dialect));
+    // Again, now that nobody else is at work.
+    const done = await inStep((conn) => readDone(conn, dialect));
+    const lines: string[] = [];
+    for (const migration of migrations) {
+      if (isDone(migration, done)) continue;
+      lines.push(...await apply(migration, done.get(migration.name) ?? 0, inStep, { logger, now }));
+    }
+    return lines;
+  });
+}
+
 /**
  * Brings the database up to date, whether it is empty, of an earlier version, or of the original C++ server. Any number
  * of nodes may do so at once: one works, the others wait for it.
@@ -220,20 +239,10 @@ export async function migrate(
   logger: Logger,
   { now = Date.now }: MigrateOptions = {},
 ): Promise<string[]> {
-  const dialect = db.dialect.name;
-  const migrations = await loadMigrations(dialect);
-  const before = await readDone(db, dialect);
-  if (migrations.every((migration) => isDone(migration, before))) return [];
-  return await underLock(db, logger, async (inStep) => {
-    await inStep((conn) => createRecord(conn, dialect));
-    // Again, now that nobody else is at work.
-    const done = await inStep((conn) => readDone(conn, dialect));
-    const context: StepContext = { logger, now };
-    const lines: string[] = [];
-    for (const migration of migrations) {
-      if (isDone(migration, done)) continue;
-      lines.push(...await apply(migration, done.get(migration.name) ?? 0, inStep, context));
-    }
-    return lines;
-  });
+  try {
+    return await bringUpToDate(db, logger, now);
+  } catch (error) {
+    if (!(error instanceof DatabaseError)) throw error;
+    throw fatal("Cannot bring the database up to date", error);
+  }
 }

@@ -63,12 +63,13 @@ export interface Index {
 /** The indexes of a table. */
 export async function indexesOf(conn: SqlConnection, table: string): Promise<Index[]> {
   const rows = await conn.query<
-    { Key_name: string; Non_unique: number; Column_name: string; Sub_part: number | null }
+    { Key_name: string; Non_unique: number; Column_name: string | null; Sub_part: number | null }
   >(`SHOW INDEX FROM \`${table}\``);
   const indexes = new Map<string, Index>();
   for (const { Key_name: name, Non_unique, Column_name, Sub_part } of rows) {
     const index = indexes.get(name) ?? { name, isUnique: Number(Non_unique) === 0, columns: [] };
-    index.columns.push(Column_name.toLowerCase() + (Sub_part === null ? "" : `(${Sub_part})`));
+    // An index on an expression has no column.
+    index.columns.push((Column_name ?? "").toLowerCase() + (Sub_part === null ? "" : `(${Sub_part})`));
     indexes.set(name, index);
   }
   return [...indexes.values()];

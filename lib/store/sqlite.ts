@@ -58,10 +58,8 @@ function kindOf(error: unknown): DatabaseErrorKind {
   return KINDS.get(error.errcode) ?? KINDS.get(error.errcode & 0xff) ?? "other";
 }
 
-function toDatabaseError(error: unknown, sql: string): DatabaseError {
-  const kind = kindOf(error);
-  const where = kind === "other" ? ` in: ${sql}` : "";
-  return new DatabaseError(kind, `SQLite: ${errorText(error)}${where}`, { cause: error });
+function toDatabaseError(error: unknown): DatabaseError {
+  return new DatabaseError(kindOf(error), `SQLite: ${errorText(error)}`, { cause: error });
 }
 
 /** A statement as it is kept. */
@@ -87,11 +85,21 @@ class Connection {
     return String(schema?.sql).includes("AUTOINCREMENT");
   }
 
+  #compile(sql: string): StatementSync {
+    try {
+      return this.#db.prepare(sql);
+    } catch (error) {
+      // All that Deno before 2.5 says of it; executing says more, and EXPLAIN executes nothing.
+      if (errorText(error) === "failed to prepare statement") this.#db.exec(`EXPLAIN ${sql}`);
+      throw error;
+    }
+  }
+
   /** Least recently used first in the map, and the first to go. */
   #prepare(sql: string): Prepared {
     let prepared = this.#prepared.get(sql);
     if (prepared) this.#prepared.delete(sql);
-    else prepared = { statement: this.#db.prepare(sql), makesId: this.#makesId(sql) };
+    else prepared = { statement: this.#compile(sql), makesId: this.#makesId(sql) };
     this.#prepared.set(sql, prepared);
     if (this.#prepared.size > MAX_STATEMENTS) {
       for (const oldest of this.#prepared.keys()) {
@@ -107,7 +115,7 @@ class Connection {
       // The shape is the caller's promise (see SqlConnection); integers arrive as numbers unless asked otherwise.
       return this.#prepare(sql).statement.all(...params) as Shape[];
     } catch (error) {
-      throw toDatabaseError(error, sql);
+      throw toDatabaseError(error);
     }
   }
 
@@ -118,7 +126,7 @@ class Connection {
       const changes = Number(result.changes);
       return { changes, insertId: makesId && changes > 0 ? Number(result.lastInsertRowid) : 0 };
     } catch (error) {
-      throw toDatabaseError(error, sql);
+      throw toDatabaseError(error);
     }
   }
 
