@@ -30,7 +30,9 @@ export async function openReadGate(): Promise<ReadGate> {
   near.setNoDelay(true);
 
   const sentinel = new Uint8Array(1);
-  const buffer = new Uint8Array(1);
+  // Longer than the sentinel: a read that fills its buffer leaves the socket marked as ready, and the next sentinel would be
+  // read straight from the kernel without the reactor having been anywhere (1 000 connections: p99 93 ms instead of 27).
+  const buffer = new Uint8Array(8);
   let waiting: (() => void)[] = [];
   let granted = 0;
   let isRoundOpen = false;
