@@ -10,8 +10,7 @@ import { createLogger } from "./lib/logger.ts";
 import { startNode } from "./lib/node.ts";
 import { type MigrateOptions, type Options, type ServeOptions, VERSION } from "./lib/options.ts";
 import { parseOptions } from "./lib/parse_options.ts";
-import { migrate } from "./lib/store/migrations.ts";
-import { openDatabase } from "./lib/store/open.ts";
+import { migrateDatabase } from "./lib/store/open.ts";
 
 async function run(options: Options): Promise<number> {
   switch (options.command) {
@@ -37,14 +36,9 @@ function checkConfig(): number {
 
 async function runMigrate(options: MigrateOptions): Promise<number> {
   const logger = createLogger({ level: options.logLevel, format: options.logFormat });
-  const db = await openDatabase(options, logger);
-  try {
-    const lines = await migrate(db, logger);
-    for (const line of lines) console.log(line);
-    if (lines.length === 0) console.log("The database is up to date.");
-  } finally {
-    await db.close();
-  }
+  const steps = await migrateDatabase(options, logger);
+  for (const step of steps) console.log(step);
+  if (steps.length === 0) console.log("The database is up to date.");
   return EXIT.ok;
 }
 

@@ -269,6 +269,8 @@ export class Mailbox {
 
   /** From now on messages go out as they come; what is missing is fetched. */
   open(): void {
+    // The user may have been sent away while the login reply was made.
+    if (this.#isClosed) return;
     this.#isOpen = true;
     this.#pull();
   }

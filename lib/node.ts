@@ -22,7 +22,6 @@ import type { Services } from "./services.ts";
 import type { Database } from "./store/database.ts";
 import { Groups } from "./store/groups.ts";
 import { Messages } from "./store/messages.ts";
-import { migrate } from "./store/migrations.ts";
 import { openDatabase } from "./store/open.ts";
 import { Tokens } from "./store/tokens.ts";
 import { Users } from "./store/users.ts";
@@ -69,9 +68,9 @@ async function assemble(
   logger: Logger,
   closers: (() => Promise<void> | void)[],
 ): Promise<Node> {
-  const db = await openDatabase(options, logger);
+  const { db, steps } = await openDatabase(options, options.poolSize, logger);
   closers.push(() => db.close());
-  for (const line of await migrate(db, logger)) logger.info("migrated", { step: line });
+  for (const step of steps) logger.info("migrated", { step });
 
   const users = new Users(db);
   const groups = new Groups(db);

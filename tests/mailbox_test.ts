@@ -344,6 +344,16 @@ Deno.test("a log that cannot be read is read again at the next tick", unit, asyn
   await waitFor("the message", () => outlet.frames.length === 1);
 });
 
+Deno.test("a mailbox that was closed before it was opened stays closed", unit, async () => {
+  const { mailbox, log, outlet } = open({ places: [{ last_seq: 1 }] });
+  log.add("u1-2", 2, 0);
+  mailbox.close();
+  mailbox.open();
+  await new Promise<void>((resolve) => queueMicrotask(resolve));
+  assertEquals(outlet.frames, []);
+  assertEquals(log.reads, 0);
+});
+
 Deno.test("a doorbell that rings while the log is read is not lost", unit, async () => {
   const { mailbox, log, outlet, say } = open({ places: [{ last_seq: 1 }] });
   log.add("u1-2", 2, 0);

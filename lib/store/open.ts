@@ -1,12 +1,16 @@
 /**
- * Opens the database the options name.
+ * Opens the database the options name, brought up to date.
  *
  * @module
  */
 import type { Logger } from "../logger.ts";
 import type { Database } from "./database.ts";
+import { migrate } from "./migrations.ts";
 import { openMysql } from "./mysql.ts";
 import { openSqlite } from "./sqlite.ts";
+
+/** Rebuilding a large table takes its time. */
+const MIGRATION_STATEMENT_MS = 86_400_000;
 
 /** Which database, and how. */
 export interface StorageChoice {
@@ -14,14 +18,50 @@ export interface StorageChoice {
   mysqlUrl: string | null;
   /** Else the embedded SQLite's file. */
   sqlitePath: string;
-  /** Connections to MySQL at most. */
-  poolSize?: number;
 }
 
-/** Throws a FatalError when it cannot be opened. */
+/** An open database, and what had to be done to it: a line each. */
+export interface OpenedDatabase {
+  /** Of the newest version. */
+  db: Database;
+  /** Empty when it was up to date. */
+  steps: string[];
+}
+
+/** Opens the database for a node with `poolSize` connections at most. Throws a FatalError when that cannot be done. */
 export async function openDatabase(
-  { mysqlUrl, sqlitePath, poolSize = 2 }: StorageChoice,
+  choice: StorageChoice,
+  poolSize: number,
   logger: Logger,
-): Promise<Database> {
-  return mysqlUrl === null ? openSqlite(sqlitePath) : await openMysql({ url: mysqlUrl, poolSize, logger });
+): Promise<OpenedDatabase> {
+  const { mysqlUrl, sqlitePath } = choice;
+  if (mysqlUrl !== null) {
+    const steps = await migrateMysql(mysqlUrl, logger);
+    return { db: await openMysql({ url: mysqlUrl, poolSize, logger }), steps };
+  }
+  const db = openSqlite(sqlitePath);
+  try {
+    return { db, steps: await migrate(db, logger) };
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
+}
+
+/** Brings the database up to date and closes it; what was done, a line each. */
+export async function migrateDatabase(choice: StorageChoice, logger: Logger): Promise<string[]> {
+  if (choice.mysqlUrl !== null) return await migrateMysql(choice.mysqlUrl, logger);
+  const { db, steps } = await openDatabase(choice, 1, logger);
+  await db.close();
+  return steps;
+}
+
+async function migrateMysql(url: string, logger: Logger): Promise<string[]> {
+  // One connection holds the lock, the other works.
+  const db = await openMysql({ url, poolSize: 2, logger, statementTimeoutMs: MIGRATION_STATEMENT_MS });
+  try {
+    return await migrate(db, logger);
+  } finally {
+    await db.close();
+  }
 }
