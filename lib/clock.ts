@@ -14,7 +14,7 @@ export interface Timer {
 export interface Clock {
   /** Milliseconds since some fixed moment. Never goes back; says nothing about the date. */
   now(): number;
-  /** Calls `callback` once, `delayMs` from now. */
+  /** Calls `callback` once, `delayMs` from now; as soon as possible when that is not above 0. */
   after(delayMs: number, callback: () => void): Timer;
 }
 
@@ -22,7 +22,7 @@ export interface Clock {
 export const systemClock: Clock = {
   now: () => performance.now(),
   after(delayMs, callback) {
-    const id = setTimeout(callback, delayMs);
+    const id = setTimeout(callback, Math.max(0, delayMs));
     return { cancel: () => clearTimeout(id) };
   },
 };
