@@ -190,7 +190,7 @@ Deno.test("a lost connection comes back by token, and what was not acknowledged 
   const resume = server.connection.take(21);
   assertEquals({ ...resume, cid: "" }, { msgid: 21, token: "t1", v: 2, cid: "" });
   server.connection.send({ msgid: 2, cid: resume.cid, errno: 0, id: 1, name: "anna", token: "t2" });
-  assertEquals(said(), "connected again");
+  assertEquals(said(), "resumed");
   const again = server.connection.received.filter(({ msgid }) => msgid === 6);
   assertEquals(again.map(({ msg }) => msg), ["one", "three"]);
   assertEquals(again[0]?.cid, first.cid);
@@ -432,7 +432,7 @@ Deno.test("settling waits for acknowledgements and for all messages that existed
   await logIn(fixture, { conversations: [{ conversation: "u1-2", last_seq: 2, delivered: 0, read: 0 }] });
   session.account?.send("g7", "hello");
   let isSettled: boolean | undefined;
-  const settling = settle(session, clock, 30_000).then((result) => isSettled = result);
+  const settling = settle(session, { clock, patienceMs: 30_000 }).then((result) => isSettled = result);
   await flush();
   server.connection.answer(10, { conversation: "g7", seq: 1, at: 1 });
   await flush();
@@ -442,7 +442,7 @@ Deno.test("settling waits for acknowledgements and for all messages that existed
   await settling;
   assertEquals(isSettled, true);
   session.account?.send("g7", "never answered");
-  const hopeless = settle(session, clock, 30_000);
+  const hopeless = settle(session, { clock, patienceMs: 30_000 });
   await flush();
   clock.advance(30_000);
   assertEquals(await hopeless, false);
@@ -510,7 +510,7 @@ Deno.test("in version 1, too, a lost connection comes back, with the password", 
   assertEquals(server.connection.take(1), { msgid: 1, id: 1, password: "pw" });
   server.connection.send({ msgid: 2, errno: 0, id: 1, name: "anna" });
   assertEquals(server.connection.take(6).msg, "later");
-  assertStringIncludes(said(), "connected again");
+  assertStringIncludes(said(), "logged in again");
   await session.stop();
 });
 

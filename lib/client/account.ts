@@ -110,6 +110,11 @@ export class Account {
     return this.#outbox.size;
   }
 
+  /** True when a message to this conversation is not acknowledged. */
+  hasUnsentFor(conversation: ConversationId): boolean {
+    return this.#outbox.hasFor(conversation);
+  }
+
   /** Changes whenever a message has come in or gone out. */
   get progress(): number {
     return this.#progress;

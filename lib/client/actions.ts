@@ -165,6 +165,10 @@ export class Actions {
   async #recall(of: Target, seq: number | undefined): Promise<Outcome> {
     if (this.#isV1) return refused("recall: not in version 1");
     const conversation = this.#conversationOf(of);
+    // Otherwise it would be the message before.
+    if (seq === undefined && this.#account.hasUnsentFor(conversation)) {
+      return refused("recall: your last message is still on its way");
+    }
     const wanted = seq ?? this.#account.store.lastSeqOf(conversation, this.#me);
     if (wanted === 0) return refused("recall: there is no message of yours");
     const reply = await this.#session.ask({ msgid: MSGID.RECALL_MSG, conversation, seq: wanted });

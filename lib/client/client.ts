@@ -24,7 +24,8 @@ import { integerOf } from "./messages.ts";
 import { PipeScreen } from "./pipe_screen.ts";
 import { printable } from "./printable.ts";
 import type { Screen, Terminal } from "./screen.ts";
-import { roomToSend, settle } from "./settle.ts";
+import { drainOutbox, settle } from "./settle.ts";
+import type { Patience } from "./settle.ts";
 import { onEndingSignal, openTerminal } from "./terminal.ts";
 import { createDialer } from "./transport.ts";
 import type { Dial } from "./transport.ts";
@@ -44,11 +45,11 @@ export interface ClientSurroundings {
 }
 
 const MENU_LINES: readonly string[] = ["1. login", "2. register", "3. quit"];
-/** A script's input has ended: so long the server may stay without an answer. */
+/** A script waits for acknowledgements as long as something moves at least this often. */
 const SCRIPT_PATIENCE_MS = 30_000;
 /** A person has said quit. */
 const PERSON_PATIENCE_MS = 2000;
-/** A script's messages that wait for their acknowledgement. */
+/** So far a script may run ahead of the acknowledgements. */
 const MAX_UNSENT = 256;
 
 /** Runs the client until its user leaves. Resolves with the exit code; throws a FatalError when it cannot begin. */
@@ -84,6 +85,8 @@ class Client {
   readonly #session: ClientSession;
   /** Set when the client is to end, whatever it is doing. */
   #endingCode: number | undefined;
+  /** What is not acknowledged survives this run. */
+  #isKept = false;
   /** Something was refused: a script's exit code says so. */
   #hasFailed = false;
 
@@ -225,10 +228,13 @@ class Client {
 
   /** A person goes on typing while the server answers; a script's next line may rest on the answer. */
   async #run(actions: Actions, action: Action): Promise<void> {
-    const finished = this.#report(actions.run(action));
-    if (this.#screen.isInteractive) return;
-    await finished;
-    await roomToSend(this.#session, MAX_UNSENT);
+    if (this.#screen.isInteractive) {
+      this.#report(actions.run(action));
+      return;
+    }
+    const isMessage = action.name === "chat" || action.name === "groupchat";
+    await drainOutbox(this.#session, this.#patience, isMessage ? MAX_UNSENT : 0);
+    await this.#report(actions.run(action));
   }
 
   async #report(running: Promise<Outcome>): Promise<void> {
@@ -262,12 +268,17 @@ class Client {
   }
 
   async #settle(): Promise<boolean> {
+    return await settle(this.#session, this.#patience);
+  }
+
+  get #patience(): Patience {
     const patienceMs = this.#screen.isInteractive ? PERSON_PATIENCE_MS : SCRIPT_PATIENCE_MS;
-    return await settle(this.#session, this.#surroundings.clock, patienceMs);
+    return { clock: this.#surroundings.clock, patienceMs };
   }
 
   #tellUnsent(count: number): void {
-    if (count > 0) this.#screen.print(`! not acknowledged: ${count}; kept and sent at the next login`);
+    const fate = this.#isKept ? "kept, and sent at the next login" : "perhaps lost";
+    if (count > 0) this.#screen.print(`! not acknowledged: ${count} of your messages; ${fate}`);
   }
 
   #openStore(userId: number, version: 1 | 2): HistoryStore {
@@ -275,9 +286,12 @@ class Client {
     if (version === 1 && !this.#options.v1) {
       this.#screen.status("the server speaks only version 1: no acknowledgements, and nothing is kept");
     }
+    this.#isKept = false;
     if (version === 1 || historyFolder === null) return new HistoryStore(":memory:");
     try {
-      return new HistoryStore(prepareHistoryFile(serverFolder(historyFolder, host, port), userId));
+      const store = new HistoryStore(prepareHistoryFile(serverFolder(historyFolder, host, port), userId));
+      this.#isKept = true;
+      return store;
     } catch (error) {
       this.#screen.status(`nothing is kept, the local history cannot be opened: ${errorText(error)}`);
       return new HistoryStore(":memory:");

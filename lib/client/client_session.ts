@@ -245,10 +245,11 @@ export class ClientSession {
       ? { msgid: MSGID.LOGIN_MSG, id, password }
       : { msgid: MSGID.RESUME_MSG, token };
     this.#authenticate(frame, (reply) => {
-      if (reply.errno === ERRNO.OK) this.#begin(reply.frame, password);
-      else if (
-        token !== undefined && (reply.errno === ERRNO.TOKEN_UNKNOWN || reply.errno === ERRNO.REFUSED)
-      ) {
+      const isTokenRefused = reply.errno === ERRNO.TOKEN_UNKNOWN || reply.errno === ERRNO.REFUSED;
+      if (reply.errno === ERRNO.OK) {
+        this.#status(token === undefined ? "logged in again" : "resumed");
+        this.#begin(reply.frame, password);
+      } else if (token !== undefined && isTokenRefused) {
         identity.token = undefined;
         this.#restore(identity);
       } else if (reply.errno === ERRNO.REFUSED) {
@@ -291,8 +292,7 @@ export class ClientSession {
     this.#identity = { id: profile.id, password, token: profile.token };
     this.#isOnline = true;
     this.#backOff.reset();
-    if (isAgain) this.#status("connected again");
-    else this.#emit({ kind: "logged_in", profile });
+    if (!isAgain) this.#emit({ kind: "logged_in", profile });
     this.#account?.start(profile);
     this.#requests.resend();
     if (profile.heartbeat !== undefined) this.#heartbeat.start(profile.heartbeat);

@@ -16,7 +16,7 @@ export interface ConversationState {
   base: number;
   /** Everything above `base` up to here is stored, or does not exist. */
   top: number;
-  /** Everything up to here has been shown. */
+  /** Everything up to here has been shown, here or on another device; may be ahead of `top`. */
   shown: number;
 }
 

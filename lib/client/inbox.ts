@@ -203,8 +203,7 @@ export class Inbox {
     // New here: what another device of the user's has received is left to `history`.
     state ??= { id, base: delivered, top: delivered, shown: delivered };
     // What was read on another device is not shown again as new.
-    const shown = Math.max(state.shown, Math.min(read, state.top));
-    const conversation = this.#add({ ...state, shown });
+    const conversation = this.#add({ ...state, shown: Math.max(state.shown, read) });
     conversation.known = Math.max(conversation.known, delivered);
     conversation.deliveredSent = delivered;
     conversation.readSent = read;
@@ -252,16 +251,16 @@ export class Inbox {
 
   /** Everything up to `complete` is stored or does not exist: moves on from there over what is held, and shows it. */
   #advance(conversation: Conversation, complete: number): void {
-    const { held, id } = conversation;
+    const { held, id, top } = conversation;
     for (const seq of held) if (seq <= complete) held.delete(seq);
     conversation.top = Math.max(conversation.top, complete);
     while (held.delete(conversation.top + 1)) conversation.top++;
     conversation.known = Math.max(conversation.known, conversation.top);
-    if (conversation.top === conversation.shown) return;
+    if (conversation.top === top && conversation.shown >= top) return;
     for (const message of this.#store.range(id, conversation.shown, conversation.top)) {
       if (message.sender !== this.#me && message.text !== null) this.#show(message);
     }
-    conversation.shown = conversation.top;
+    conversation.shown = Math.max(conversation.shown, conversation.top);
     this.#store.saveConversation(conversation);
     this.#scheduleAck(conversation);
   }

@@ -111,13 +111,19 @@ export class LineEditor {
 
   /** Moves the visible part so that the cursor is in it and no room is wasted. */
   #scrollTo(room: number): void {
-    this.#first = Math.min(this.#first, this.#cursor);
-    while (this.#widthOf(this.#first, this.#cursor) > room) this.#first++;
-    while (this.#first > 0 && this.#widthOf(this.#first - 1, this.#cells.length) <= room) this.#first--;
+    const earliest = this.#firstBefore(this.#cursor, room);
+    const latest = Math.min(this.#cursor, this.#firstBefore(this.#cells.length, room));
+    this.#first = Math.max(earliest, Math.min(this.#first, latest));
   }
 
-  #widthOf(from: number, to: number): number {
-    return this.#cells.slice(from, to).reduce((sum, cell) => sum + graphemeWidth(cell), 0);
+  /** The first cell of as many as fit into the room before `end`. */
+  #firstBefore(end: number, room: number): number {
+    let first = end;
+    for (let width = 0; first > 0; first--) {
+      width += graphemeWidth(this.#cells[first - 1] ?? "");
+      if (width > room) break;
+    }
+    return first;
   }
 
   #control(name: ControlKey): EditorOutcome {

@@ -73,6 +73,12 @@ export class Outbox {
     return this.#waiting.length + this.#inFlight.size;
   }
 
+  /** True when a message to this conversation is not acknowledged. */
+  hasFor(conversation: ConversationId): boolean {
+    const isTo = (entry: OutboxEntry) => entry.conversation === conversation;
+    return this.#waiting.some(isTo) || [...this.#inFlight.values()].some(isTo);
+  }
+
   /** Writes a message into the outbox and sends it as soon as that is possible. */
   add(conversation: ConversationId, text: string): void {
     const at = this.#peer.wallNow();

@@ -18,7 +18,7 @@ export interface Screen {
   readonly isInteractive: boolean;
   /** Prints a finished line. Any text is safe: controls are made visible, never carried out. */
   print(line: string): void;
-  /** Prints a line about the client itself (connection, prompts of progress), apart from results where that is possible. */
+  /** Prints a line about the connection, apart from the results where that is possible. */
   status(line: string): void;
   /** The next line, or undefined when there will be none: end of input, Ctrl-C, or the screen was closed. */
   readLine(prompt: string, options?: ReadLineOptions): Promise<string | undefined>;

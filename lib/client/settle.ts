@@ -7,6 +7,14 @@
 import type { Clock } from "../clock.ts";
 import type { ClientSession } from "./client_session.ts";
 
+/** How long to wait for something to move. */
+export interface Patience {
+  /** Times it. */
+  clock: Clock;
+  /** Milliseconds without progress. */
+  patienceMs: number;
+}
+
 /** Resolves with true at the session's next change, with false after `timeoutMs` without one. */
 async function changeWithin(session: ClientSession, clock: Clock, timeoutMs: number): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
@@ -16,18 +24,18 @@ async function changeWithin(session: ClientSession, clock: Clock, timeoutMs: num
   return isChanged;
 }
 
-/**
- * Waits until all that was said is acknowledged, all questions are answered, and all messages that existed at login are
- * here. False when that did not come about: nothing moved for `patienceMs`, or the session ended.
- */
-export async function settle(session: ClientSession, clock: Clock, patienceMs: number): Promise<boolean> {
+/** Waits until `isDone`. False when that did not come about: nothing moved for `patienceMs`, or the session ended. */
+async function waitUntil(
+  session: ClientSession,
+  { clock, patienceMs }: Patience,
+  isDone: () => boolean,
+): Promise<boolean> {
   let lastProgressAt = clock.now();
   let progress = session.account?.progress;
   for (;;) {
     const { account } = session;
     if (account === undefined) return false;
-    if (session.isOnline) account.catchUp();
-    if (session.isSettled) return true;
+    if (isDone()) return true;
     if (account.progress !== progress) {
       progress = account.progress;
       lastProgressAt = clock.now();
@@ -37,7 +45,23 @@ export async function settle(session: ClientSession, clock: Clock, patienceMs: n
   }
 }
 
-/** Waits until fewer than `limit` messages wait for their acknowledgement: a script must not run ahead without end. */
-export async function roomToSend(session: ClientSession, limit: number): Promise<void> {
-  while ((session.account?.unsent ?? 0) >= limit) await session.nextChange;
+/**
+ * Waits until all that was said is acknowledged, all questions are answered, and all messages that existed at login are
+ * here. False when nothing moved any more, or the session ended.
+ */
+export async function settle(session: ClientSession, patience: Patience): Promise<boolean> {
+  return await waitUntil(session, patience, () => {
+    // Anew on every connection: what was asked for on the one before may not have been answered.
+    if (session.isOnline) session.account?.catchUp();
+    return session.isSettled;
+  });
+}
+
+/** Waits until no more than `most` messages wait for their acknowledgement. False as in {@link settle}. */
+export async function drainOutbox(
+  session: ClientSession,
+  patience: Patience,
+  most: number,
+): Promise<boolean> {
+  return await waitUntil(session, patience, () => (session.account?.unsent ?? 0) <= most);
 }

@@ -79,9 +79,23 @@ export class TtyScreen implements Screen {
 
   /** Leaves raw mode, on a line of its own. */
   close(): void {
+    this.#write((this.#prompt === undefined ? "" : "\r\n") + BRACKETED_PASTE_OFF);
+    this.#release();
+  }
+
+  /** A terminal that cannot be written to is gone: that ends the screen, not the program in the middle of something. */
+  #write(text: string): void {
     if (this.#isClosed) return;
-    const left = this.#prompt === undefined ? "" : "\r\n";
-    this.#write(left + BRACKETED_PASTE_OFF);
+    try {
+      this.#terminal.write(text);
+    } catch {
+      this.#release();
+      this.#onInterrupt();
+    }
+  }
+
+  #release(): void {
+    if (this.#isClosed) return;
     this.#isClosed = true;
     this.#stopResize();
     this.#endPrompt(undefined);
@@ -89,18 +103,6 @@ export class TtyScreen implements Screen {
       this.#terminal.setRaw(false);
     } catch {
       // The terminal is gone, and its mode with it.
-    }
-  }
-
-  /** A terminal that cannot be written to is gone: that ends the screen, not the program in the middle of something. */
-  #write(text: string): void {
-    try {
-      if (!this.#isClosed) this.#terminal.write(text);
-    } catch {
-      this.#isClosed = true;
-      this.#stopResize();
-      this.#endPrompt(undefined);
-      this.#onInterrupt();
     }
   }
 
