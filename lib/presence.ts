@@ -25,16 +25,18 @@ export interface Presence {
   /** Nothing can be claimed while false. */
   readonly isUp: boolean;
   /**
-   * Claims a user for this node. Claims of nodes that are dead, or were restarted since, do not count. Rejects while
-   * presence is away; the claim is not made then, or is taken back later.
+   * Claims a user for this node. Claims of nodes that are dead, or were restarted since, do not count.
+   * Rejects while presence is away; the claim is not made then, or is taken back later.
    */
   claim(userId: number, mode: ClaimMode): Promise<ClaimResult>;
   /**
-   * Gives a claim back, unless a later one has replaced it. To be called for every claim in the end, also for a
-   * replaced or lost one. Never rejects: what an outage keeps from being given back is given back after it.
+   * Gives a claim back, unless a later one has replaced it. To be called for every claim in the end, also for
+   * a replaced or lost one. Never rejects: what an outage keeps from being given back is given back after it.
    */
   release(userId: number, generation: number): Promise<void>;
-  /** Which of these users have a live claim, on whichever node. Cheap for 500 at a time. Rejects while away. */
+  /**
+   * Which of these users have a live claim, on whichever node. Cheap for 500 at a time. Rejects while away.
+   */
   online(userIds: readonly number[]): Promise<Set<number>>;
   /** Gives all claims of this node back at once. Never rejects. */
   close(): Promise<void>;
@@ -45,13 +47,14 @@ export interface PresenceEvents {
   /** Another node holds the user now: the session of this claim has to end. */
   onLost(userId: number, generation: number): void;
   /**
-   * A node is dead: what the database says of its users is to be brought in line with {@link Presence.online}. One live
-   * node is told, again or another one when this rejects or takes longer than three leases.
+   * A node is dead: what the database says of its users is to be brought in line with
+   * {@link Presence.online}. One live node is told, again or another one when this rejects or takes longer
+   * than three leases.
    */
   onNodeDied(node: string): void | Promise<void>;
   /**
-   * This node was taken for dead for a while, or Redis lost its data. The claims stand again, but the database's states of
-   * this node's users may have been reset meanwhile.
+   * This node was taken for dead for a while, or Redis lost its data. The claims stand again, but the
+   * database's states of this node's users may have been reset meanwhile.
    */
   onRestored(): void;
   /** Another process has taken this node's name. Nothing can be claimed any more: the node has to stop. */
@@ -59,8 +62,8 @@ export interface PresenceEvents {
 }
 
 /**
- * Presence of a node that is alone: a map. Generations follow `now`, milliseconds since the epoch, so that they
- * increase over restarts as well.
+ * Presence of a node that is alone: a map. Generations follow `now`, milliseconds since the epoch, so that
+ * they increase over restarts as well.
  */
 export function createMemoryPresence(node: string, now: () => number = Date.now): Presence {
   const claims = new Map<number, number>();

@@ -7,7 +7,8 @@
  * - `cleanup:NAME`: somebody is looking after the users of this dead node
  * - `generation`: the last one given out
  *
- * Keys follow from data and are not declared, so this is for one Redis with or without replicas, not for Redis Cluster.
+ * Keys follow from data and are not declared, so this is for one Redis with or without replicas, not for
+ * Redis Cluster.
  *
  * @module
  */
@@ -80,7 +81,8 @@ return redis.call('DEL', prefix .. 'node:' .. node)
  * ARGV: prefix, user, node, boot, generation this node holds or 0, mode.
  * Reply: `claimed`, generation, previous node or empty; or `refused`; or `leaseless`, and nothing was done.
  *
- * Generations follow Redis' clock in microseconds, so that they increase even when Redis has lost all it knew.
+ * Generations follow Redis' clock in microseconds, so that they increase even when Redis has lost all it
+ * knew.
  */
 export const CLAIM: RedisScript = createScript(`${CLAIMS}
 local _, user, node, boot, held, mode = unpack(ARGV)
@@ -114,7 +116,8 @@ return 1
 
 /**
  * Writes claims that Redis has lost, and finds those that other nodes have taken.
- * ARGV: prefix, node, boot, then user and generation by turns. Reply: the users that are lost; nil without a lease.
+ * ARGV: prefix, node, boot, then user and generation by turns. Reply: the users that are lost; nil without a
+ * lease.
  */
 export const VERIFY: RedisScript = createScript(`${CLAIMS}
 local node, boot = ARGV[2], ARGV[3]
@@ -132,7 +135,10 @@ end
 return lost
 `);
 
-/** Finds the users with a live claim and deletes dead claims. ARGV: prefix, users. Reply: the users that are online. */
+/**
+ * Finds the users with a live claim and deletes dead claims. ARGV: prefix, users. Reply: the users that are
+ * online.
+ */
 export const ONLINE: RedisScript = createScript(`${CLAIMS}
 local online = {}
 for i = 2, #ARGV do
@@ -171,8 +177,8 @@ return { dead, live }
 `);
 
 /**
- * The dead node has been looked after, or not (then somebody else may try at once). A mark stays for a while when it has:
- * nodes that remember the dead one by themselves must not begin again.
+ * The dead node has been looked after, or not (then somebody else may try at once). A mark stays for a while
+ * when it has: nodes that remember the dead one by themselves must not begin again.
  * ARGV: prefix, boot, name, `done` or `failed`.
  */
 export const END_CLEANUP: RedisScript = createScript(`

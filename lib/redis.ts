@@ -1,9 +1,10 @@
 /**
- * Redis in the manner of hiredis: a publishing and a subscribing context, a notify handler, and nothing in between
- * that could block or pile up.
+ * Redis in the manner of hiredis: a publishing and a subscribing context, a notify handler, and nothing in
+ * between that could block or pile up.
  *
- * Redis closes a subscriber that is further behind than its `client-output-buffer-limit pubsub` (8 MB for 60 s or 32 MB
- * by default). What it had for that subscriber is gone; here that is one more outage, reported as such.
+ * Redis closes a subscriber that is further behind than its `client-output-buffer-limit pubsub` (8 MB for 60
+ * s or 32 MB by default). What it had for that subscriber is gone; here that is one more outage, reported as
+ * such.
  *
  * @module
  */
@@ -57,9 +58,9 @@ const FLUSH_MS = 1000;
 /**
  * The bus of a cluster, and the commands that presence needs.
  *
- * Commands and publishes fail at once while Redis is away, and at the latest when the connection is found dead. Payloads
- * given to `publish` are not copied and must not change until it settles; payloads handed to `onMessage` are views of a
- * bigger buffer, to be copied by whoever keeps them.
+ * Commands and publishes fail at once while Redis is away, and at the latest when the connection is found
+ * dead. Payloads given to `publish` are not copied and must not change until it settles; payloads handed to
+ * `onMessage` are views of a bigger buffer, to be copied by whoever keeps them.
  */
 export class Redis implements Bus {
   readonly #address: RedisAddress;
@@ -99,8 +100,8 @@ export class Redis implements Bus {
   }
 
   /**
-   * Makes both connections; `onUp` is not called for this first time. Throws a {@link FatalError} when Redis is not
-   * there or does not let us in.
+   * Makes both connections; `onUp` is not called for this first time. Throws a {@link FatalError} when Redis
+   * is not there or does not let us in.
    */
   async connect(): Promise<void> {
     const contexts = [this.#publishing, this.#subscribing];
@@ -145,7 +146,10 @@ export class Redis implements Bus {
     this.#subscriptions.remove(channel);
   }
 
-  /** Runs one command on the publishing connection; the reply as the driver decodes it. Rejects at once while away. */
+  /**
+   * Runs one command on the publishing connection; the reply as the driver decodes it. Rejects at once while
+   * away.
+   */
   async command(name: string, ...args: (string | number)[]): Promise<unknown> {
     const { connection } = this.#publishing;
     if (!connection) throw this.#awayError();
@@ -153,8 +157,8 @@ export class Redis implements Bus {
   }
 
   /**
-   * Runs a script on the publishing connection with `args` as its ARGV. A script that Redis does not know (a new one, or
-   * Redis was restarted) is sent along.
+   * Runs a script on the publishing connection with `args` as its ARGV. A script that Redis does not know (a
+   * new one, or Redis was restarted) is sent along.
    */
   async script({ source, sha1 }: RedisScript, args: readonly (string | number)[]): Promise<unknown> {
     try {
@@ -171,7 +175,10 @@ export class Redis implements Bus {
     return () => void this.#watchers.delete(watcher);
   }
 
-  /** Closes both connections after what was published before has gone out, if that takes no more than a second. */
+  /**
+   * Closes both connections after what was published before has gone out, if that takes no more than a
+   * second.
+   */
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;

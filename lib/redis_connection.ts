@@ -1,6 +1,7 @@
 /**
- * One connection to Redis from its handshake to its end. It never reconnects: the next one is a new object, so nothing
- * of a broken connection (half-read pipelines, queued commands, a selected database) can reach the one after it.
+ * One connection to Redis from its handshake to its end. It never reconnects: the next one is a new object,
+ * so nothing of a broken connection (half-read pipelines, queued commands, a selected database) can reach the
+ * one after it.
  *
  * @module
  */
@@ -28,8 +29,8 @@ export type Beat = "ping" | "wait" | "dead";
 const MISSED_BEATS = 2;
 
 /**
- * Tells a dead peer from a busy process. It counts beats instead of milliseconds: when the event loop was blocked, the
- * beat runs late but once, and the answer that was already there is read before the next.
+ * Tells a dead peer from a busy process. It counts beats instead of milliseconds: when the event loop was
+ * blocked, the beat runs late but once, and the answer that was already there is read before the next.
  */
 export class Watchdog {
   #missed: number | null = null;
@@ -82,8 +83,9 @@ export class RedisConnection {
       autoResubscribe: false,
       autoResendUnfulfilledCommands: false,
       disconnectTimeout: 0,
-      // Measured: pipelining doubles publishes (160 k/s against 90 k/s); a commandTimeout halves them again, and the
-      // watchdog bounds every command anyway, since Redis answers in order. RESP2 receives 8 % faster than RESP3.
+      // Measured: pipelining doubles publishes (160 k/s against 90 k/s); a commandTimeout halves them again,
+      // and the watchdog bounds every command anyway, since Redis answers in order. RESP2 receives 8 % faster
+      // than RESP3.
       enableAutoPipelining: role === "publishing",
       protocol: 2,
       // Our own first PING tells loading and missing rights apart, and needs no right to INFO.
@@ -100,8 +102,8 @@ export class RedisConnection {
   }
 
   /**
-   * Dials, authenticates and waits for the first answer; `signal` gives up. Rejects with a reason that holds no
-   * secrets.
+   * Dials, authenticates and waits for the first answer; `signal` gives up. Rejects with a reason that holds
+   * no secrets.
    */
   static async open(
     role: RedisRole,
@@ -133,7 +135,8 @@ export class RedisConnection {
 
   /** Sends `payload`, whose memory must not change until the reply; resolves with the number of receivers. */
   publish(channel: string, payload: Uint8Array): Promise<number> {
-    // The driver takes bytes only as a Node Buffer (anything else arrives as text); this one shares the memory.
+    // The driver takes bytes only as a Node Buffer (anything else arrives as text); this one shares the
+    // memory.
     return this.#client.publish(channel, Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength));
   }
 
@@ -157,7 +160,9 @@ export class RedisConnection {
     await this.#client.unsubscribe(...channels);
   }
 
-  /** Calls `notify` for what arrives on the subscribed channels; the payload is a view of the receive buffer. */
+  /**
+   * Calls `notify` for what arrives on the subscribed channels; the payload is a view of the receive buffer.
+   */
   onMessage(notify: (channel: string, payload: Uint8Array) => void): void {
     this.#client.on("messageBuffer", (channel: Buffer, payload: Buffer) => {
       notify(channel.toString(), new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength));

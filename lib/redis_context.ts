@@ -25,8 +25,8 @@ const FIRST_RETRY_MS = 50;
 const LONGEST_RETRY_MS = 1000;
 
 /**
- * Milliseconds to wait before try `attempt`, counted from 0. `random` in [0, 1) spreads the nodes of a cluster, which
- * all lose Redis at the same moment.
+ * Milliseconds to wait before try `attempt`, counted from 0. `random` in [0, 1) spreads the nodes of a
+ * cluster, which all lose Redis at the same moment.
  */
 export function retryDelayMs(attempt: number, random: number): number {
   return Math.min(FIRST_RETRY_MS * 2 ** attempt, LONGEST_RETRY_MS) * (0.75 + random / 2);
@@ -56,7 +56,10 @@ export class RedisContext {
     return this.#connection;
   }
 
-  /** Makes the first connection, tried once: rejects with the reason. From then on the context keeps itself up. */
+  /**
+   * Makes the first connection, tried once: rejects with the reason. From then on the context keeps itself
+   * up.
+   */
   async connect(): Promise<void> {
     const connection = await this.#open();
     this.#keeping = this.#keep(connection);

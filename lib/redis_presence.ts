@@ -1,16 +1,18 @@
 /**
  * Presence of a cluster: leases of nodes and claims of users in Redis.
  *
- * What a node holds it knows itself; Redis is told and, after an outage or a loss of data, told again. The invariants:
- * - `#held` is what this node's sessions hold; a claim in Redis under this boot id that differs from it is either about to
- *   be settled (`#doubtful`) or under way in the user's turn;
+ * What a node holds it knows itself; Redis is told and, after an outage or a loss of data, told again. The
+ * invariants:
+ * - `#held` is what this node's sessions hold; a claim in Redis under this boot id that differs from it is
+ *   either about to be settled (`#doubtful`) or under way in the user's turn;
  * - claims count by the lease, so a node that dies or gives it back frees all its users at once.
  *
- * Two processes under one name: the second asks Redis whether the first is still connected. Is it not (killed, crashed),
- * its lease is taken over at once, so a restart never waits. Is it, the second watches the lease: renewed means a node
- * lives there, and the second refuses to start; not renewed means its machine vanished, and the lease is taken when it
- * runs out. A live node can be taken for dead only in the moment of its own reconnecting; it then finds its name taken at
- * the next renewal and stops. The newcomer never knocks a healthy node out.
+ * Two processes under one name: the second asks Redis whether the first is still connected. Is it not
+ * (killed, crashed), its lease is taken over at once, so a restart never waits. Is it, the second watches the
+ * lease: renewed means a node lives there, and the second refuses to start; not renewed means its machine
+ * vanished, and the lease is taken when it runs out. A live node can be taken for dead only in the moment of
+ * its own reconnecting; it then finds its name taken at the next renewal and stops. The newcomer never knocks
+ * a healthy node out.
  *
  * @module
  */
@@ -44,7 +46,10 @@ export interface RedisPresenceOptions {
   events: PresenceEvents;
   /** For what fails and is tried again. */
   logger: Pick<Logger, "warn">;
-  /** How long a dead node's users stay claimed, in milliseconds; renewed three times as often. 10 s by default. */
+  /**
+   * How long a dead node's users stay claimed, in milliseconds; renewed three times as often. 10 s by
+   * default.
+   */
   leaseMs?: number;
   /** The system's by default. */
   clock?: Clock;
@@ -115,9 +120,9 @@ export class RedisPresence implements Presence {
   }
 
   /**
-   * Takes the lease for this node's name. Throws a {@link FatalError} when a live node has that name (exit code 78) or
-   * Redis refuses (69). The caller brings the database's states in line with {@link online} once afterwards, for what an
-   * earlier process under this name left behind.
+   * Takes the lease for this node's name. Throws a {@link FatalError} when a live node has that name (exit
+   * code 78) or Redis refuses (69). The caller brings the database's states in line with {@link online} once
+   * afterwards, for what an earlier process under this name left behind.
    */
   static async open(options: RedisPresenceOptions): Promise<RedisPresence> {
     const presence = new RedisPresence(options);
@@ -262,7 +267,10 @@ export class RedisPresence implements Presence {
     return { claimed: true, generation: Number(generation), ...(previousNode ? { previousNode } : {}) };
   }
 
-  /** Brings Redis in line with what is held. Never rejects: what fails is doubtful, and settled by a later beat. */
+  /**
+   * Brings Redis in line with what is held. Never rejects: what fails is doubtful, and settled by a later
+   * beat.
+   */
   #settle(userId: number): Promise<void> {
     return this.#inTurn(userId, async () => {
       this.#doubtful.delete(userId);
@@ -371,7 +379,8 @@ export class RedisPresence implements Presence {
     const lost = new Set(textList(await this.#run(VERIFY, this.#node, this.#boot, ...args)).map(Number));
     for (const { userId, generation } of claims) {
       if (this.#held.get(userId) !== generation) {
-        this.#doubtful.add(userId); // Released or claimed anew meanwhile: the script may have written the old claim.
+        // Released or claimed anew meanwhile: the script may have written the old claim.
+        this.#doubtful.add(userId);
       } else if (lost.has(userId)) {
         this.#held.delete(userId);
         this.#events.onLost(userId, generation);

@@ -51,7 +51,8 @@ function decode(part: string): string {
 }
 
 /**
- * Takes a `redis://` or `rediss://` URL apart. Throws a {@link FatalError} that never quotes user or password.
+ * Takes a `redis://` or `rediss://` URL apart. Throws a {@link FatalError} that never quotes user or
+ * password.
  *
  * ```ts
  * import { parseRedisUrl } from "./redis_url.ts";

@@ -2,14 +2,18 @@
  * Who wants which channel, and what Redis knows of it.
  *
  * The table outlives connections: after a reconnect it is replayed in batches. Invariants:
- * - one batch is under way at a time, and a channel is in it at most once: no two commands about one channel can cross;
+ * - one batch is under way at a time, and a channel is in it at most once: no two commands about one channel
+ *   can cross;
  * - a channel whose references and subscription disagree is in `#changed` or in the batch under way;
  * - without a link nothing is subscribed and nobody waits.
  *
  * @module
  */
 
-/** Sends subscribe and unsubscribe commands over one connection; each resolves when Redis has confirmed all channels. */
+/**
+ * Sends subscribe and unsubscribe commands over one connection; each resolves when Redis has confirmed all
+ * channels.
+ */
 export interface SubscriptionLink {
   /** Subscribes `channels`, at least one. */
   subscribe(channels: readonly string[]): Promise<void>;
@@ -68,8 +72,8 @@ export class Subscriptions {
   }
 
   /**
-   * Uses `link` from now on. Resolves when all channels are subscribed there or the link was given up meanwhile;
-   * rejects when a command fails.
+   * Uses `link` from now on. Resolves when all channels are subscribed there or the link was given up
+   * meanwhile; rejects when a command fails.
    */
   attach(link: SubscriptionLink): Promise<void> {
     this.detach();

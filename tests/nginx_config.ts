@@ -22,8 +22,8 @@ const SHIPPED_NODES: readonly NodePorts[] = [
 ];
 
 /**
- * The text of nginx/nginx.conf without what belongs to the machine: where to log, and the stream module's file where nginx
- * has the module built in.
+ * The text of nginx/nginx.conf without what belongs to the machine: where to log, and the stream module's
+ * file where nginx has the module built in.
  */
 export async function shippedNginxConfig(): Promise<string> {
   const config = await Deno.readTextFile(new URL("../nginx/nginx.conf", import.meta.url));

@@ -404,7 +404,8 @@ Deno.test("rediss:// speaks TLS, and only to a server whose certificate is trust
   const program = `
     import { Redis } from ${JSON.stringify(import.meta.resolve("../lib/redis.ts"))};
     const { promise, resolve } = Promise.withResolvers();
-    const redis = new Redis("${url}", { onMessage: (_, { length }) => resolve(length), onUp() {}, onDown() {} });
+    const onMessage = (_, { length }) => resolve(length);
+    const redis = new Redis("${url}", { onMessage, onUp() {}, onDown() {} });
     await redis.connect();
     await redis.subscribe("c");
     console.log(await redis.publish("c", new Uint8Array(100_000)), await promise);
