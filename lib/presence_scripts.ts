@@ -39,7 +39,8 @@ end
 
 /**
  * Takes the lease if nobody has it, or the one who has is `expected`.
- * ARGV: prefix, node, boot, lease in ms, expected boot. Reply: empty, or the holder's boot id and the ms it has left.
+ * ARGV: prefix, node, boot, lease in ms, expected boot.
+ * Reply: empty, or the holder's boot id and the ms it has left.
  */
 export const TAKE_LEASE: RedisScript = createScript(`
 local prefix, node, boot, leaseMs, expected = unpack(ARGV)
