@@ -403,6 +403,7 @@ Deno.test("history asks the server for what is not here, and keeps it", async ()
   const { session, server } = fixture;
   await logIn(fixture, { conversations: [{ conversation: "u1-2", last_seq: 5, delivered: 5, read: 5 }] });
   const history = session.account?.history("u1-2", 3);
+  await flush();
   const request = server.connection.take(15);
   assertEquals({ ...request, cid: "" }, { msgid: 15, conversation: "u1-2", before: 6, limit: 3, cid: "" });
   const messages = [chat(3), { seq: 4, recalled: true }, { ...chat(5), id: 1, name: "anna" }];
@@ -419,6 +420,7 @@ Deno.test("history asks the server for what is not here, and keeps it", async ()
   assertEquals((await session.account?.history("u1-2", 3))?.messages.length, 3);
   assertEquals(server.connection.received, []);
   const older = session.account?.history("u1-2", 10);
+  await flush();
   const second = server.connection.take(15);
   assertEquals([second.before, second.limit], [3, 7]);
   server.connection.send({ msgid: 16, cid: second.cid, errno: 0, messages: [chat(1), chat(2)], more: false });

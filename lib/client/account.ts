@@ -203,6 +203,7 @@ export class Account {
     count: number,
   ): Promise<{ messages: ChatMessage[]; problem: string }> {
     let problem = "";
+    if (this.version === 2) await this.#inbox.fillHole(conversation);
     while (this.version === 2 && problem === "") {
       const base = this.#inbox.baseOf(conversation);
       const have = this.store.latest(conversation, count).filter(({ seq }) =>

@@ -65,7 +65,8 @@ interface Conversation extends ConversationState {
   /** What the server was told last. */
   deliveredSent: number;
   readSent: number;
-  isFilling: boolean;
+  /** Settles when a hole has been asked for, page by page. */
+  filling: Promise<void> | undefined;
 }
 
 /**
@@ -143,7 +144,7 @@ export class Inbox {
   /** Everything that existed at login is here. */
   get isCaughtUp(): boolean {
     for (const conversation of this.#conversations.values()) {
-      if (conversation.isFilling || this.#hasHole(conversation)) return false;
+      if (conversation.filling !== undefined || this.#hasHole(conversation)) return false;
     }
     return true;
   }
@@ -155,6 +156,12 @@ export class Inbox {
       conversation.known = Math.max(conversation.known, lastSeq);
       if (this.#hasHole(conversation)) this.#fill(conversation);
     }
+  }
+
+  /** Asks for what is missing in a conversation, without the usual wait; resolves with or without success. */
+  async fillHole(id: ConversationId): Promise<void> {
+    const conversation = this.#find(id);
+    if (this.#hasHole(conversation)) await this.#fill(conversation);
   }
 
   /** Tells the server now how far we are. */
@@ -223,7 +230,7 @@ export class Inbox {
   #add(state: ConversationState): Conversation {
     const held = new Set(this.#store.seqsAbove(state.id, state.top));
     const known = Math.max(state.top, ...held);
-    const conversation = { ...state, held, known, deliveredSent: 0, readSent: 0, isFilling: false };
+    const conversation = { ...state, held, known, deliveredSent: 0, readSent: 0, filling: undefined };
     this.#conversations.set(state.id, conversation);
     return conversation;
   }
@@ -265,9 +272,15 @@ export class Inbox {
     this.#scheduleAck(conversation);
   }
 
-  async #fill(conversation: Conversation): Promise<void> {
-    if (conversation.isFilling) return;
-    conversation.isFilling = true;
+  #fill(conversation: Conversation): Promise<void> {
+    conversation.filling ??= this.#fillPages(conversation).finally(() => {
+      conversation.filling = undefined;
+      this.#peer.changed();
+    });
+    return conversation.filling;
+  }
+
+  async #fillPages(conversation: Conversation): Promise<void> {
     const round = this.#round;
     while (this.#hasHole(conversation)) {
       // Whatever is below a message that exists was committed before it: one full answer settles it.
@@ -276,7 +289,7 @@ export class Inbox {
       if (round !== this.#round) return;
       if (page === undefined) {
         this.#later(HOLE_RETRY_MS, () => this.#fill(conversation));
-        break;
+        return;
       }
       try {
         this.#store.transaction(() => this.#storePage(conversation, page, settled));
@@ -285,8 +298,6 @@ export class Inbox {
         return;
       }
     }
-    conversation.isFilling = false;
-    this.#peer.changed();
   }
 
   #storePage(conversation: Conversation, { messages, hasMore }: HistoryPage, settled: number): void {
