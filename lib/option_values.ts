@@ -5,6 +5,8 @@
  * @module
  */
 
+import { parseRedisUrl } from "./redis_url.ts";
+import { parseMysqlUrl } from "./store/mysql_url.ts";
 import { isIP, isIPv6 } from "node:net";
 
 /** Turns the text of an option into its value. */
@@ -136,26 +138,13 @@ export function addressRanges(text: string): AddressRange[] {
 
 /** The URL of a MySQL or MariaDB database. */
 export function mysqlUrl(text: string): string {
-  const url = URL.parse(text);
-  // A colon or at sign there is the rest of a password that was not percent-encoded.
-  const isDatabase = url && /^\/[^/:@]+$/.test(url.pathname);
-  if (!isDatabase || !/^(mysql|mariadb):$/.test(url.protocol) || !url.hostname) {
-    throw new Error(
-      "is not of the form mysql://USER:PASSWORD@HOST:PORT/DATABASE, with % codes for special characters",
-    );
-  }
+  parseMysqlUrl(text);
   return text;
 }
 
 /** The URL of a Redis. */
 export function redisUrl(text: string): string {
-  const url = URL.parse(text);
-  const isDatabase = url && /^(\/\d*)?$/.test(url.pathname);
-  if (!isDatabase || !/^rediss?:$/.test(url.protocol) || !url.hostname) {
-    throw new Error(
-      "is not of the form redis://USER:PASSWORD@HOST:PORT (rediss:// with TLS), with % codes for special characters",
-    );
-  }
+  parseRedisUrl(text);
   return text;
 }
 

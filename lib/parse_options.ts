@@ -119,7 +119,11 @@ class GivenOptions {
     try {
       return option.parse(given.text);
     } catch (error) {
-      throw usageError(`${given.source}: ${quote(given.text)} ${errorText(error)}`);
+      // A URL's own parser says all, and quotes nothing that could be a password.
+      const problem = error instanceof FatalError
+        ? error.message
+        : `${quote(given.text)} ${errorText(error)}`;
+      throw usageError(`${given.source}: ${problem}`);
     }
   }
 

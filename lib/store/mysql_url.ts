@@ -48,6 +48,8 @@ export function parseMysqlUrl(url: string | URL): MysqlAddress {
   for (const key of searchParams.keys()) {
     if (key !== "socketPath") refuse(`has the unknown parameter "${key}"`);
   }
+  // Usually the rest of a password with one of these in it.
+  if (/[/:@]/.test(pathname.slice(1))) refuse("has a /, : or @ in the name of the database");
   const address = {
     host: decode(hostname.replace(/^\[(.*)\]$/, "$1"), "host"),
     port: port === "" ? 3306 : Number(port),
