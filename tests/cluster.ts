@@ -25,10 +25,10 @@ export class Cluster implements AsyncDisposable {
     this.#args = args;
   }
 
-  /** Starts a node of this name, also again after its death. */
-  async startNode(name: string): Promise<Server> {
+  /** Starts a node of this name, also again after its death; on a free port unless one is given. */
+  async startNode(name: string, port = 0): Promise<Server> {
     const services = ["--mysql", this.mariaDb.url, "--redis", this.redis.url];
-    const node = await startServer([...services, "--node", name, ...this.#args]);
+    const node = await startServer([...services, "--node", name, ...this.#args], { port });
     await this.nodes.get(name)?.[Symbol.asyncDispose]();
     this.nodes.set(name, node);
     return node;

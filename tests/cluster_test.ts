@@ -1,7 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { ChatClient, comeBack, newPerson, PASSWORD, signUp, TIME } from "./chat_client.ts";
 import { type Cluster, startCluster, Talker } from "./cluster.ts";
-import { waitFor } from "./process.ts";
+import { nginxConfig } from "./nginx_config.ts";
+import { freePort, waitFor } from "./process.ts";
+import { startNginx } from "./services.ts";
 
 const count = (length: number, from = 1) => Array.from({ length }, (_, index) => String(index + from));
 
@@ -324,4 +326,47 @@ Deno.test("while Redis is away users go on and logins are refused, and afterward
   );
   await say(li.id, "again");
   assertEquals((await li.client.receive()).msg, "again");
+});
+
+Deno.test("through nginx clients land on all nodes and talk; a dead node is left out, and gets clients again later", async () => {
+  const names = ["A", "B", "C"];
+  await using cluster = await startCluster(names, ["--log-level", "debug"]);
+  const nodes = names.map((name) => ({ tcp: cluster.node(name).port, udp: freePort() }));
+  const port = freePort();
+  const config = await nginxConfig({ port, udpPort: freePort(), nodes });
+  await using _nginx = await startNginx({ config, port });
+  await using stack = new AsyncDisposableStack();
+
+  const clientsOf = (name: string) => cluster.node(name).stderr.match(/connection opened/g)?.length ?? 0;
+  const arrive = async (prefix: string) => {
+    const talkers = await Promise.all(count(9).map((name) => Talker.create(port, `${prefix} ${name}`)));
+    for (const talker of talkers) await stack.use(talker).logIn(port);
+    return talkers;
+  };
+  const talkInACircle = async (talkers: Talker[], msg: string) => {
+    for (const [index, talker] of talkers.entries()) {
+      const next = talkers[(index + 1) % talkers.length];
+      if (next) await talker.say(next.id, msg);
+    }
+    await waitFor(`"${msg}" for all`, () => talkers.every(({ received }) => received.at(-1)?.msg === msg));
+  };
+
+  const first = await arrive("first");
+  await talkInACircle(first, "hello");
+  for (const name of names) assert(clientsOf(name) >= 3, `node ${name} has had ${clientsOf(name)} clients`);
+
+  const portOfB = cluster.node("B").port;
+  await cluster.node("B").kill();
+  const second = await arrive("second");
+  await talkInACircle(second, "without B");
+
+  await cluster.startNode("B", portOfB);
+  // nginx leaves a node that failed out for its fail_timeout.
+  await waitFor("B to get clients again", async () => {
+    await using _client = await ChatClient.connect(port);
+    return clientsOf("B") > 0;
+  });
+  const third = await arrive("third");
+  await talkInACircle(third, "with B again");
+  assert(clientsOf("B") > 1, `node B has had ${clientsOf("B")} clients`);
 });
