@@ -214,13 +214,13 @@ export class Admission {
 
   /**
    * Logs out whoever is logged in on `session`; nothing happens otherwise. `isReplaced`: a newer session holds the claim.
-   * `isReset`: nobody knows what a version 1 client had read of the last second, so it comes again. Never rejects.
+   * `isBroken`: nobody knows what a version 1 client had read of what was written last, so it comes again. Never rejects.
    */
-  async dismiss(session: Session, { isReplaced = false, isReset = false } = {}): Promise<void> {
+  async dismiss(session: Session, { isReplaced = false, isBroken = false } = {}): Promise<void> {
     const { login } = session;
     if (!login) return;
     session.login = undefined;
-    const leaving = this.#leave(session, login, { isReplaced, isReset }).finally(() => {
+    const leaving = this.#leave(session, login, { isReplaced, isBroken }).finally(() => {
       if (this.#leaving.get(login.userId) === leaving) this.#leaving.delete(login.userId);
     });
     this.#leaving.set(login.userId, leaving);
@@ -230,13 +230,13 @@ export class Admission {
   async #leave(
     session: Session,
     login: Login,
-    how: { isReplaced: boolean; isReset: boolean },
+    how: { isReplaced: boolean; isBroken: boolean },
   ): Promise<void> {
     const { presence, delivery, positions } = this.#options;
     const { userId, generation, mailbox } = login;
+    if (!how.isBroken && !how.isReplaced) mailbox.settle();
     mailbox.close();
     delivery.detach(session, login);
-    if (how.isReset && session.version === 1) positions.forget(mailbox.cursors);
     await positions.flush();
     // Before the claim is free: whoever claims next writes "online" after this. It is for people who look; nobody decides by it.
     if (!how.isReplaced) {

@@ -138,8 +138,16 @@ export class Connection {
    * could take the last frame away from the peer.
    */
   #finishWriting(): void {
-    if (this.#isPeerGone) this.#close("eof");
+    if (this.#isPeerGone) this.#closeAfterPeer();
     else if (!this.#isOver) this.#socket.closeWrite().catch(() => this.#close("reset"));
+  }
+
+  /**
+   * A peer that closed its socket without having read everything says so with a reset. Behind the end of its side a read
+   * does not show that any more; a write of nothing does.
+   */
+  #closeAfterPeer(): void {
+    this.#socket.write(new Uint8Array(0)).then(() => this.#close("eof"), () => this.#close("reset"));
   }
 
   #close(reason: EndReason): void {

@@ -21,6 +21,12 @@ const ROWS_AHEAD = 512;
 const PAGE_MAX = 64;
 /** Sends of the same range before the connection is given up. */
 const MAX_SENDS = 4;
+/**
+ * What was written to a version 1 connection may still be on its way, or lie in the kernel of a client that dies without
+ * reading it. It counts as received when the client says something after it, goes away in good order, or after between
+ * one and two of these, ms; when the connection breaks before, it comes again.
+ */
+const DOUBT_MS = 5_000;
 
 /** Where frames go: a connection. */
 export interface Outlet {
@@ -84,6 +90,11 @@ export class Mailbox {
   #unacknowledged = 0;
   #acknowledgedAt = 0;
   #sends = 1;
+  /** Version 1: how far it was written to and is not known to be received, this period's and the one's before. */
+  #doubtful = new Map<Cursor, number>();
+  #longDoubtful = new Map<Cursor, number>();
+  #doubtfulSince = 0;
+  #writtenAt = 0;
 
   /** Takes up where the database says the user stands. */
   constructor(options: MailboxOptions, positions: readonly MemberPosition[]) {
@@ -213,7 +224,32 @@ export class Mailbox {
 
   #written(cursor: Cursor, seq: number): void {
     // Written to a peer that has closed its side: nobody knows whether it was read, so it comes again.
-    if (!this.#options.outlet.isPeerGone && seq > cursor.delivered) this.#setDelivered(cursor, seq);
+    if (this.#options.outlet.isPeerGone || seq <= cursor.delivered) return;
+    this.#writtenAt = this.#options.now();
+    this.#doubtful.set(cursor, seq);
+  }
+
+  /** Something was written to a version 1 client that it may never have read. */
+  get isInDoubt(): boolean {
+    return this.#doubtful.size > 0 || this.#longDoubtful.size > 0;
+  }
+
+  /** The client has what was written to it: it has closed its connection, or logged out, in good order. */
+  settle(): void {
+    for (const doubtful of [this.#longDoubtful, this.#doubtful]) {
+      for (const [cursor, seq] of doubtful) this.#setDelivered(cursor, seq);
+      doubtful.clear();
+    }
+  }
+
+  #settleInTime(heardAt: number): void {
+    if (heardAt > this.#writtenAt) this.settle();
+    const now = this.#options.now();
+    if (now - this.#doubtfulSince < DOUBT_MS) return;
+    this.#doubtfulSince = now;
+    for (const [cursor, seq] of this.#longDoubtful) this.#setDelivered(cursor, seq);
+    this.#longDoubtful = this.#doubtful;
+    this.#doubtful = new Map();
   }
 
   #setDelivered(cursor: Cursor, seq: number): void {
@@ -289,10 +325,12 @@ export class Mailbox {
 
   /**
    * Called about once a second. Sends again what has not been acknowledged for `ackTimeoutMs`, if the peer has taken all
-   * we wrote; false when it has been sent often enough: the client is not working.
+   * we wrote; false when it has been sent often enough: the client is not working. `heardAt`: when the client last sent
+   * something, by the same clock.
    */
-  tick(ackTimeoutMs: number): boolean {
+  tick(ackTimeoutMs: number, heardAt = 0): boolean {
     this.#pull();
+    this.#settleInTime(heardAt);
     const { now, outlet } = this.#options;
     if (this.#unacknowledged === 0 || outlet.queuedBytes > 0) return true;
     if (now() - this.#acknowledgedAt < ackTimeoutMs) return true;

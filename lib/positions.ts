@@ -65,11 +65,6 @@ export class Positions {
     this.#dirty.add(cursor);
   }
 
-  /** Forgets unwritten moves: the connection broke, and nobody knows what the client has. */
-  forget(cursors: Iterable<Cursor>): void {
-    for (const cursor of cursors) this.#dirty.delete(cursor);
-  }
-
   /**
    * Writes everything that moved before the call. Never rejects: what could not be written stays and goes with the next
    * flush, or is delivered again.

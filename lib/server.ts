@@ -17,6 +17,11 @@ import { ERRNO, MSGID } from "./protocol.ts";
 const HIGH_WATER_BYTES = 262_144;
 /** A client that takes nothing of what waits for it for this long is not reading any more, ms. */
 const STALL_MS = 10_000;
+/**
+ * A client that closes with something unread ends its side and sends a reset right behind, ms later at most: that long a
+ * version 1 client's end is not taken for a sign that it had read everything.
+ */
+const RESET_WAIT_MS = 20;
 /** Pauses after an accept that failed, ms: out of file descriptors, usually, and some will be closed. */
 const ACCEPT_RETRY_MIN_MS = 50;
 const ACCEPT_RETRY_MAX_MS = 1_000;
@@ -146,14 +151,18 @@ export class ChatServer {
         return handleFrame(services, session, frame);
       },
       onFailure: (failure) => this.#onFailure(session, failure),
-      onPeerEnd: () => session.version === 2 ? session.settled() : undefined,
+      onPeerEnd: () => {
+        if (session.version === 2) return session.settled();
+        if (!session.login?.mailbox.isInDoubt) return undefined;
+        return new Promise((resolve) => setTimeout(resolve, RESET_WAIT_MS));
+      },
       onDrain: () => session.login?.mailbox.onDrain(),
       onEnd: (reason) => {
         session.isEnded = true;
         this.#clients.delete(client);
         if (this.#clients.size === 0) this.#onEmpty?.();
         this.#logger.debug("connection closed", { session: session.id, reason });
-        services.admission.dismiss(session, { isReset: reason === "reset" });
+        services.admission.dismiss(session, { isBroken: reason !== "eof" });
       },
     });
     const session = new Session(this.#nextId++, connection);
@@ -197,7 +206,7 @@ export class ChatServer {
     if (connection.stalledMs(now) > STALL_MS) {
       return { code: "slow_consumer", text: "What is sent to you is not read.", reconnect: true };
     }
-    if (session.login?.mailbox.tick(ackTimeoutMs) === false) {
+    if (session.login?.mailbox.tick(ackTimeoutMs, connection.lastReadAt) === false) {
       return { code: "slow_consumer", text: "What is sent to you is not acknowledged.", reconnect: true };
     }
     if (!session.hasLoggedIn && now - openedAt > authTimeoutMs) {

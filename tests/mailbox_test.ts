@@ -250,20 +250,51 @@ Deno.test("sending again while a page is being read passes over nothing", unit, 
 });
 
 Deno.test(
-  "version 1: a position moves when the frame was written to a peer that is still there",
+  "version 1: what was written to a peer that was still there counts when it goes in good order",
   unit,
   async () => {
     const { mailbox, say, outlet, positions, log } = open({ version: 1 });
     mailbox.open();
     say("u1-2", 2);
-    await positions.flush();
-    assertEquals(log.advanced, []);
+    assert(!mailbox.isInDoubt);
     outlet.write();
+    assert(mailbox.isInDoubt);
     say("u1-2", 2);
     outlet.isPeerGone = true;
     outlet.write();
     await positions.flush();
+    assertEquals(log.advanced, []);
+    mailbox.settle();
+    await positions.flush();
     assertEquals(log.advanced, ["u1-2 1 0"]);
+  },
+);
+
+Deno.test(
+  "version 1: what was written counts when the client says something after it, and in time also when it does not",
+  unit,
+  async () => {
+    const { mailbox, say, outlet, positions, log, clock } = open({ version: 1 });
+    mailbox.open();
+    const tickAt = async (now: number, heardAt: number) => {
+      clock.now = now;
+      mailbox.tick(1_000, heardAt);
+      await positions.flush();
+      return log.advanced.splice(0);
+    };
+    clock.now = 20_000;
+    say("u1-2", 2);
+    outlet.write();
+    assertEquals(await tickAt(21_000, 19_999), []);
+    assertEquals(await tickAt(22_000, 21_500), ["u1-2 1 0"]);
+    say("u1-2", 2);
+    outlet.write();
+    assertEquals(await tickAt(26_500, 21_500), []);
+    say("u1-2", 2);
+    outlet.write();
+    assertEquals(await tickAt(32_000, 21_500), ["u1-2 2 0"]);
+    assertEquals(await tickAt(38_000, 21_500), ["u1-2 3 0"]);
+    assert(!mailbox.isInDoubt);
   },
 );
 
@@ -289,6 +320,7 @@ Deno.test("version 1: the login reply takes what fits, and the rest follows behi
   const { frames, written } = await mailbox.takeOffline(400);
   assertEquals(frames.map((frame) => JSON.parse(frame).seq), [1, 2, 3]);
   written.written();
+  mailbox.settle();
   await positions.flush();
   assertEquals(log.advanced, ["u1-2 3 0"]);
   mailbox.open();
