@@ -45,7 +45,7 @@ async function runMigrate(options: MigrateOptions): Promise<number> {
 async function serve(options: ServeOptions): Promise<number> {
   const logger = createLogger({ level: options.logLevel, format: options.logFormat });
   const node = await startNode(options, logger);
-  console.log(`chatserver ${VERSION} ready on ${node.address}`);
+  console.log(`chatserver ${VERSION} ready on ${node.addresses}`);
   const reason = await Promise.race([nextSignal(), node.failure]);
   if (typeof reason === "string") logger.info("draining", { signal: reason });
   else logger.error("stopping", { reason: reason.message });

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { ByteSocket } from "./byte_socket.ts";
 import { Framer, type FramerFailure, type RawFrame } from "./framer.ts";
 import type { ReadGate } from "./read_gate.ts";
 import { SendQueue, type Written } from "./send_queue.ts";
@@ -50,20 +51,23 @@ export class Connection {
   lastReadAt: number = performance.now();
   /** Bytes read so far. */
   bytesRead = 0;
-  readonly #socket: Deno.Conn;
+  readonly #socket: ByteSocket;
   readonly #gate: ReadGate;
   readonly #framer: Framer;
   readonly #queue: SendQueue;
   readonly #events: ConnectionEvents;
   #isPeerGone = false;
+  #isQuiet = false;
   #isEnding = false;
   #isOver = false;
   #hasFrame = false;
   #resumeReading: (() => void) | undefined;
+  /** While a frame is handled that takes its time. */
+  #underWay: Promise<void> | undefined;
   #lingerTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** Takes `socket` over. */
-  constructor(socket: Deno.Conn, remote: string, options: ConnectionOptions, events: ConnectionEvents) {
+  constructor(socket: ByteSocket, remote: string, options: ConnectionOptions, events: ConnectionEvents) {
     this.#socket = socket;
     this.remote = remote;
     this.#gate = options.gate;
@@ -128,6 +132,13 @@ export class Connection {
     if (this.#queue.isEmpty) this.#finishWriting();
   }
 
+  /** Frames that come from now on are dropped. Resolves when the one that is handled has been. */
+  async quiesce(): Promise<void> {
+    this.#isQuiet = true;
+    this.#resumeReading?.();
+    await this.#underWay;
+  }
+
   /** Closes at once. */
   abort(): void {
     this.#close("closed");
@@ -147,7 +158,10 @@ export class Connection {
    * does not show that any more; a write of nothing does.
    */
   #closeAfterPeer(): void {
-    this.#socket.write(new Uint8Array(0)).then(() => this.#close("eof"), () => this.#close("reset"));
+    this.#socket.write(new Uint8Array(0))
+      // Over TLS an end that is not said looks like a stream that was cut.
+      .then(() => this.#socket.closeWrite())
+      .then(() => this.#close("eof"), () => this.#close("reset"));
   }
 
   #close(reason: EndReason): void {
@@ -186,7 +200,9 @@ export class Connection {
         if (done === undefined) continue;
         // One chunk is read ahead of a handler that takes its time, so that a peer who leaves meanwhile is noticed.
         ahead ??= this.#read(buffer = new Uint8Array(size));
+        this.#underWay = done;
         await done;
+        this.#underWay = undefined;
       }
       this.#lookAtTerminator();
       if (this.#framer.failure !== undefined && !this.isEnding) this.#events.onFailure(this.#framer.failure);
@@ -197,7 +213,7 @@ export class Connection {
   }
 
   #handle(frame: RawFrame): Promise<void> | void {
-    if (this.isEnding) return;
+    if (this.#isQuiet || this.isEnding) return;
     this.#hasFrame = true;
     this.#lookAtTerminator();
     const done = this.#events.onFrame(frame);

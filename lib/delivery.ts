@@ -275,6 +275,15 @@ export class Delivery {
     }
   }
 
+  /** Passes a heartbeat on to the node that has the user; resolves with whether one has. */
+  relayBeat(userId: number): Promise<boolean> {
+    const { bus, origin, isClustered } = this.#options;
+    if (!isClustered) return Promise.resolve(false);
+    this.counters.published++;
+    return bus.publish(this.#userChannel(userId), encodeEnvelope({ kind: ENVELOPE.beat, origin }))
+      .then((receivers) => receivers > 0, () => false);
+  }
+
   #publish(channel: string, envelope: Parameters<typeof encodeEnvelope>[0]): void {
     if (!this.#options.isClustered) return;
     this.counters.published++;
@@ -319,7 +328,8 @@ export class Delivery {
       if (!session || !this.#sendUnlogged(session, unlogged)) {
         this.#options.onUndeliverable(sender, userId, unlogged.text);
       }
-    } else if (session && kind === ENVELOPE.receipts) {
+    } else if (session && kind === ENVELOPE.beat) session.beatAt = performance.now();
+    else if (session && kind === ENVELOPE.receipts) {
       this.#sendReceiptsTo(session, conversation, JSON.parse(decoder.decode(frame)));
     } else if (session && kind === ENVELOPE.event) this.#sendEventTo(session, sender, frame);
     else if (session && kind === ENVELOPE.message) {

@@ -22,6 +22,8 @@ export const ENVELOPE = {
   evicted: 6,
   /** How far members have come, as JSON `[[user id, delivered, read], …]`. */
   receipts: 7,
+  /** A heartbeat of the user whose channel this is came to another node as a datagram. */
+  beat: 8,
 } as const;
 
 /** A value of {@link ENVELOPE}. */
@@ -84,5 +86,5 @@ export function decodeEnvelope(bytes: Uint8Array): Envelope | undefined {
 }
 
 function isKind(kind: number): kind is EnvelopeKind {
-  return kind >= ENVELOPE.message && kind <= ENVELOPE.receipts;
+  return kind >= ENVELOPE.message && kind <= ENVELOPE.beat;
 }

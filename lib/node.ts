@@ -6,18 +6,21 @@
 import { Admission } from "./admission.ts";
 import { type Bus, createLocalBus } from "./bus.ts";
 import { Delivery } from "./delivery.ts";
-import { EXIT, FatalError } from "./errors.ts";
+import { errorText, EXIT, FatalError } from "./errors.ts";
+import { giveUpAfter } from "./give_up_after.ts";
 import { Limiter } from "./limiter.ts";
+import { formatHostPort } from "./listen.ts";
 import type { Logger } from "./logger.ts";
 import { MessageLog } from "./message_log.ts";
 import type { ServeOptions } from "./options.ts";
 import { Positions } from "./positions.ts";
+import { openBeats, openHttp, openListeners } from "./ports.ts";
 import { createMemoryPresence, type Presence, type PresenceEvents } from "./presence.ts";
 import { conversationOfUsers } from "./protocol.ts";
 import { openReadGate } from "./read_gate.ts";
 import { Redis } from "./redis.ts";
 import { RedisPresence } from "./redis_presence.ts";
-import { ChatServer, formatAddress } from "./server.ts";
+import { ChatServer } from "./server.ts";
 import type { Services } from "./services.ts";
 import type { Database } from "./store/database.ts";
 import { Groups } from "./store/groups.ts";
@@ -32,13 +35,15 @@ const TICK_MS = 1_000;
 /** How often a node looks for missed messages: while the bus is down, and otherwise for whatever nobody has thought of. */
 const SWEEP_WITHOUT_BUS_MS = 2_000;
 const SWEEP_MS = 15_000;
+/** Share of the drain time in which clients have to go; the rest is for what they leave to be written. */
+const CLIENTS_SHARE = 0.75;
 /** Mailboxes that read the log at once. */
 const READERS = 8;
 
 /** A running node. */
 export interface Node {
-  /** Where it listens, "address:port". */
-  readonly address: string;
+  /** Where it listens: "host:port", and what else there is, as in ", tls host:port". */
+  readonly addresses: string;
   /** Resolves when the node cannot go on by itself; it is still to be drained. */
   readonly failure: Promise<FatalError>;
   /** Lets everyone finish and closes; resolves with whether that was done within the drain time-out. */
@@ -126,6 +131,7 @@ async function assemble(
   await admission.reconcileStates();
 
   const tokens = new TokenDesk(new Tokens(db), options.tokenTtlMs);
+  const beats = await openBeats(options, { users, tokens, delivery, isClustered }, logger, closers);
   const services: Services = {
     settings: {
       persist: options.persist,
@@ -133,6 +139,7 @@ async function assemble(
       recallWindowMs: options.recallWindowMs,
       heartbeatIntervalMs: options.heartbeatIntervalMs,
       heartbeatMisses: options.heartbeatMisses,
+      ...(beats ? { udpPort: beats.port } : {}),
     },
     logger,
     users,
@@ -146,8 +153,14 @@ async function assemble(
   const gate = await openReadGate();
   closers.push(() => gate.close());
   const server = new ChatServer(options, services, gate);
-  const listener = listen(options.host, options.port);
-  server.accept(listener);
+  closers.push(() => server.stopAccepting());
+  const http = openHttp(options, { server, delivery, log, presence, bus, isClustered, beats, db }, closers);
+  const addresses = {
+    ...openListeners(options, server, gate),
+    ...(http === undefined ? {} : { http }),
+    ...(beats ? { udp: formatHostPort(options.host, beats.port) } : {}),
+  };
+  logger.info("listening", addresses);
 
   let sweptAt = performance.now();
   const ticker = setInterval(() => {
@@ -160,18 +173,31 @@ async function assemble(
   }, TICK_MS);
 
   return {
-    address: formatAddress(listener.addr),
+    addresses: Object.entries(addresses)
+      .map(([kind, address]) => kind === "tcp" ? address : `${kind} ${address}`).join(", "),
     failure,
     async drain() {
-      const start = performance.now();
-      const left = () => Math.max(0, options.drainTimeoutMs - (performance.now() - start));
-      await server.drain(left());
-      await admission.settled();
-      await log.close(left());
-      clearInterval(ticker);
-      await positions.flush();
-      for (const close of closers.reverse()) await close();
-      return performance.now() - start <= options.drainTimeoutMs;
+      const { drainTimeoutMs } = options;
+      const deadline = performance.now() + drainTimeoutMs;
+      const finish = async () => {
+        await server.drain(drainTimeoutMs * CLIENTS_SHARE);
+        await admission.settled();
+        await log.close(Math.max(0, deadline - performance.now()));
+        clearInterval(ticker);
+        await positions.flush();
+        for (const close of closers.reverse()) await close();
+      };
+      try {
+        await giveUpAfter(
+          drainTimeoutMs,
+          finish(),
+          () => new Error(`it takes longer than ${drainTimeoutMs} ms`),
+        );
+        return true;
+      } catch (error) {
+        logger.error("cannot end in good order", { reason: errorText(error) });
+        return false;
+      }
     },
   };
 }
@@ -228,15 +254,4 @@ async function clusterId(db: Database): Promise<string> {
   const [row] = await db.query<{ id: string }>("SELECT id FROM Cluster");
   if (!row) throw new FatalError(EXIT.config, "The table Cluster of the database is empty");
   return row.id;
-}
-
-function listen(hostname: string, port: number): Deno.TcpListener {
-  try {
-    return Deno.listen({ hostname, port });
-  } catch (error) {
-    if (error instanceof Deno.errors.AddrInUse) {
-      throw new FatalError(EXIT.unavailable, `Cannot listen on ${hostname}:${port}: the address is in use`);
-    }
-    throw new FatalError(EXIT.config, `Cannot listen on ${hostname}:${port}: ${String(error)}`);
-  }
 }

@@ -3,10 +3,12 @@
  *
  * @module
  */
+import type { Accepted, Admit } from "./admit.ts";
 import { Connection } from "./connection.ts";
 import { errorText } from "./errors.ts";
 import type { FramerFailure } from "./framer.ts";
 import { handleFrame } from "./gates.ts";
+import { formatHostPort } from "./listen.ts";
 import type { Logger } from "./logger.ts";
 import type { ReadGate } from "./read_gate.ts";
 import type { Services } from "./services.ts";
@@ -25,6 +27,8 @@ const RESET_WAIT_MS = 20;
 /** Pauses after an accept that failed, ms: out of file descriptors, usually, and some will be closed. */
 const ACCEPT_RETRY_MIN_MS = 50;
 const ACCEPT_RETRY_MAX_MS = 1_000;
+/** Refused connections that are named in the log between two ticks. */
+const REFUSALS_LOGGED_A_TICK = 10;
 /** While draining: clients told to go per second at most, so that the other nodes can take them. */
 const CLOSES_PER_SECOND = 2_000;
 /** A client that is sent away is to come back within this time, ms, at a moment of its own. */
@@ -49,31 +53,20 @@ interface Client {
   openedAt: number;
 }
 
-/** What a listener accepts. */
-export type ClientSocket = Deno.TcpConn | Deno.TlsConn;
-
-/** A socket that has been accepted, and whose client it is. */
-export interface Accepted {
-  /** Bytes to and from the client. */
-  socket: ClientSocket;
-  /** "address:port" of the client. */
-  remote: string;
-}
-
-/** Makes a client's socket of an accepted one: reads a PROXY header, say. Rejects to refuse it. */
-export type Admit = (socket: ClientSocket) => Promise<Accepted>;
-
 /** Takes TCP clients for a node. */
 export class ChatServer {
   readonly #options: ServerOptions;
   readonly #services: Services;
   readonly #logger: Logger;
   readonly #gate: ReadGate;
-  readonly #listeners = new Set<Deno.Listener<ClientSocket>>();
+  readonly #listeners = new Set<Deno.TcpListener>();
+  /** Accepted, and not yet clients. */
+  readonly #admitting = new Set<Deno.TcpConn>();
   readonly #clients = new Set<Client>();
   #onEmpty: (() => void) | undefined;
   #nextId = 1;
   #isFullLogged = false;
+  #refusalsToLog = REFUSALS_LOGGED_A_TICK;
   #isDraining = false;
   /** For metrics. */
   readonly counters = { accepted: 0, refused: 0, acceptFailures: 0, frames: 0 };
@@ -91,13 +84,20 @@ export class ChatServer {
     return this.#clients.size;
   }
 
+  /** Bytes waiting for clients to take them. */
+  get queuedBytes(): number {
+    let bytes = 0;
+    for (const { connection } of this.#clients) bytes += connection.queuedBytes;
+    return bytes;
+  }
+
   /** False from the moment the server begins to drain. */
   get isAccepting(): boolean {
     return !this.#isDraining && this.#listeners.size > 0;
   }
 
   /** Accepts from a listener until it is closed. `admit` prepares each socket. */
-  async accept(listener: Deno.Listener<ClientSocket>, admit: Admit = admitPlain): Promise<void> {
+  async accept(listener: Deno.TcpListener, admit: Admit): Promise<void> {
     this.#listeners.add(listener);
     let retryMs = ACCEPT_RETRY_MIN_MS;
     // Not `for await`: that ends for good at the first failure.
@@ -118,9 +118,10 @@ export class ChatServer {
     }
   }
 
-  async #take(socket: ClientSocket, admit: Admit): Promise<void> {
+  async #take(socket: Deno.TcpConn, admit: Admit): Promise<void> {
     this.counters.accepted++;
-    if (this.#clients.size >= this.#options.maxConnections || this.#isDraining) {
+    const isFull = this.#clients.size + this.#admitting.size >= this.#options.maxConnections;
+    if (isFull || this.#isDraining) {
       this.counters.refused++;
       if (!this.#isFullLogged) {
         this.#logger.warn("connections refused: the limit is reached", { clients: this.#clients.size });
@@ -130,13 +131,25 @@ export class ChatServer {
       return;
     }
     this.#isFullLogged = false;
+    this.#admitting.add(socket);
     try {
-      this.#serve(await admit(socket));
+      const accepted = await admit(socket);
+      if (this.#isDraining) accepted.socket.close();
+      else this.#serve(accepted);
     } catch (error) {
-      this.counters.refused++;
-      this.#logger.info("connection refused", { reason: errorText(error) });
-      closeQuietly(socket);
+      this.#refuse(socket, error);
+    } finally {
+      this.#admitting.delete(socket);
     }
+  }
+
+  #refuse(socket: Deno.TcpConn, error: unknown): void {
+    this.counters.refused++;
+    closeQuietly(socket);
+    // Whoever knocks without end must not fill the disk.
+    if (this.#isDraining || this.#refusalsToLog-- <= 0) return;
+    const remote = formatHostPort(socket.remoteAddr.hostname, socket.remoteAddr.port);
+    this.#logger.info("connection refused", { remote, reason: errorText(error) });
   }
 
   #serve({ socket, remote }: Accepted): void {
@@ -187,6 +200,7 @@ export class ChatServer {
 
   /** Called about once a second: looks after clients that do not read, acknowledge, log in or live. */
   tick(now: number): void {
+    this.#refusalsToLog = REFUSALS_LOGGED_A_TICK;
     for (const client of this.#clients) {
       if (client.session.outlet.isEnding) continue;
       const notice = this.#findFault(client, now);
@@ -198,6 +212,8 @@ export class ChatServer {
         reason: notice.code,
       });
       session.end(notice, { dropQueued: notice.code === "slow_consumer" });
+      // A peer that is gone does not close its side; its user may log in elsewhere at once.
+      this.#services.admission.dismiss(session, { isBroken: true });
     }
   }
 
@@ -220,13 +236,14 @@ export class ChatServer {
     return undefined;
   }
 
-  /** Stops accepting. */
+  /** Stops accepting, and drops those that are not yet clients. */
   stopAccepting(): void {
     this.#isDraining = true;
     for (const listener of this.#listeners) {
       this.#listeners.delete(listener);
       listener.close();
     }
+    for (const socket of this.#admitting) closeQuietly(socket);
   }
 
   /**
@@ -244,7 +261,7 @@ export class ChatServer {
     const clients = [...this.#clients];
     for (let start = 0; start < clients.length && performance.now() < deadline; start += perSlice) {
       if (start > 0) await new Promise((resolve) => setTimeout(resolve, 20));
-      for (const { session } of clients.slice(start, start + perSlice)) this.#sendAway(session);
+      for (const client of clients.slice(start, start + perSlice)) this.#sendAway(client);
     }
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<void>((resolve) =>
@@ -255,7 +272,9 @@ export class ChatServer {
     for (const { connection } of [...this.#clients]) connection.abort();
   }
 
-  async #sendAway(session: Session): Promise<void> {
+  async #sendAway({ connection, session }: Client): Promise<void> {
+    // What is asked from now on is left to the next server, or a client that never pauses could not be sent away.
+    await connection.quiesce();
     if (session.version === 2) await session.settled();
     session.end({
       code: "shutting_down",
@@ -266,22 +285,7 @@ export class ChatServer {
   }
 }
 
-function admitPlain(socket: ClientSocket): Promise<Accepted> {
-  if ("setNoDelay" in socket) {
-    socket.setNoDelay(true);
-    socket.setKeepAlive(true);
-  }
-  return Promise.resolve({ socket, remote: formatAddress(socket.remoteAddr) });
-}
-
-/** "address:port", with an IPv6 address in brackets. */
-export function formatAddress(address: Deno.Addr): string {
-  if (!("hostname" in address)) return address.transport;
-  const { hostname, port } = address;
-  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
-}
-
-function closeQuietly(socket: ClientSocket): void {
+function closeQuietly(socket: Deno.TcpConn): void {
   try {
     socket.close();
   } catch {

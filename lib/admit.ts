@@ -1,0 +1,43 @@
+/**
+ * What a connection goes through before its first frame: a PROXY header where one is due, then the TLS handshake.
+ *
+ * @module
+ */
+import type { ByteSocket } from "./byte_socket.ts";
+import { formatHostPort } from "./listen.ts";
+import type { Proxies } from "./proxies.ts";
+import type { TlsServer } from "./tls.ts";
+
+/** A connection that may speak, and whose it is. */
+export interface Accepted {
+  /** Bytes to and from the client. */
+  socket: ByteSocket;
+  /** "address:port" of the client. */
+  remote: string;
+}
+
+/** Makes a client's connection of an accepted socket; rejects to refuse it. The socket is then closed by the caller. */
+export type Admit = (socket: Deno.TcpConn) => Promise<Accepted>;
+
+/** Options of {@link createAdmit}. */
+export interface AdmitOptions {
+  /** Peers whose connections begin with a PROXY header. */
+  proxies: Proxies;
+  /** Speaks TLS, behind the header if there is one. */
+  tls?: TlsServer;
+}
+
+/** Puts together what the options ask for. */
+export function createAdmit({ proxies, tls }: AdmitOptions): Admit {
+  return async (tcp) => {
+    tcp.setNoDelay(true);
+    tcp.setKeepAlive(true);
+    const { hostname, port } = tcp.remoteAddr;
+    let accepted: Accepted = { socket: tcp, remote: formatHostPort(hostname, port) };
+    if (proxies.trusts(hostname)) {
+      const { socket, source } = await proxies.readHeader(tcp);
+      accepted = { socket, remote: source ?? accepted.remote };
+    }
+    return tls ? { ...accepted, socket: await tls.accept(accepted.socket) } : accepted;
+  };
+}
