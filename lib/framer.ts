@@ -16,13 +16,39 @@ const BACKSLASH = 0x5c;
 const OPEN = 0x7b;
 const CLOSE = 0x7d;
 
+/**
+ * Frames that came together in no more bytes than this share one decoded text. A frame that is kept keeps all of that in
+ * memory, so it is not much.
+ */
+const SHARED_TEXT_BYTES = 4_096;
+
+/** The decoder that reports errors takes three times as long. */
+const decoder = new TextDecoder();
+const strictDecoder = new TextDecoder("utf-8", { fatal: true });
+/** What {@link decoder} puts where the bytes are no UTF-8; a sender may also have meant it. */
+const REPLACEMENT = "\ufffd";
+
+function decode(bytes: Uint8Array): string | undefined {
+  const text = decoder.decode(bytes);
+  return text.includes(REPLACEMENT) && !isUtf8(bytes) ? undefined : text;
+}
+
+function isUtf8(bytes: Uint8Array): boolean {
+  try {
+    strictDecoder.decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** How a peer ends its frames, as bytes to append to ours. */
 export type Terminator = "\0" | "\n" | "";
 
 /** One frame, cut but not parsed. */
 export interface RawFrame {
-  /** From the opening to the closing brace; the receiver's own copy. */
-  bytes: Uint8Array;
+  /** From the opening to the closing brace; undefined when that is not UTF-8. */
+  text: string | undefined;
   /**
    * How many members the outermost object has in the text. More than the parsed object's means that a key stands twice,
    * which two parsers may read differently.
@@ -50,6 +76,7 @@ export type FramerFailure = "garbage" | "too_long";
 export class Framer {
   readonly #maxFrameBytes: number;
   #chunk: Uint8Array = new Uint8Array(0);
+  #chunkText: string | undefined;
   #position = 0;
   /** Start of the current frame in the chunk; 0 when it began in an earlier one. */
   #start = 0;
@@ -93,6 +120,7 @@ export class Framer {
       throw new Error("Cannot push: the bytes before have not been read to their end with next()");
     }
     this.#chunk = bytes;
+    this.#chunkText = undefined;
     this.#position = 0;
     this.#start = 0;
   }
@@ -171,14 +199,27 @@ export class Framer {
   }
 
   #cut(end: number, length: number): RawFrame {
+    this.#frameCount++;
+    if (this.#pendingLength === 0) {
+      return { text: this.#textOf(this.#start, end), memberCount: this.#memberCount };
+    }
     const bytes = new Uint8Array(length);
     bytes.set(this.#pending.subarray(0, this.#pendingLength));
     bytes.set(this.#chunk.subarray(this.#start, end), this.#pendingLength);
     // A long frame's buffer is not kept: thousands of idle connections would each hold one.
     if (this.#pending.length > 4096) this.#pending = new Uint8Array(0);
     this.#pendingLength = 0;
-    this.#frameCount++;
-    return { bytes, memberCount: this.#memberCount };
+    return { text: decode(bytes), memberCount: this.#memberCount };
+  }
+
+  /** Text of the chunk. A small chunk is decoded once for all of its frames, which share its memory then. */
+  #textOf(start: number, end: number): string | undefined {
+    if (this.#chunk.length > SHARED_TEXT_BYTES) return decode(this.#chunk.subarray(start, end));
+    this.#chunkText ??= decoder.decode(this.#chunk);
+    // As many characters as bytes: each byte is one character, and what stands for a byte that is none was none.
+    if (this.#chunkText.length !== this.#chunk.length) return decode(this.#chunk.subarray(start, end));
+    const text = this.#chunkText.slice(start, end);
+    return text.includes(REPLACEMENT) ? undefined : text;
   }
 
   #keepRest(): void {

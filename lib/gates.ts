@@ -19,8 +19,6 @@ const REFUSALS_LOGGED = 10;
 /** How a frame is answered that never came to a command. */
 const NO_COMMAND: Answer = { success: MSGID.ACK_MSG, failure: MSGID.ACK_MSG, isAlways: false };
 
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
 /**
  * Handles one frame of a session. What it returns is to be waited for before the next frame of the same connection.
  * Never throws or rejects.
@@ -62,11 +60,13 @@ async function handleLater(
   await command.handler(services, request);
 }
 
-function parse(raw: RawFrame): { text: string; frame: JsonObject; memberCount: number } | undefined {
+function parse(
+  { text, memberCount }: RawFrame,
+): { text: string; frame: JsonObject; memberCount: number } | undefined {
+  if (text === undefined) return undefined;
   try {
-    const text = decoder.decode(raw.bytes);
     const frame: unknown = JSON.parse(text);
-    return isJsonObject(frame) ? { text, frame, memberCount: raw.memberCount } : undefined;
+    return isJsonObject(frame) ? { text, frame, memberCount } : undefined;
   } catch {
     // The refusal says all there is to say about it.
     return undefined;

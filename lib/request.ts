@@ -95,17 +95,16 @@ export class Request {
 
   /** Answers with success, where the client expects an answer; `written` is told when it is out. */
   reply(fields: JsonObject = {}, written?: Written): void {
-    this.#replyText(JSON.stringify(fields), written);
+    if (this.#isReplyExpected) this.#send(this.#answer.success, ERRNO.OK, JSON.stringify(fields), written);
   }
 
   /** Like {@link reply}, with the fields as the text of a JSON object that need not be built anew. */
   replyJson(fields: string): void {
-    this.#replyText(fields, undefined);
+    if (this.#isReplyExpected) this.#send(this.#answer.success, ERRNO.OK, fields, undefined);
   }
 
-  #replyText(fields: string, written: Written | undefined): void {
-    const { success, isAlways } = this.#answer;
-    if (isAlways || this.cid !== undefined) this.#send(success, ERRNO.OK, fields, written);
+  get #isReplyExpected(): boolean {
+    return this.#answer.isAlways || this.cid !== undefined;
   }
 
   /**

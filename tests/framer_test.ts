@@ -5,10 +5,11 @@ import { randomFrom, testSeed } from "./random.ts";
 const MAX = 200;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
+const strictDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** What became of a stream. */
 interface Outcome {
-  frames: { text: string; memberCount: number }[];
+  frames: RawFrame[];
   terminator: Terminator | undefined;
   failure: FramerFailure | undefined;
 }
@@ -24,8 +25,7 @@ function cut(pieces: Uint8Array[], maxFrameBytes = MAX): Outcome {
     assertEquals(framer.next(), undefined);
     buffer.fill(0x7d);
   }
-  const frames = kept.map(({ bytes, memberCount }) => ({ text: decoder.decode(bytes), memberCount }));
-  return { frames, terminator: framer.terminator, failure: framer.failure };
+  return { frames: kept, terminator: framer.terminator, failure: framer.failure };
 }
 
 /** The stream in pieces of at most `size` bytes. */
@@ -55,8 +55,16 @@ function model(bytes: Uint8Array, maxFrameBytes = MAX): Outcome {
     const { length, memberCount, isWhole } = measure(text.slice(at));
     if (length > maxFrameBytes) return { frames, terminator, failure: "too_long" };
     if (!isWhole) return { frames, terminator, failure: undefined };
-    frames.push({ text: decoder.decode(bytes.subarray(at, at + length)), memberCount });
+    frames.push({ text: decode(bytes.subarray(at, at + length)), memberCount });
     at += length;
+  }
+}
+
+function decode(bytes: Uint8Array): string | undefined {
+  try {
+    return strictDecoder.decode(bytes);
+  } catch {
+    return undefined;
   }
 }
 

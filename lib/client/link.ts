@@ -28,7 +28,6 @@ const MAX_FRAME_BYTES = 64 * 1024 * 1024;
 const CONNECT_TIMEOUT_MS = 10_000;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
 /** Opens, frames and closes connections. Whether to come back after a loss is for the owner to say. */
 export class Link {
@@ -113,7 +112,7 @@ export class Link {
     framer.push(bytes);
     const frames: JsonObject[] = [];
     for (let frame = framer.next(); frame !== undefined; frame = framer.next()) {
-      const object = parseFrame(frame.bytes);
+      const object = parseFrame(frame.text);
       if (object !== undefined) frames.push(object);
     }
     if (frames.length > 0 && this.#isOpen) this.#events.onFrames(frames);
@@ -134,9 +133,10 @@ export class Link {
 }
 
 /** A frame that does not parse is dropped: if it was a message, it becomes a hole in its conversation and is asked for. */
-function parseFrame(bytes: Uint8Array): JsonObject | undefined {
+function parseFrame(text: string | undefined): JsonObject | undefined {
+  if (text === undefined) return undefined;
   try {
-    const value: unknown = JSON.parse(decoder.decode(bytes));
+    const value: unknown = JSON.parse(text);
     return isJsonObject(value) ? value : undefined;
   } catch {
     return undefined;
