@@ -89,7 +89,7 @@ const decoder = new TextDecoder("utf-8", { fatal: true });
 export class ChatClient implements AsyncDisposable {
   /** What {@linkcode send} ends a frame with unless told otherwise; the server's frames are cut the same way. */
   readonly ending: Ending;
-  readonly #conn: Deno.TcpConn;
+  readonly #conn: Deno.Conn<Deno.NetAddr>;
   readonly #buffer = new Uint8Array(READ_BYTES);
   /** A read that a deadline has left under way. */
   #reading: Promise<number | null> | null = null;
@@ -101,8 +101,8 @@ export class ChatClient implements AsyncDisposable {
   #isClosed = false;
   #requests = 0;
 
-  /** Made by {@linkcode ChatClient.connect}. */
-  constructor(conn: Deno.TcpConn, ending: Ending) {
+  /** Takes a connection over, such as one over TLS; {@linkcode ChatClient.connect} makes a plain one. */
+  constructor(conn: Deno.Conn<Deno.NetAddr>, ending: Ending = "\0") {
     this.#conn = conn;
     this.ending = ending;
   }
@@ -208,7 +208,29 @@ export class ChatClient implements AsyncDisposable {
   async request(frame: { msgid: number; cid?: string; [field: string]: unknown }): Promise<Frame> {
     const cid = frame.cid ?? `${this.local} ${++this.#requests}`;
     await this.send({ ...frame, cid });
-    return await this.take((reply) => reply.cid === cid);
+    return await this.take((reply) => reply.cid === cid && reply.errno !== undefined);
+  }
+
+  /** Sends version 2 requests without waiting in between, and resolves with their replies in the order of the requests. */
+  async requestAll(
+    frames: readonly { msgid: number; cid?: string; [field: string]: unknown }[],
+  ): Promise<Frame[]> {
+    const requests = frames.map((frame) => ({
+      ...frame,
+      cid: frame.cid ?? `${this.local} ${++this.#requests}`,
+    }));
+    const replies = new Map<string | undefined, Frame>();
+    const text = requests.map((request) => JSON.stringify(request) + this.ending).join("");
+    const sent = this.sendBytes(encoder.encode(text));
+    const cids = new Set(requests.map(({ cid }) => cid));
+    while (replies.size < cids.size) {
+      const reply = await this.take(({ cid, errno }) =>
+        errno !== undefined && cids.has(cid ?? "") && !replies.has(cid)
+      );
+      replies.set(reply.cid, reply);
+    }
+    await sent;
+    return requests.flatMap(({ cid }) => replies.get(cid) ?? []);
   }
 
   /**

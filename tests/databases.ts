@@ -48,8 +48,8 @@ export class Place implements AsyncDisposable {
     return new Place(this.#kind, database, await startServer([...database.args, ...args]));
   }
 
-  /** This place's server ended as `end` says, and started again with the same database and these options. */
-  async restarted(end: (server: Server) => Promise<unknown>, args: readonly string[]): Promise<Place> {
+  /** This place's server ended as `end` says, and another one started on the same database with these options. */
+  async restarted(end: (server: Server) => Promise<unknown>, args: readonly string[] = []): Promise<Place> {
     await end(this.server);
     const database = { args: [...this.#args], sql: this.sql };
     return new Place(this.#kind, database, await startServer([...this.#args, ...args]));
