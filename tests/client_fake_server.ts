@@ -38,7 +38,7 @@ export class FakeConnection {
     this.bytes += decoder.decode(bytes);
     this.#framer.push(bytes);
     for (let frame = this.#framer.next(); frame; frame = this.#framer.next()) {
-      const object: unknown = JSON.parse(decoder.decode(frame.bytes));
+      const object: unknown = JSON.parse(frame.text ?? "");
       assert(isJsonObject(object));
       this.received.push(object);
     }

@@ -145,11 +145,14 @@ export class HistoryStore implements Disposable {
 
   /** Stores a message; false when this (conversation, seq) is stored already. */
   insert({ conversation, seq, sender, name, text, at }: ChatMessage): boolean {
+    // Plain parameters only: Deno 2.4 does not bind numbered ones.
     const changes = this.#run(
       `INSERT OR IGNORE INTO Message (conversation, seq, position, sender, name, text, at)
-       SELECT ?1, ?2, COALESCE(?2, (SELECT MAX(position) FROM Message WHERE conversation = ?1), 0), ?3, ?4, ?5, ?6`,
+       SELECT ?, ?, COALESCE(?, (SELECT MAX(position) FROM Message WHERE conversation = ?), 0), ?, ?, ?, ?`,
       conversation,
       seq,
+      seq,
+      conversation,
       sender,
       name,
       text === null ? null : JSON.stringify(text),
