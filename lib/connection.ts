@@ -7,10 +7,12 @@ import type { ByteSocket } from "./byte_socket.ts";
 import { Framer, type FramerFailure, type RawFrame } from "./framer.ts";
 import type { ReadGate } from "./read_gate.ts";
 import { SendQueue, type Written } from "./send_queue.ts";
+import { turnTime } from "./turn.ts";
 
 /** Every pending read holds its buffer, so an idle connection's is small; one that streams gets the large one. */
 const SMALL_BUFFER_BYTES = 1024;
 const LARGE_BUFFER_BYTES = 65_536;
+const BUFFER_GROWTH = 8;
 /** Small reads in a row after which the large buffer is given back. */
 const SMALL_READS_TO_SHRINK = 4;
 /** How long a connection that we end may take to accept its last frames and to close its side. */
@@ -47,10 +49,8 @@ export interface ConnectionOptions {
 export class Connection {
   /** The peer, as "address:port". */
   readonly remote: string;
-  /** When bytes last came in, as of performance.now(). */
-  lastReadAt: number = performance.now();
-  /** Bytes read so far. */
-  bytesRead = 0;
+  /** When bytes last came in: the turn of the event loop, as of performance.now(). */
+  lastReadAt: number = turnTime();
   readonly #socket: ByteSocket;
   readonly #gate: ReadGate;
   readonly #framer: Framer;
@@ -61,6 +61,7 @@ export class Connection {
   #isEnding = false;
   #isOver = false;
   #hasFrame = false;
+  #isTerminatorKnown = false;
   #resumeReading: (() => void) | undefined;
   /** While a frame is handled that takes its time. */
   #underWay: Promise<void> | undefined;
@@ -184,17 +185,16 @@ export class Connection {
   async run(): Promise<void> {
     let buffer = new Uint8Array(SMALL_BUFFER_BYTES);
     let smallReads = 0;
-    let pending = this.#read(buffer);
-    for (let count = await pending; count !== null; count = await pending) {
-      this.lastReadAt = performance.now();
-      this.bytesRead += count;
+    let ahead: Promise<number | null> | undefined;
+    for (let count = await this.#read(buffer); count !== null; count = await (ahead ?? this.#read(buffer))) {
+      this.lastReadAt = turnTime();
       smallReads = count < SMALL_BUFFER_BYTES ? smallReads + 1 : 0;
       let size = buffer.length;
-      if (count === size) size = LARGE_BUFFER_BYTES;
+      if (count === size) size = Math.min(LARGE_BUFFER_BYTES, size * BUFFER_GROWTH);
       else if (smallReads >= SMALL_READS_TO_SHRINK) size = SMALL_BUFFER_BYTES;
 
       this.#framer.push(buffer.subarray(0, count));
-      let ahead: Promise<number | null> | undefined;
+      ahead = undefined;
       for (let frame = this.#framer.next(); frame !== undefined; frame = this.#framer.next()) {
         const done = this.#handle(frame);
         if (done === undefined) continue;
@@ -204,10 +204,9 @@ export class Connection {
         await done;
         this.#underWay = undefined;
       }
-      this.#lookAtTerminator();
+      if (!this.#isTerminatorKnown) this.#lookAtTerminator();
       if (this.#framer.failure !== undefined && !this.isEnding) this.#events.onFailure(this.#framer.failure);
       if (size !== buffer.length && ahead === undefined) buffer = new Uint8Array(size);
-      pending = ahead ?? this.#read(buffer);
     }
     await this.#onPeerEnd();
   }
@@ -215,7 +214,7 @@ export class Connection {
   #handle(frame: RawFrame): Promise<void> | void {
     if (this.#isQuiet || this.isEnding) return;
     this.#hasFrame = true;
-    this.#lookAtTerminator();
+    if (!this.#isTerminatorKnown) this.#lookAtTerminator();
     const done = this.#events.onFrame(frame);
     if (done !== undefined) return done;
     // A peer that asks and does not read its answers is not asked on.
@@ -223,25 +222,34 @@ export class Connection {
   }
 
   #lookAtTerminator(): void {
-    if (this.#framer.terminator !== undefined) this.#queue.setTerminator(this.#framer.terminator);
+    const { terminator } = this.#framer;
+    this.#isTerminatorKnown = terminator !== undefined;
+    if (terminator !== undefined) this.#queue.setTerminator(terminator);
     else if (this.#hasFrame) this.#queue.awaitTerminator();
   }
 
-  /** Resolves with null at the end, whatever end it was. */
-  async #read(buffer: Uint8Array): Promise<number | null> {
-    try {
-      const turn = this.#gate.enter();
-      if (turn !== undefined) await turn;
-      const count = this.#isOver ? null : await this.#socket.read(buffer);
-      if (count === null) this.#isPeerGone = true;
-      return count;
-    } catch {
-      // A reset is an ordinary way for a connection to end.
-      this.#isPeerGone = true;
-      this.#close("reset");
-      return null;
-    }
+  /** Resolves with null at the end, whatever end it was. Callbacks and not an async function: this runs for every message. */
+  #read(buffer: Uint8Array): Promise<number | null> {
+    const turn = this.#gate.enter();
+    if (turn === undefined) return this.#readNow(buffer);
+    return turn.then(() => this.#isOver ? null : this.#readNow(buffer));
   }
+
+  #readNow(buffer: Uint8Array): Promise<number | null> {
+    return this.#socket.read(buffer).then(this.#onRead, this.#onReadFailed);
+  }
+
+  readonly #onRead = (count: number | null) => {
+    if (count === null) this.#isPeerGone = true;
+    return count;
+  };
+
+  /** A reset is an ordinary way for a connection to end. */
+  readonly #onReadFailed = () => {
+    this.#isPeerGone = true;
+    this.#close("reset");
+    return null;
+  };
 
   /** The peer's side is closed. What it asked for before is still answered: `printf … | nc` lives on that. */
   async #onPeerEnd(): Promise<void> {

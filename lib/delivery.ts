@@ -41,8 +41,6 @@ export interface Unlogged {
   sender: number;
   /** User id. */
   receiver: number;
-  /** Theirs. */
-  conversation: ConversationId;
   /** The frame's text. */
   text: string;
 }
@@ -184,25 +182,25 @@ export class Delivery {
    * node that has the receiver and now answers for it; false: nobody has the receiver, it has to be stored.
    */
   deliverUnlogged(unlogged: Unlogged): boolean | Promise<boolean> {
-    const { sender, receiver, conversation, text } = unlogged;
+    const { sender, receiver, text } = unlogged;
     const session = this.#users.get(receiver);
-    const { bus, origin, isClustered } = this.#options;
     if (session) return this.#sendUnlogged(session, unlogged);
+    const { bus, origin, isClustered } = this.#options;
     if (!isClustered) return false;
     const frame = encoder.encode(text);
     this.counters.published++;
     return bus.publish(
       this.#userChannel(receiver),
-      encodeEnvelope({ kind: ENVELOPE.unlogged, origin, sender, conversation, frame }),
+      encodeEnvelope({ kind: ENVELOPE.unlogged, origin, sender, frame }),
     ).then((receivers) => receivers > 0, () => false);
   }
 
-  #sendUnlogged(session: Session, { sender, receiver, conversation, text }: Unlogged): boolean {
-    const { outlet, login } = session;
+  #sendUnlogged({ outlet, login }: Session, { sender, receiver, text }: Unlogged): boolean {
+    if (login === undefined) return false;
     // The connection may die between the queue and the wire; then the log takes the message after all.
     const dropped = () => this.#options.onUndeliverable(sender, receiver, text);
     const written = { written: () => outlet.isPeerGone && dropped(), dropped };
-    return login?.mailbox.sendUnlogged(conversation, text, written) ?? false;
+    return login.mailbox.sendUnlogged(sender, text, written);
   }
 
   /** Sends a frame to the version 2 connections of a conversation's members, wherever, but not to `sender`'s. */
@@ -324,7 +322,7 @@ export class Delivery {
   #onUserMessage(userId: number, { kind, sender, seq, conversation, frame }: Envelope): void {
     const session = this.#users.get(userId);
     if (kind === ENVELOPE.unlogged) {
-      const unlogged = { sender, receiver: userId, conversation, text: decoder.decode(frame) };
+      const unlogged = { sender, receiver: userId, text: decoder.decode(frame) };
       if (!session || !this.#sendUnlogged(session, unlogged)) {
         this.#options.onUndeliverable(sender, userId, unlogged.text);
       }

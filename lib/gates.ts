@@ -24,21 +24,16 @@ const NO_COMMAND: Answer = { success: MSGID.ACK_MSG, failure: MSGID.ACK_MSG, isA
  * Never throws or rejects.
  */
 export function handleFrame(services: Services, session: Session, raw: RawFrame): Promise<void> | void {
-  const content = parse(raw);
-  const cid = content && readCid(content.frame);
-  const command = content && findCommand(session, content.frame);
-  const request = new Request(
-    session,
-    content ?? { text: "", frame: {}, memberCount: 0 },
-    command?.answer ?? NO_COMMAND,
-    cid,
-  );
+  const frame = parse(raw);
+  const cid = frame && readCid(frame);
+  const command = frame && findCommand(session, frame);
+  const request = new Request(session, raw, frame ?? {}, command?.answer ?? NO_COMMAND, cid);
   try {
-    if (!content) throw new Refusal(ERRNO.MALFORMED, "Not a JSON object in UTF-8");
-    if (!command) throw unknownCommand(content.frame);
-    checkCid(content.frame);
+    if (!frame) throw new Refusal(ERRNO.MALFORMED, "Not a JSON object in UTF-8");
+    if (!command) throw unknownCommand(frame);
+    if (cid === undefined && frame.cid !== undefined) throw badCid();
     checkLogin(session, command);
-    checkFields(session, command, content.frame);
+    checkFields(session, command, frame);
     const waitMs = command.isCostly ? session.throttle.take(performance.now()) : 0;
     const done = waitMs > 0
       ? handleLater(waitMs, services, request, command)
@@ -60,13 +55,11 @@ async function handleLater(
   await command.handler(services, request);
 }
 
-function parse(
-  { text, memberCount }: RawFrame,
-): { text: string; frame: JsonObject; memberCount: number } | undefined {
+function parse({ text }: RawFrame): JsonObject | undefined {
   if (text === undefined) return undefined;
   try {
     const frame: unknown = JSON.parse(text);
-    return isJsonObject(frame) ? { text, frame, memberCount } : undefined;
+    return isJsonObject(frame) ? frame : undefined;
   } catch {
     // The refusal says all there is to say about it.
     return undefined;
@@ -79,10 +72,8 @@ function readCid({ cid }: JsonObject): string | undefined {
     : undefined;
 }
 
-function checkCid(frame: JsonObject): void {
-  if (frame.cid !== undefined && readCid(frame) === undefined) {
-    throw new Refusal(ERRNO.MALFORMED, `Field "cid" is not a string of 1 to ${CID_MAX} characters`);
-  }
+function badCid(): Refusal {
+  return new Refusal(ERRNO.MALFORMED, `Field "cid" is not a string of 1 to ${CID_MAX} characters`);
 }
 
 /** The command of a frame, if this connection may use it; the switch to version 2 happens here. */

@@ -269,16 +269,23 @@ export function oneChat(services: Services, request: Request): Promise<void> | v
 
 function sendOneChat(services: Services, request: Request, to: number): Promise<void> | void {
   const { userId } = request.login;
-  const conversation = conversationOfUsers(userId, to);
   const text = chatText(request);
-  const draft: Draft = { conversation, users: [userId, to], sender: userId, text };
-  if (request.cid !== undefined) draft.cid = request.cid;
-  if (services.settings.persist === "all") return append(services, request, draft);
-
-  const isDelivered = services.delivery.deliverUnlogged({ sender: userId, receiver: to, conversation, text });
+  if (services.settings.persist === "all") return storeOneChat(services, request, to, text);
+  const isDelivered = services.delivery.deliverUnlogged({ sender: userId, receiver: to, text });
   const finish = (delivered: boolean) =>
-    delivered ? request.reply({ conversation, at: Date.now() }) : append(services, request, draft);
+    delivered ? replyUnlogged(request, to) : storeOneChat(services, request, to, text);
   return typeof isDelivered === "boolean" ? finish(isDelivered) : finishLater(request, isDelivered, finish);
+}
+
+function replyUnlogged(request: Request, to: number): void {
+  if (!request.isReplyExpected) return;
+  request.reply({ conversation: conversationOfUsers(request.login.userId, to), at: Date.now() });
+}
+
+function storeOneChat(services: Services, request: Request, to: number, text: string): Promise<void> | void {
+  const { userId } = request.login;
+  const conversation = conversationOfUsers(userId, to);
+  return append(services, request, { conversation, users: [userId, to], sender: userId, text });
 }
 
 /** The frame after this one may be handled before the other node has answered. */
@@ -298,13 +305,8 @@ export function groupChat(services: Services, request: Request): Promise<void> |
   const { userId, groups } = request.login;
   const groupId = request.integer("groupid");
   if (!groups.has(groupId)) throw new Refusal(ERRNO.NOT_ALLOWED, `You are not a member of group ${groupId}`);
-  const draft: Draft = {
-    conversation: conversationOfGroup(groupId),
-    sender: userId,
-    text: chatText(request),
-  };
-  if (request.cid !== undefined) draft.cid = request.cid;
-  return append(services, request, draft);
+  const conversation = conversationOfGroup(groupId);
+  return append(services, request, { conversation, sender: userId, text: chatText(request) });
 }
 
 /**
@@ -322,9 +324,9 @@ function chatText({ frame, text, memberCount, login }: Request): string {
 
 /** Stores a message; the answer follows when it is durable, and meanwhile the next frame may be handled. */
 function append({ log, logger }: Services, request: Request, draft: Draft): Promise<void> | void {
-  const { session } = request;
+  const { session, cid } = request;
   session.beginAppend();
-  log.append(draft)
+  log.append(cid === undefined ? draft : { ...draft, cid })
     .then(({ conversation, seq, at }: Stored) => request.reply({ conversation, seq, at }))
     .catch((error) => {
       if (request.cid === undefined) {

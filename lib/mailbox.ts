@@ -10,7 +10,7 @@
  */
 import type { Limiter } from "./limiter.ts";
 import type { Cursor, Positions } from "./positions.ts";
-import { type ConversationId, spliceFields } from "./protocol.ts";
+import { type ConversationId, conversationOfUsers, spliceFields } from "./protocol.ts";
 import type { Written } from "./send_queue.ts";
 import type { MemberPosition, Messages, StoredMessage } from "./store/messages.ts";
 
@@ -180,15 +180,21 @@ export class Mailbox {
   }
 
   /**
-   * Sends a message that is in no log (`--persist offline`), if it can go out at once and overtakes nothing; false:
-   * it has to be stored.
+   * Sends a message of `sender` that is in no log (`--persist offline`), if it can go out at once and overtakes nothing;
+   * false: it has to be stored.
    */
-  sendUnlogged(conversation: ConversationId, frame: string | Uint8Array, written: Written): boolean {
-    const cursor = this.#cursors.get(conversation);
-    const isBehind = cursor !== undefined && cursor.newest > cursor.sent;
-    if (!this.#isOpen || isBehind || !this.#hasRoom()) return false;
+  sendUnlogged(sender: number, frame: string | Uint8Array, written: Written): boolean {
+    if (!this.#isOpen || this.#isBehind(sender) || !this.#hasRoom()) return false;
     this.#options.outlet.send(frame, written);
     return true;
+  }
+
+  /** True while a stored message of this user has still to be sent. */
+  #isBehind(sender: number): boolean {
+    // Mostly nobody's has, and then no conversation need be looked up.
+    if (this.#behind.size === 0) return false;
+    const cursor = this.#cursors.get(conversationOfUsers(sender, this.#options.userId));
+    return cursor !== undefined && cursor.newest > cursor.sent;
   }
 
   #isOwn(conversation: ConversationId, sender: number): boolean {

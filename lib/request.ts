@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { RawFrame } from "./framer.ts";
 import { ERRNO, type JsonObject } from "./protocol.ts";
 import type { Written } from "./send_queue.ts";
 import type { Login, Session } from "./session.ts";
@@ -48,17 +49,18 @@ export class Request {
   readonly #cid: string | undefined;
   readonly #login: Login | undefined;
 
-  /** `cid`: the client's id for this request, if it gave one. */
+  /** `frame`: what `raw` is when parsed. `cid`: the client's id for this request, if it gave one. */
   constructor(
     session: Session,
-    content: { text: string; frame: JsonObject; memberCount: number },
+    { text = "", memberCount }: RawFrame,
+    frame: JsonObject,
     answer: Answer,
     cid: string | undefined,
   ) {
     this.session = session;
-    this.text = content.text;
-    this.frame = content.frame;
-    this.memberCount = content.memberCount;
+    this.text = text;
+    this.frame = frame;
+    this.memberCount = memberCount;
     this.#answer = answer;
     this.#cid = cid;
     this.#login = session.login;
@@ -95,15 +97,16 @@ export class Request {
 
   /** Answers with success, where the client expects an answer; `written` is told when it is out. */
   reply(fields: JsonObject = {}, written?: Written): void {
-    if (this.#isReplyExpected) this.#send(this.#answer.success, ERRNO.OK, JSON.stringify(fields), written);
+    if (this.isReplyExpected) this.#send(this.#answer.success, ERRNO.OK, JSON.stringify(fields), written);
   }
 
   /** Like {@link reply}, with the fields as the text of a JSON object that need not be built anew. */
   replyJson(fields: string): void {
-    if (this.#isReplyExpected) this.#send(this.#answer.success, ERRNO.OK, fields, undefined);
+    if (this.isReplyExpected) this.#send(this.#answer.success, ERRNO.OK, fields, undefined);
   }
 
-  get #isReplyExpected(): boolean {
+  /** False: nobody is told of success, and {@link reply} does nothing. */
+  get isReplyExpected(): boolean {
     return this.#answer.isAlways || this.cid !== undefined;
   }
 

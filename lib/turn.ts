@@ -20,3 +20,18 @@ export function atEndOfTurn(work: () => void): void {
   if (due.length === 0) queueMicrotask(runDue);
   due.push(work);
 }
+
+let time: number | undefined;
+
+/** When this turn began or first asked, as of performance.now(): of all that comes in at once the clock is read once. */
+export function turnTime(): number {
+  if (time === undefined) {
+    time = performance.now();
+    atEndOfTurn(forgetTime);
+  }
+  return time;
+}
+
+function forgetTime(): void {
+  time = undefined;
+}

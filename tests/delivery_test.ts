@@ -187,7 +187,7 @@ Deno.test("receipts of a group go to those who have said something, in one envel
 Deno.test("a message past the log is answered for by whoever has the receiver", unit, async () => {
   const here = openNode(1);
   const { frames } = here.logIn(2);
-  const unlogged = { sender: 1, receiver: 2, conversation: "u1-2", text: '{"msg":"x"}' };
+  const unlogged = { sender: 1, receiver: 2, text: '{"msg":"x"}' };
   assertEquals(here.delivery.deliverUnlogged(unlogged), true);
   assertEquals(frames, ['{"msg":"x"}']);
 

@@ -331,16 +331,16 @@ Deno.test("version 1: the login reply takes what fits, and the rest follows behi
 Deno.test("a message past the log goes out only where it overtakes nothing", unit, async () => {
   const { mailbox, say, outlet, log } = open({ version: 1 });
   const written = { written() {} };
-  assert(!mailbox.sendUnlogged("u1-2", "{}", written), "before the mailbox is open");
+  assert(!mailbox.sendUnlogged(2, "{}", written), "before the mailbox is open");
   mailbox.open();
-  assert(mailbox.sendUnlogged("u1-2", "{}", written));
+  assert(mailbox.sendUnlogged(2, "{}", written));
   outlet.isCongested = true;
   say("u1-2", 2);
   outlet.isCongested = false;
-  assert(!mailbox.sendUnlogged("u1-2", "{}", written), "with a stored message still to come");
+  assert(!mailbox.sendUnlogged(2, "{}", written), "with a stored message still to come");
   mailbox.onDrain();
   await waitFor("the stored one", () => outlet.frames.length === 2);
-  assert(mailbox.sendUnlogged("u1-2", "{}", written));
+  assert(mailbox.sendUnlogged(2, "{}", written));
   assertEquals(log.rows.size, 1);
 });
 
