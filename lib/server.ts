@@ -123,10 +123,10 @@ export class ChatServer {
     const isFull = this.#clients.size + this.#admitting.size >= this.#options.maxConnections;
     if (isFull || this.#isDraining) {
       this.counters.refused++;
-      if (!this.#isFullLogged) {
+      if (isFull && !this.#isFullLogged) {
         this.#logger.warn("connections refused: the limit is reached", { clients: this.#clients.size });
+        this.#isFullLogged = true;
       }
-      this.#isFullLogged = true;
       socket.close();
       return;
     }

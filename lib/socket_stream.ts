@@ -53,7 +53,11 @@ export class SocketStream extends Duplex {
 
   /** Called by the stream once, when nobody needs it any more. */
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    this.#socket.close();
+    try {
+      this.#socket.close();
+    } catch {
+      // Whoever accepted it has closed it already, to refuse it.
+    }
     done(error);
   }
 }
