@@ -212,6 +212,20 @@ Deno.test("the waits between attempts grow to half a minute and are drawn from t
     await flush();
   }
   assertEquals(waits, ["0.5", "1.0", "2.0", "4.0", "8.0", "16.0", "30.0", "30.0", "30.0"]);
+  server.isUp = true;
+  clock.advance(30_000);
+  await flush();
+  const { cid } = server.connection.take(21);
+  server.connection.send({ msgid: 2, cid, errno: 0, id: 1, name: "anna", token: "t2" });
+  server.connection.lose();
+  assertStringIncludes(said(), "in 30.0 s", "a connection that breaks at once changes nothing");
+  clock.advance(30_000);
+  await flush();
+  const again = server.connection.take(21);
+  server.connection.send({ msgid: 2, cid: again.cid, errno: 0, id: 1, name: "anna", token: "t3" });
+  clock.advance(10_000);
+  server.connection.lose();
+  assertStringIncludes(said(), "in 0.5 s");
   const random = createSession({ random: 0.25 });
   await logIn(random);
   random.server.connection.lose();

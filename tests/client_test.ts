@@ -231,6 +231,24 @@ Deno.test("the client outlives a killed server: it says so, comes back, and send
   assertEquals(again.port, port);
 });
 
+Deno.test("a server that hangs is noticed by its silence, and the session resumed when it goes on", async () => {
+  await using fixture = await startWithUsers(["--heartbeat-interval", "300ms", "--heartbeat-misses", "3"]);
+  const { server } = fixture;
+  await using anna = await startClient(server.port, fixture);
+  await anna.type("1\n1\npw1\n");
+  await anna.says("logged in as anna (1)");
+  server.signal("SIGSTOP");
+  await waitFor(
+    "the silence to be noticed",
+    () => anna.stderr.includes("connection lost (the server is silent)"),
+  );
+  await anna.type("chat:2:still here\n");
+  server.signal("SIGCONT");
+  await anna.says("✓ #1 to user 2: still here");
+  assertStringIncludes(anna.stderr, "* resumed\n");
+  assertEquals(await anna.end(), 0);
+});
+
 Deno.test("a message that was typed while the server was away is sent by the next run of the client", async () => {
   await using fixture = await startWithUsers();
   const { server, folder } = fixture;

@@ -258,13 +258,13 @@ export class Account {
   }
 
   #show(message: ChatMessage): void {
-    this.#progress++;
+    this.#progressed();
     this.directory.learnName(message.sender, message.name);
     this.#peer.emit({ kind: "message", message });
   }
 
   #stored(entry: OutboxEntry, { seq, at }: { seq: number | null; at: number }): void {
-    this.#progress++;
+    this.#progressed();
     const { conversation, text } = entry;
     const { id, name } = this.directory.me;
     const message = { conversation, seq, sender: id, name, text, at };
@@ -278,8 +278,13 @@ export class Account {
     }
   }
 
+  /** What a failed transaction takes back is no progress. */
+  #progressed(): void {
+    this.store.afterCommit(() => this.#progress++);
+  }
+
   #refused({ conversation, text }: OutboxEntry, reply: JsonObject): void {
-    this.#progress++;
+    this.#progressed();
     this.#peer.emit({ kind: "refused", conversation, text, reason: readReply(reply).text });
   }
 

@@ -63,6 +63,8 @@ interface Authentication {
 }
 
 const LOGIN_TIMEOUT_MS = 20_000;
+/** A connection that lasted so long was a good one: the waits begin anew at the short end. */
+const STABLE_MS = 10_000;
 
 /** One session with one server. */
 export class ClientSession {
@@ -79,6 +81,7 @@ export class ClientSession {
   #opening: PromiseWithResolvers<string> | undefined;
   #change = Promise.withResolvers<void>();
   #isOnline = false;
+  #onlineSince = 0;
   #isEnding = false;
   #stopping: Promise<void> | undefined;
 
@@ -212,6 +215,7 @@ export class ClientSession {
   #closed(reason: string): void {
     const wasOnline = this.#isOnline;
     const notice = this.#notice;
+    if (wasOnline && this.#options.clock.now() - this.#onlineSince >= STABLE_MS) this.#backOff.reset();
     this.#notice = undefined;
     this.#isOnline = false;
     this.#heartbeat.stop();
@@ -291,7 +295,7 @@ export class ClientSession {
     }
     this.#identity = { id: profile.id, password, token: profile.token };
     this.#isOnline = true;
-    this.#backOff.reset();
+    this.#onlineSince = this.#options.clock.now();
     if (!isAgain) this.#emit({ kind: "logged_in", profile });
     this.#account?.start(profile);
     this.#requests.resend();
