@@ -1,9 +1,10 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { HistoryStore } from "../lib/client/history_store.ts";
 import { type ConversationPosition, type HistoryPage, Inbox } from "../lib/client/inbox.ts";
 import type { ChatMessage } from "../lib/client/messages.ts";
 import { flush } from "./client_fake_server.ts";
 import { FakeClock } from "./fake_clock.ts";
+import { type Random, randomFrom, testSeed } from "./random.ts";
 
 const U = "u1-2";
 
@@ -125,6 +126,22 @@ Deno.test("a hole larger than a page is filled page by page, also when pages com
   clock.advance(100);
   await flush();
   assertEquals(asked, [0, 130, 260, 390]);
+  assertEquals(shown, all.map(({ seq }) => seq ?? 0));
+});
+
+Deno.test("messages that overtake a page of history do not end the search for the rest", async () => {
+  using store = new HistoryStore(":memory:");
+  const all = Array.from({ length: 500 }, (_, index) => message(index + 1));
+  const fixture = createInbox(store, (after) => {
+    // While the page is on its way, the server goes on sending by itself.
+    if (after === 0) { for (const live of all.slice(0, 300)) fixture.inbox.receive(live); }
+    return pageOf(all, after);
+  });
+  const { inbox, shown } = fixture;
+  const positions = [position(500, 0)];
+  inbox.start(positions);
+  inbox.catchUp(positions);
+  await flush();
   assertEquals(shown, all.map(({ seq }) => seq ?? 0));
 });
 
@@ -260,4 +277,78 @@ Deno.test("a server set up anew is noticed: by a conversation that shrank, is go
   assertEquals(restart([], message(1, 2, 99)), [1]);
   assertEquals(restart([position(3, 1)], message(2, 2, 99)), [2]);
   assertEquals(restart([position(3, 1)], message(2)), []);
+});
+
+/**
+ * A log that grows while its messages are delivered out of order, twice or not at all, pages of history come late or
+ * not at all, and the connection breaks again and again. Some seqs do not exist, some messages are our own.
+ */
+async function runStorm(random: Random): Promise<void> {
+  using store = new HistoryStore(":memory:");
+  const log: ChatMessage[] = [];
+  const pages: (() => void)[] = [];
+  const shown: number[] = [];
+  const clock = new FakeClock();
+  let delivered = 0;
+  const lastSeq = () => log.at(-1)?.seq ?? 0;
+  const inbox = new Inbox({
+    store,
+    clock,
+    me: 1,
+    peer: {
+      show: ({ seq }) => shown.push(seq ?? 0),
+      send: ({ msgid, seq }) => {
+        assert(typeof seq === "number" && seq <= lastSeq(), `acknowledged ${seq} of ${lastSeq()}`);
+        if (msgid === 12) delivered = Math.max(delivered, seq);
+      },
+      askHistory: (_conversation, after) =>
+        new Promise((resolve) => {
+          const page = random.chance(0.1) ? undefined : pageOf(log, after, 1 + random.below(20));
+          pages.push(() => resolve(page));
+        }),
+      wallNow: () => 5,
+      changed: () => {},
+      failed: (error) => {
+        throw error;
+      },
+    },
+  });
+  const positions = () => lastSeq() === 0 ? [] : [position(lastSeq(), delivered, 0)];
+  inbox.start([]);
+  for (let step = 0; step < 400; step++) {
+    const action = random.below(100);
+    if (action < 50) log.push(message(lastSeq() + (random.chance(0.1) ? 2 : 1), random.chance(0.2) ? 1 : 2));
+    else if (action < 90) {
+      const recent = log[log.length - 1 - random.below(Math.min(12, log.length))];
+      if (recent) inbox.receive(recent);
+    } else if (action < 93) {
+      inbox.stop();
+      inbox.start(positions());
+    } else clock.advance(random.below(300));
+    if (pages.length > 0 && random.chance(0.3)) pages.splice(random.below(pages.length), 1)[0]?.();
+    await Promise.resolve();
+  }
+  inbox.start(positions());
+  inbox.catchUp(positions());
+  for (let round = 0; round < 500 && !inbox.isCaughtUp; round++) {
+    for (const answer of pages.splice(0)) answer();
+    await flush();
+    clock.advance(2000);
+  }
+  assertEquals(shown, log.filter(({ sender }) => sender !== 1).map(({ seq }) => seq));
+  assertEquals(store.latest(U, 1000).map(({ seq }) => seq), log.map(({ seq }) => seq));
+  inbox.flush();
+  assertEquals(delivered, lastSeq());
+}
+
+Deno.test("whatever is lost, late, doubled or broken off, everything is shown once, in order, and kept", async () => {
+  const { seed, isGiven } = testSeed();
+  const rounds = isGiven ? 1 : 100;
+  for (let round = 0; round < rounds; round++) {
+    try {
+      await runStorm(randomFrom(seed + round));
+    } catch (error) {
+      throw new Error(`CHAT_TEST_SEED=${seed + round}`, { cause: error });
+    }
+  }
 });

@@ -156,6 +156,7 @@ export class Actions {
   async #history(of: Target, count: number): Promise<Outcome> {
     const { messages, problem } = await this.#account.history(this.#conversationOf(of), count);
     const { directory, store } = this.#account;
+    for (const { sender, name } of messages) directory.learnName(sender, name);
     const lines = messages.map((message) => historyLine(message, directory, store));
     if (lines.length === 0) lines.push("no messages");
     if (problem !== "") lines.push(`only what is stored here: ${problem}`);

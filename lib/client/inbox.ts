@@ -284,15 +284,15 @@ export class Inbox {
     const round = this.#round;
     while (this.#hasHole(conversation)) {
       // Whatever is below a message that exists was committed before it: one full answer settles it.
-      const settled = conversation.known;
-      const page = await this.#peer.askHistory(conversation.id, conversation.top, HISTORY_PAGE);
+      const { top: after, known: settled } = conversation;
+      const page = await this.#peer.askHistory(conversation.id, after, HISTORY_PAGE);
       if (round !== this.#round) return;
       if (page === undefined) {
         this.#later(HOLE_RETRY_MS, () => this.#fill(conversation));
         return;
       }
       try {
-        this.#store.transaction(() => this.#storePage(conversation, page, settled));
+        this.#store.transaction(() => this.#storePage(conversation, page, { after, settled }));
       } catch (error) {
         this.#peer.failed(error);
         return;
@@ -300,13 +300,17 @@ export class Inbox {
     }
   }
 
-  #storePage(conversation: Conversation, { messages, hasMore }: HistoryPage, settled: number): void {
+  #storePage(
+    conversation: Conversation,
+    { messages, hasMore }: HistoryPage,
+    { after, settled }: { after: number; settled: number },
+  ): void {
     for (const message of messages) {
       if (message.seq !== null && this.#store.insert(message)) this.#unacknowledgedMessages++;
     }
     const last = messages.at(-1)?.seq ?? 0;
-    const complete = hasMore && last > conversation.top ? last : Math.max(last, settled);
-    this.#advance(conversation, complete);
+    // A page that is not the last settles only as far as it goes, though messages that came meanwhile may be past that.
+    this.#advance(conversation, hasMore && last > after ? last : Math.max(last, settled));
   }
 
   #show(message: ChatMessage): void {
