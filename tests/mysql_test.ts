@@ -521,7 +521,7 @@ Deno.test("a server that stops answering is noticed by every kind of wait, and u
     () =>
       db.transaction(async (tx) => {
         await tx.run("INSERT INTO T (name) VALUES ('perhaps')");
-        server.signal("SIGSTOP");
+        await server.freeze();
       }),
     "unavailable",
   );
@@ -558,7 +558,7 @@ Deno.test("a connection knows that it is broken, and ends at once even if the se
   await killed.end();
 
   const hung = await MysqlConnection.open(options, signal);
-  server.signal("SIGSTOP");
+  await server.freeze();
   const endMs = await timed(() => hung.end());
   assert(endMs < 1_500, `it took ${endMs} ms`);
   server.signal("SIGCONT");
@@ -570,7 +570,7 @@ Deno.test("closing does not hang on a server that does not answer", async () => 
   await waitFor("the pool to be filled", () => db.stats().idle === 2);
   const query = failure(() => db.query("SELECT SLEEP(9)"), "unavailable");
   await waitFor("the statement to run", () => db.stats().borrowed === 1);
-  server.signal("SIGSTOP");
+  await server.freeze();
   const closeMs = await timed(() => db.close());
   await query;
   assert(closeMs < 1_500, `closing took ${closeMs} ms`);

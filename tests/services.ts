@@ -81,6 +81,16 @@ export class Service implements AsyncDisposable {
     this.#running().signal(signal);
   }
 
+  /** Stops it with SIGSTOP and resolves when it stands still: a busy machine lets it finish a statement after the signal. */
+  async freeze(): Promise<void> {
+    const { pid } = this;
+    this.signal("SIGSTOP");
+    await waitFor(`${this.#launch.command} to stand still`, async () => {
+      const { stdout } = await run("ps", ["-o", "stat=", "-L", "-p", String(pid)]);
+      return stdout.trim().split("\n").every((state) => state.trim().startsWith("T"));
+    });
+  }
+
   /** Sends a signal it dies of, and resolves when it is dead. */
   async kill(signal: Deno.Signal = "SIGKILL"): Promise<void> {
     await this.#running().kill(signal);

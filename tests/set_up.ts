@@ -1,5 +1,5 @@
 /**
- * Makes sure that what the tests start is there: MariaDB, Redis, nginx with its stream module, and openssl. On Debian
+ * Makes sure that what the tests start is there: MariaDB, Redis, nginx with its stream module, openssl and ps. On Debian
  * and its relatives, as root, it installs what is missing; elsewhere it says what to type and ends with exit code 1.
  *
  * @module
@@ -16,6 +16,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "redis-cli": "redis-tools",
   "nginx": "nginx",
   "openssl": "openssl",
+  "ps": "procps",
 };
 
 /**
