@@ -59,6 +59,8 @@ export interface ServeOptions extends StorageOptions {
   http: HostPort | null;
   /** Where to take heartbeats as datagrams, on the same host. */
   udpPort: number | null;
+  /** The port clients are told to send heartbeats to; null: `udpPort`. */
+  udpAnnounce: number | null;
   /** Connections from these addresses begin with a PROXY protocol header; empty: none does. */
   proxies: AddressRange[];
   /** Most connections to the database. */
@@ -203,6 +205,12 @@ const LISTENING = {
     flag: "udp",
     placeholder: "PORT",
     help: "take heartbeats as datagrams here",
+    parse: port,
+  },
+  udpAnnounce: {
+    flag: "udp-announce",
+    placeholder: "PORT",
+    help: "tell clients to send them here, where a balancer listens on another port than --udp",
     parse: port,
   },
   proxies: {

@@ -326,9 +326,11 @@ Deno.test("datagrams keep a silent client, and are answered with less than they 
 });
 
 Deno.test("datagrams work on any node, until their token is revoked", async () => {
-  await using cluster = await startCluster(["A", "B"], [...QUICK, "--udp", "0"]);
+  const behindBalancer = ["--udp", "0", "--udp-announce", "6001"];
+  await using cluster = await startCluster(["A", "B"], [...QUICK, ...behindBalancer]);
   const [a, b] = [cluster.node("A"), cluster.node("B")];
   await using person = await newPerson(a.port, "quiet", { v: 2 });
+  assertEquals(person.reply.heartbeat, { interval_ms: 200, misses: 3, udp_port: 6001 });
   await using datagrams = new Datagrams(b.address("udp").port);
   const send = () => datagrams.send(beat(person.id, person.reply.token ?? ""));
   let isClosed = false;
