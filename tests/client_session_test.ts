@@ -547,6 +547,25 @@ Deno.test("after logout another user logs in on the same connection", async () =
   await session.stop();
 });
 
+Deno.test("a logout while the connection is coming back is a logout", async () => {
+  const fixture = createSession();
+  const { session, server, clock } = fixture;
+  await logIn(fixture);
+  server.connection.lose();
+  clock.advance(500);
+  await flush();
+  const { connection } = server;
+  const { cid } = connection.take(21);
+  await session.logout();
+  connection.send({ msgid: 2, cid, errno: 0, id: 1, name: "anna", token: "t2" });
+  clock.advance(60_000);
+  await flush();
+  assertEquals([session.account, session.isOnline, connection.isClosed], [undefined, false, true]);
+  await logIn(fixture);
+  assertEquals(server.connections.length, 3);
+  await session.stop();
+});
+
 Deno.test("a server that sends no protocol is left, one that cannot be reached is named", async () => {
   const fixture = createSession();
   await logIn(fixture);

@@ -231,12 +231,15 @@ Deno.test("the client outlives a killed server: it says so, comes back, and send
   assertEquals(again.port, port);
 });
 
-Deno.test("a server that hangs is noticed by its silence, and the session resumed when it goes on", async () => {
+Deno.test("an idle client stays; a server that hangs is noticed by its silence, and the session resumed when it goes on", async () => {
   await using fixture = await startWithUsers(["--heartbeat-interval", "300ms", "--heartbeat-misses", "3"]);
   const { server } = fixture;
   await using anna = await startClient(server.port, fixture);
   await anna.type("1\n1\npw1\n");
   await anna.says("logged in as anna (1)");
+  const loggedInAt = performance.now();
+  await waitFor("many heartbeats", () => performance.now() - loggedInAt > 1500);
+  assertEquals(anna.stderr.includes("connection lost"), false, anna.stderr);
   server.signal("SIGSTOP");
   await waitFor(
     "the silence to be noticed",

@@ -166,14 +166,18 @@ export class ClientSession {
     return promise;
   }
 
-  /** Logs out; the connection stays. */
+  /** Logs out; the connection stays, unless it was just coming back. */
   async logout(): Promise<void> {
     const account = this.#account;
     if (account === undefined) return;
     account.flush();
+    const wasOnline = this.#isOnline;
     const frame = { msgid: MSGID.LOGINOUT_MSG, id: account.directory.me.id };
-    if (this.#isOnline) await (account.version === 2 ? this.askOnce(frame) : this.#link.send(frame));
+    if (wasOnline) await (account.version === 2 ? this.askOnce(frame) : this.#link.send(frame));
     this.#forget("logged out");
+    // A resume that is under way would log in again.
+    this.#endAuthentication(noReply("logged out"));
+    if (!wasOnline) await this.#link.end();
   }
 
   /**
