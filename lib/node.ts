@@ -129,6 +129,8 @@ async function assemble(
     );
   }
   await admission.reconcileStates();
+  // An earlier process of this name may have stored messages, and died before it rang for them.
+  delivery.requestSweep();
 
   const tokens = new TokenDesk(new Tokens(db), options.tokenTtlMs);
   const beats = await openBeats(options, { users, tokens, delivery, isClustered }, logger, closers);
@@ -139,7 +141,7 @@ async function assemble(
       recallWindowMs: options.recallWindowMs,
       heartbeatIntervalMs: options.heartbeatIntervalMs,
       heartbeatMisses: options.heartbeatMisses,
-      ...(beats ? { udpPort: beats.port } : {}),
+      ...(beats ? { udpPort: options.udpAnnounce ?? beats.port } : {}),
     },
     logger,
     users,
