@@ -31,9 +31,12 @@ export class ClientProcess implements AsyncDisposable {
   /** Starts a command line. */
   constructor(command: readonly string[], { dataFolder, env = {} }: ClientProcessOptions) {
     const [program = "", ...args] = command;
+    // A developer's own CHAT_ settings must not reach the program under test.
+    const inherited = Object.entries(Deno.env.toObject()).filter(([name]) => !name.startsWith("CHAT_"));
     this.#child = new Deno.Command(program, {
       args,
-      env: { XDG_DATA_HOME: dataFolder, ...env },
+      clearEnv: true,
+      env: { ...Object.fromEntries(inherited), XDG_DATA_HOME: dataFolder, ...env },
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",

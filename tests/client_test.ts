@@ -449,6 +449,29 @@ terminalTest("a person logs in unseen, types while messages arrive, and leaves a
   assertEquals(anna.stdout.includes("pw1"), false);
 });
 
+terminalTest(
+  "a session that is taken over elsewhere ends in the menu, and does not come back by itself",
+  async () => {
+    await using fixture = await startWithUsers(["--duplicate-login", "replace"]);
+    const { server } = fixture;
+    await using anna = await startClientOnTerminal(server.port, fixture);
+    await anna.says("choice: ");
+    await anna.type("1\r1\rpw1\r");
+    await anna.says("anna> ");
+    await anna.type("half a li");
+    await using elsewhere = await startClient(server.port, fixture);
+    await elsewhere.type("1\n1\npw1\n");
+    await elsewhere.says("logged in as anna (1)");
+    await anna.says("! logged out: ");
+    await waitFor("the menu", () => drawn(anna.stdout).at(-1) === "choice: ");
+    assertEquals(await elsewhere.end(), 0);
+    await anna.type("3\r");
+    await anna.says("rows 20");
+    await anna.exited();
+    assertGivenBack(anna, 0);
+  },
+);
+
 terminalTest("Ctrl-C, Ctrl-D and SIGTERM leave a tidy terminal, wherever the client is", async () => {
   await using fixture = await startWithUsers();
   const { server } = fixture;
