@@ -1,0 +1,84 @@
+/**
+ * Users for the load, put straight into the database with a resume token each: thousands log in within a second or two,
+ * where passwords would cost a hash each.
+ *
+ * @module
+ */
+import { createLogger } from "../../lib/logger.ts";
+import { nameKey } from "../../lib/names.ts";
+import type { Database, SqlValue } from "../../lib/store/database.ts";
+import { openDatabase } from "../../lib/store/open.ts";
+import { type TokenRow, Tokens } from "../../lib/store/tokens.ts";
+import { hashToken } from "../../lib/tokens.ts";
+import type { Account } from "./load_client.ts";
+
+const ROWS_PER_STATEMENT = 500;
+const DAY_MS = 86_400_000;
+
+const logger = createLogger({ level: "warn", format: "text" });
+
+/** Opens the database that these arguments name, up to date. To be closed before a server opens an SQLite file. */
+export async function openStorage(args: readonly string[]): Promise<Database> {
+  const [kind, value = ""] = args;
+  const choice = {
+    mysqlUrl: kind === "--mysql" ? value : null,
+    sqlitePath: kind === "--sqlite" ? value : "",
+  };
+  return (await openDatabase(choice, 2, logger)).db;
+}
+
+/** Makes users `first` to `first + count - 1`, all with this stored password. */
+export async function createUsers(
+  db: Database,
+  first: number,
+  count: number,
+  password: string,
+): Promise<Account[]> {
+  const accounts = Array.from({ length: count }, (_, index): Account => {
+    const id = first + index;
+    return { id, name: `user ${id}`, login: "" };
+  });
+  await insert(
+    db,
+    "INSERT INTO User (id, name, name_key, password, state) VALUES",
+    "(?,?,?,?,'offline')",
+    accounts.map(({ id, name }) => [id, name, nameKey(name), password]),
+  );
+  return accounts;
+}
+
+/** Makes users who log in by resume token. */
+export async function createAccounts(db: Database, count: number, first = 1): Promise<Account[]> {
+  const password = "not to be used";
+  const accounts = await createUsers(db, first, count, password);
+  const tokens = new Tokens(db);
+  const rows: TokenRow[] = [];
+  for (const account of accounts) {
+    const secret = crypto.getRandomValues(new Uint8Array(32)).toBase64({
+      alphabet: "base64url",
+      omitPadding: true,
+    });
+    const token = `${account.id}.${secret}`;
+    account.login = `{"msgid":21,"v":2,"token":"${token}"}`;
+    rows.push({ userId: account.id, hash: hashToken(token, password), expires: Date.now() + DAY_MS });
+  }
+  for (let start = 0; start < rows.length; start += ROWS_PER_STATEMENT) {
+    await tokens.replace(rows.slice(start, start + ROWS_PER_STATEMENT));
+  }
+  return accounts;
+}
+
+/** Inserts many rows in one transaction. */
+export async function insert(
+  db: Database,
+  head: string,
+  marks: string,
+  rows: readonly SqlValue[][],
+): Promise<void> {
+  await db.transaction(async (tx) => {
+    for (let start = 0; start < rows.length; start += ROWS_PER_STATEMENT) {
+      const some = rows.slice(start, start + ROWS_PER_STATEMENT);
+      await tx.run(`${head} ${some.map(() => marks).join(",")}`, some.flat());
+    }
+  });
+}

@@ -1,0 +1,132 @@
+/**
+ * A client of the load: a raw socket with frames that were built beforehand. It parses nothing; of what comes in it
+ * only finds where frames end.
+ *
+ * @module
+ */
+import type { ReadGate } from "../../lib/read_gate.ts";
+
+/** Enough for a window of 16 in one read. */
+const READ_BYTES = 8_192;
+/** Connections being opened at once. */
+const DIALS_AT_ONCE = 64;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Somebody who can log in. */
+export interface Account {
+  /** User id. */
+  id: number;
+  /** User name. */
+  name: string;
+  /** The first frame to send, without terminator. */
+  login: string;
+}
+
+/** Called with every whole frame: `bytes` from `start` to before `end`, without terminator. To be copied if kept. */
+export type OnFrame = (bytes: Uint8Array, start: number, end: number) => void;
+
+/** A logged-in connection. */
+export class LoadClient {
+  /** Who. */
+  readonly account: Account;
+  /** What is done with frames. */
+  onFrame: OnFrame = () => {};
+  /** Called when all frames of one read have been handed on. */
+  onRead: () => void = () => {};
+  readonly #socket: Deno.TcpConn;
+  #rest: Uint8Array | undefined;
+  #isClosed = false;
+
+  private constructor(account: Account, socket: Deno.TcpConn) {
+    this.account = account;
+    this.#socket = socket;
+  }
+
+  /** Connects and logs in; throws when the server refuses. */
+  static async open(account: Account, port: number, gate: ReadGate): Promise<LoadClient> {
+    const socket = await Deno.connect({ hostname: "127.0.0.1", port });
+    socket.setNoDelay(true);
+    const client = new LoadClient(account, socket);
+    const reply = new Promise<string>((resolve) => {
+      client.onFrame = (bytes, start, end) => resolve(decoder.decode(bytes.subarray(start, end)));
+    });
+    client.#run(gate);
+    client.write(encoder.encode(`${account.login}\0`));
+    const text = await reply;
+    client.onFrame = () => {};
+    if (!text.includes('"errno":0')) throw new Error(`${account.name} was refused: ${text}`);
+    return client;
+  }
+
+  /** Sends bytes, which must not change any more. */
+  write(bytes: Uint8Array): void {
+    this.#socket.write(bytes).then(
+      (count) => {
+        if (count < bytes.length) this.write(bytes.subarray(count));
+      },
+      (error) => {
+        if (!this.#isClosed) throw error;
+      },
+    );
+  }
+
+  /** Closes the connection. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#socket.close();
+  }
+
+  async #run(gate: ReadGate): Promise<void> {
+    const buffer = new Uint8Array(READ_BYTES);
+    try {
+      for (;;) {
+        const turn = gate.enter();
+        if (turn) await turn;
+        const count = await this.#socket.read(buffer);
+        if (count === null) break;
+        this.#cut(buffer.subarray(0, count));
+      }
+    } catch (error) {
+      if (!this.#isClosed) throw error;
+    }
+    if (!this.#isClosed) throw new Error(`The server has closed the connection of ${this.account.name}`);
+  }
+
+  #cut(chunk: Uint8Array): void {
+    const bytes = this.#rest ? concat(this.#rest, chunk) : chunk;
+    let start = 0;
+    for (let end = bytes.indexOf(0); end !== -1; end = bytes.indexOf(0, start)) {
+      this.onFrame(bytes, start, end);
+      start = end + 1;
+    }
+    this.#rest = start < bytes.length ? bytes.slice(start) : undefined;
+    this.onRead();
+  }
+}
+
+function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const joined = new Uint8Array(a.length + b.length);
+  joined.set(a);
+  joined.set(b, a.length);
+  return joined;
+}
+
+/** Logs everybody in, some at a time; `portOf` says where. */
+export async function openClients(
+  accounts: readonly Account[],
+  portOf: (index: number) => number,
+  gate: ReadGate,
+): Promise<LoadClient[]> {
+  const clients: LoadClient[] = new Array(accounts.length);
+  const waiting = accounts.entries();
+  const dial = async () => {
+    for (const [index, account] of waiting) {
+      clients[index] = await LoadClient.open(account, portOf(index), gate);
+    }
+  };
+  await Promise.all(Array.from({ length: DIALS_AT_ONCE }, dial));
+  return clients;
+}

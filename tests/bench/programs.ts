@@ -1,0 +1,73 @@
+/**
+ * Starts the yardsticks' processes.
+ *
+ * @module
+ */
+import { ServiceProcess, waitFor } from "../process.ts";
+
+/** A program of the bench that serves on a port of its own. */
+export interface Yardstick extends AsyncDisposable {
+  /** On 127.0.0.1. */
+  port: number;
+  /** Process id. */
+  pid: number;
+}
+
+function command(script: string, args: readonly string[]): string[] {
+  const path = new URL(script, import.meta.url).pathname;
+  return [
+    "run",
+    "--quiet",
+    "--no-prompt",
+    "--allow-net",
+    "--allow-read",
+    "--allow-write",
+    "--allow-env",
+    path,
+    ...args,
+  ];
+}
+
+/** Starts a bare relay; with `redisUrl` it is one node of two. */
+export async function startRelay(redisUrl?: string): Promise<Yardstick> {
+  const args = redisUrl === undefined ? [] : ["--redis", redisUrl];
+  const process = new ServiceProcess(Deno.execPath(), command("relay.ts", args), { capture: true });
+  const output = collect(process);
+  try {
+    const line = await waitFor("the relay to be ready", () => {
+      if (process.status) throw new Error(`The relay ended: ${output.text}`);
+      return /^ready (\d+)\n/.exec(output.text);
+    });
+    return {
+      port: Number(line[1]),
+      pid: process.pid,
+      async [Symbol.asyncDispose]() {
+        await process.kill();
+        await output.end;
+      },
+    };
+  } catch (error) {
+    await process.kill();
+    throw error;
+  }
+}
+
+/** Runs a script of the bench to its end and returns what it printed, as JSON. */
+export async function runScript(script: string, args: readonly string[]): Promise<unknown> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: command(script, args),
+    stdin: "null",
+  }).output();
+  const text = new TextDecoder().decode(stdout);
+  if (code !== 0) throw new Error(`${script} failed: ${text}${new TextDecoder().decode(stderr)}`);
+  return JSON.parse(text);
+}
+
+function collect({ stdout, stderr }: ServiceProcess): { text: string; end: Promise<unknown> } {
+  const output = { text: "", end: Promise.resolve<unknown>(undefined) };
+  const read = async (stream: ReadableStream<Uint8Array> | null) => {
+    for await (const text of stream?.pipeThrough(new TextDecoderStream()) ?? []) output.text += text;
+  };
+  output.end = Promise.all([read(stdout), read(stderr)]);
+  return output;
+}
