@@ -199,9 +199,10 @@ export async function addFriend({ users }: Services, request: Request): Promise<
   const { userId } = request.login;
   const friendId = request.integer("friendid");
   if (friendId === userId) throw new Refusal(ERRNO.NOT_ALLOWED, "You cannot add yourself as a friend");
-  if (!await users.exists(friendId)) throw new Refusal(ERRNO.NOT_FOUND, `There is no user ${friendId}`);
+  const friend = await users.find(friendId);
+  if (!friend) throw new Refusal(ERRNO.NOT_FOUND, `There is no user ${friendId}`);
   await users.addFriend(userId, friendId);
-  request.reply({ friendid: friendId });
+  request.reply({ friendid: friendId, name: friend.name, state: friend.state });
 }
 
 /** CREATE_GROUP_MSG: the creator is its first member. */
@@ -214,11 +215,16 @@ export async function createGroup({ groups, delivery }: Services, request: Reque
       ? `The description is longer than ${DESCRIPTION_MAX} characters`
       : undefined);
   if (problem !== undefined) throw new Refusal(ERRNO.REFUSED, problem);
-  const groupId = await groups.create(name, description.toWellFormed(), login.userId);
+  const groupId = await groups.create(name, toPlainText(description), login.userId);
   if (groupId === undefined) throw new Refusal(ERRNO.REFUSED, "This group name is taken");
   await delivery.subscribeGroup(groupId);
   enterGroup(session, login, groupId, "creator", 0, delivery);
   request.reply({ groupid: groupId });
+}
+
+/** Without lone surrogates, which are no text, and control characters, which would end or move lines on screens. */
+function toPlainText(text: string): string {
+  return text.toWellFormed().replace(/\p{Cc}/gu, " ");
 }
 
 /** ADD_GROUP_MSG: the user becomes a member and gets what is said from now on. */

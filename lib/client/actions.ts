@@ -10,7 +10,7 @@ import type { Account } from "./account.ts";
 import type { ClientSession } from "./client_session.ts";
 import { HELP_LINES } from "./commands.ts";
 import type { Command, Target } from "./commands.ts";
-import { integerOf } from "./messages.ts";
+import { integerOf, textOf } from "./messages.ts";
 import type { Reply } from "./requests.ts";
 import { historyLine } from "./view.ts";
 
@@ -117,8 +117,9 @@ export class Actions {
     if (friendId === this.#me) return refused(`${what}: this is you`);
     if (directory.isFriend(friendId)) return refused(`${what}: on your list already`);
     const reply = await this.#session.ask({ msgid: MSGID.ADD_FRIEND_MSG, id: this.#me, friendid: friendId });
-    return outcomeOf(what, reply, () => {
-      directory.addFriend({ id: friendId, name: "", state: "" });
+    return outcomeOf(what, reply, ({ name, state }) => {
+      // A version 1 server does not say.
+      directory.addFriend({ id: friendId, name: textOf(name), state: textOf(state) });
       return `${directory.describeUser(friendId)} is on your list of friends`;
     });
   }

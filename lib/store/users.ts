@@ -74,6 +74,15 @@ export class Users {
     await this.#db.run("UPDATE User SET password = ? WHERE id = ? AND password = ?", [hash, id, old]);
   }
 
+  /** The user with this id as others see it. */
+  async find(id: number): Promise<User | undefined> {
+    const [row] = await this.#db.query<{ id: number; name: string; state: UserState }>(
+      "SELECT id, name, state FROM User WHERE id = ?",
+      [id],
+    );
+    return row;
+  }
+
   /** Whether there is a user with this id. */
   async exists(id: number): Promise<boolean> {
     if (this.isKnown(id)) return true;
