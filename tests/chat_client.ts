@@ -16,6 +16,30 @@
 import { assertEquals } from "@std/assert";
 import { DEADLINE_MS } from "./process.ts";
 
+/** What a version 2 client sends: any fields, with a cid or without one. */
+export interface Request {
+  /** What it is. */
+  msgid: number;
+  /** Comes back in the reply. */
+  cid?: string;
+  /** Anything else. */
+  [field: string]: unknown;
+}
+
+/** Where a user stands in a conversation. */
+export interface Standing {
+  /** Which one. */
+  conversation: string;
+  /** Its newest message. */
+  last_seq: number;
+  /** Has everything up to this. */
+  delivered: number;
+  /** Has read everything up to this. */
+  read: number;
+  /** How far the other one of two is. */
+  peer?: { delivered: number; read: number };
+}
+
 /** A frame as the server sent it: the fields tests ask for, and any other. */
 export interface Frame {
   /** What it is. */
@@ -45,7 +69,7 @@ export interface Frame {
   /** For RESUME_MSG. */
   token?: string;
   /** Where the user stands. */
-  conversations?: { conversation: string; last_seq: number; delivered: number; read: number }[];
+  conversations?: Standing[];
   /** Of a chat frame, an acknowledgement, a receipt. */
   conversation?: string;
   /** Place in the conversation. */
@@ -205,7 +229,7 @@ export class ChatClient implements AsyncDisposable {
   }
 
   /** Sends a version 2 request and resolves with its reply, whatever else comes meanwhile. A missing `cid` is made up. */
-  async request(frame: { msgid: number; cid?: string; [field: string]: unknown }): Promise<Frame> {
+  async request(frame: Request): Promise<Frame> {
     const cid = frame.cid ?? `${this.local} ${++this.#requests}`;
     await this.send({ ...frame, cid });
     return await this.take((reply) => reply.cid === cid && reply.errno !== undefined);
@@ -213,7 +237,7 @@ export class ChatClient implements AsyncDisposable {
 
   /** Sends version 2 requests without waiting in between, and resolves with their replies in the order of the requests. */
   async requestAll(
-    frames: readonly { msgid: number; cid?: string; [field: string]: unknown }[],
+    frames: readonly Request[],
   ): Promise<Frame[]> {
     const requests = frames.map((frame) => ({
       ...frame,
