@@ -242,10 +242,14 @@ export class Mailbox {
 
   /** The client has what was written to it: it has closed its connection, or logged out, in good order. */
   settle(): void {
-    for (const doubtful of [this.#longDoubtful, this.#doubtful]) {
-      for (const [cursor, seq] of doubtful) this.#setDelivered(cursor, seq);
-      doubtful.clear();
-    }
+    this.#believe(this.#longDoubtful);
+    this.#believe(this.#doubtful);
+  }
+
+  #believe(doubtful: Map<Cursor, number>): void {
+    // A connection that has become version 2 meanwhile may have acknowledged more.
+    for (const [cursor, seq] of doubtful) if (seq > cursor.delivered) this.#setDelivered(cursor, seq);
+    doubtful.clear();
   }
 
   #settleInTime(heardAt: number): void {
@@ -253,7 +257,7 @@ export class Mailbox {
     const now = this.#options.now();
     if (now - this.#doubtfulSince < DOUBT_MS) return;
     this.#doubtfulSince = now;
-    for (const [cursor, seq] of this.#longDoubtful) this.#setDelivered(cursor, seq);
+    this.#believe(this.#longDoubtful);
     this.#longDoubtful = this.#doubtful;
     this.#doubtful = new Map();
   }
