@@ -79,8 +79,9 @@ function measure(text: string): { length: number; memberCount: number; isWhole: 
       const string = /^"(?:\\[^\0]|[^"\\\0\n])*/.exec(rest)?.[0] ?? "";
       i += string.length;
       if (text[i] === '"') continue;
-      // Not closed: at the end of what is there, or broken off.
-      return { length: i, memberCount, isWhole: i < text.length && text[i] !== "\\" };
+      // Not closed: at the end of what is there, or broken off, perhaps behind a backslash.
+      if (text[i] === "\\") i++;
+      return { length: i, memberCount, isWhole: i < text.length };
     }
     if (rest[0] === "{") depth++;
     if (rest[0] === ":" && depth === 1) memberCount++;
