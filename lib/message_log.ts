@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { type Clock, systemClock } from "./clock.ts";
 import { DatabaseError, errorText } from "./errors.ts";
 import type { Logger } from "./logger.ts";
 import type { ConversationId } from "./protocol.ts";
@@ -65,13 +66,13 @@ export interface MessageLogOptions {
   logger: Logger;
   /** Told of every message that is durable, in the order of seqs per conversation. Must not throw. */
   onStored: (stored: Stored) => void;
-  /** ms since the epoch. */
-  now?: () => number;
+  /** How long a message has waited, which the date does not tell: it may be set back by an hour. */
+  clock?: Pick<Clock, "now">;
 }
 
 interface Entry {
   draft: Draft;
-  /** When it may be refused, ms since the epoch. */
+  /** When it may be refused, by the clock. */
   deadline: number;
   /** Answered: it must not be tried again with the rest of its batch. */
   isSettled: boolean;
@@ -91,7 +92,7 @@ export class MessageLog {
   readonly #db: Database;
   readonly #logger: Logger;
   readonly #onStored: (stored: Stored) => void;
-  readonly #now: () => number;
+  readonly #clock: Pick<Clock, "now">;
   #queue: Entry[] = [];
   #queuedChars = 0;
   readonly #byCid = new Map<string, Promise<Stored>>();
@@ -103,11 +104,11 @@ export class MessageLog {
   readonly counters = { batches: 0, messages: 0, repeats: 0, retries: 0 };
 
   /** See {@link MessageLogOptions}. */
-  constructor({ db, logger, onStored, now = Date.now }: MessageLogOptions) {
+  constructor({ db, logger, onStored, clock = systemClock }: MessageLogOptions) {
     this.#db = db;
     this.#logger = logger;
     this.#onStored = onStored;
-    this.#now = now;
+    this.#clock = clock;
   }
 
   /**
@@ -146,7 +147,7 @@ export class MessageLog {
 
   #enqueue(draft: Draft): Promise<Stored> {
     return new Promise((resolve, reject) => {
-      const deadline = draft.cid === undefined ? Infinity : this.#now() + GIVE_UP_MS;
+      const deadline = draft.cid === undefined ? Infinity : this.#clock.now() + GIVE_UP_MS;
       const entry: Entry = {
         draft,
         deadline,
@@ -233,7 +234,7 @@ export class MessageLog {
     );
     const next = new Map(rows.map(({ id, last_seq }) => [id, last_seq - (counts.get(id) ?? 0) + 1]));
     const members = new Map(rows.map((row) => [row.id, row.members]));
-    const at = this.#now();
+    const at = Date.now();
     placed.length = 0;
     for (const entry of batch) {
       const id = entry.draft.conversation;
@@ -355,6 +356,10 @@ export class MessageLog {
         });
       } catch (error) {
         if (!(error instanceof DatabaseError) || error.kind === "other" || this.#isClosing) throw error;
+        this.#tellOutage(error);
+        // Nobody has to wait for the answer: a repeat finds out by itself.
+        this.#refuseLate(placed.map(({ entry }) => entry), error);
+        this.#keep(this.#refuseLate(this.#queue, error));
         await this.#pause();
       }
     }
@@ -362,21 +367,29 @@ export class MessageLog {
 
   /** Puts a batch back, refuses what has waited long enough and can be refused, and waits a little. */
   async #waitForDatabase(batch: Entry[], error: unknown): Promise<void> {
-    if (this.#retryMs === 0) {
-      this.#logger.error("cannot store messages; they are kept and tried again", {
-        reason: errorText(error),
-      });
-    }
-    const now = this.#now();
-    this.#queue = [...batch, ...this.#queue].filter((entry) => {
-      if (entry.isSettled) return false;
-      if (entry.deadline > now) return true;
-      entry.reject(error);
-      return false;
-    });
-    this.#queuedChars = this.#queue.reduce((sum, { draft }) => sum + draft.text.length, 0);
+    this.#tellOutage(error);
+    this.#keep(this.#refuseLate([...batch, ...this.#queue], error));
     if (this.#queue.length > 0) await this.#pause();
     else this.#retryMs ||= RETRY_MIN_MS;
+  }
+
+  #tellOutage(error: unknown): void {
+    if (this.#retryMs > 0) return;
+    this.#logger.error("cannot store messages; they are kept and tried again", { reason: errorText(error) });
+  }
+
+  /** Refuses those that have waited long enough and can be refused; returns those that still wait. */
+  #refuseLate(entries: readonly Entry[], error: unknown): Entry[] {
+    const now = this.#clock.now();
+    return entries.filter((entry) => {
+      if (!entry.isSettled && entry.deadline <= now) entry.reject(error);
+      return !entry.isSettled;
+    });
+  }
+
+  #keep(queue: Entry[]): void {
+    this.#queue = queue;
+    this.#queuedChars = queue.reduce((sum, { draft }) => sum + draft.text.length, 0);
   }
 
   async #pause(): Promise<void> {

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { type Clock, systemClock } from "../lib/clock.ts";
 import { DatabaseError, type DatabaseErrorKind } from "../lib/errors.ts";
 import { type Draft, MessageLog, type Stored } from "../lib/message_log.ts";
 import type { Database, SqlConnection } from "../lib/store/database.ts";
@@ -63,9 +64,9 @@ class FaultyDatabase implements Database {
   }
 }
 
-function open(db: Database, now: () => number = Date.now) {
+function open(db: Database, clock: Pick<Clock, "now"> = systemClock) {
   const told: Stored[] = [];
-  const log = new MessageLog({ db, logger: SILENT, onStored: (stored) => told.push(stored), now });
+  const log = new MessageLog({ db, logger: SILENT, onStored: (stored) => told.push(stored), clock });
   return { log, told };
 }
 
@@ -160,7 +161,7 @@ Deno.test("a deadlock is tried again at once", async () => {
 Deno.test("while the database is away a message with a cid is refused in the end, one without is kept", async () => {
   await using db = await FaultyDatabase.open();
   let now = 0;
-  const { log } = open(db, () => now);
+  const { log } = open(db, { now: () => now });
   db.faults.push(...Array<Fault>(3).fill({ at: "begin", kind: "unavailable" }));
   const refused = assertRejects(() => log.append(draft("told", { cid: "x" })), DatabaseError);
   const kept = log.append(draft("kept"));
@@ -170,6 +171,27 @@ Deno.test("while the database is away a message with a cid is refused in the end
   assertEquals((await kept).seq, 1);
   assertEquals(await db.rows(), ["u1-2#1 kept"]);
 });
+
+for (const at of ["commit_done", "commit_lost"] as const) {
+  Deno.test(`while nobody knows whether a commit happened, a message with a cid is refused all the same (${at})`, async () => {
+    await using db = await FaultyDatabase.open();
+    let now = 0;
+    const { log, told } = open(db, { now: () => now });
+    const away: Fault = { at: "begin", kind: "unavailable" };
+    db.faults.push({ at, kind: "unavailable" }, ...Array<Fault>(4).fill(away));
+    const inDoubt = assertRejects(() => log.append(draft("in doubt", { cid: "x" })), DatabaseError);
+    const kept = log.append(draft("kept"));
+    await waitFor("a look at what became of it", () => db.transactions === 2);
+    const behind = assertRejects(() => log.append(draft("behind", { cid: "y" })), DatabaseError);
+    now += 5_000;
+    await Promise.all([inDoubt, behind]);
+    const repeated = await log.append(draft("in doubt", { cid: "x" }));
+    const stored = [(await kept).seq, repeated.seq].sort();
+    assertEquals(stored, [1, 2]);
+    assertEquals((await db.rows()).length, 2);
+    assertEquals(new Set(told.map(({ seq }) => seq)), new Set([1, 2]));
+  });
+}
 
 Deno.test("a message the database will not take costs only itself", async () => {
   await using db = await FaultyDatabase.open();
