@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { DatabaseError } from "./errors.ts";
 import { checkName, normalizeName } from "./names.ts";
 import { hashPassword, verifyPassword } from "./password.ts";
 import {
@@ -33,6 +34,8 @@ const REFUSED_LOGINS_MAX = 5;
 const REFUSED_LOGIN_WAIT_MS = 10_000;
 /** About how much a version 1 login reply brings along; what is more follows as ordinary frames. */
 const OFFLINE_CHARS = 4_194_304;
+/** Pause before a database that is away is asked again, ms. */
+const DATABASE_RETRY_MS = 200;
 /** Messages in one page of history, and about how much text. */
 const HISTORY_MAX = 200;
 const HISTORY_CHARS = 1_048_576;
@@ -267,10 +270,23 @@ export function oneChat(services: Services, request: Request): Promise<void> | v
   const to = request.integer("toid");
   // The usual case waits for nothing, so that a connection's messages are stored together.
   if (services.users.isKnown(to)) return sendOneChat(services, request, to);
-  return services.users.exists(to).then((exists) => {
+  return receiverExists(services, request, to).then((exists) => {
     if (!exists) throw new Refusal(ERRNO.NOT_FOUND, `There is no user ${to}`);
     return sendOneChat(services, request, to);
   });
+}
+
+/** A version 1 client cannot be told to try again: what it says waits for the database here as it does in the log. */
+async function receiverExists({ users }: Services, { session }: Request, id: number): Promise<boolean> {
+  for (;;) {
+    try {
+      return await users.exists(id);
+    } catch (error) {
+      const isAway = error instanceof DatabaseError && error.kind !== "other";
+      if (session.version === 2 || !isAway) throw error;
+      await new Promise((resolve) => setTimeout(resolve, DATABASE_RETRY_MS));
+    }
+  }
 }
 
 function sendOneChat(services: Services, request: Request, to: number): Promise<void> | void {
@@ -302,7 +318,8 @@ function finishLater(
 ): Promise<void> | void {
   const { session } = request;
   session.beginAppend();
-  isDelivered.then(finish).finally(() => session.endAppend());
+  // A message that is to be stored after all has its own place then, and must not wait in this one for room.
+  isDelivered.then((delivered) => void finish(delivered)).finally(() => session.endAppend());
   return session.roomForAppend();
 }
 
