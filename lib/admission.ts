@@ -80,6 +80,10 @@ export class Admission {
   readonly #leaving = new Map<number, Promise<void>>();
   /** Resolved when the other node says that its older session has ended. */
   readonly #evictions = new Map<string, () => void>();
+  /** Writes of states that failed, and how many of them have been made up for. */
+  #failedWrites = 0;
+  #madeUpFor = 0;
+  #isMakingUp = false;
 
   /** See {@link AdmissionOptions}. */
   constructor(options: AdmissionOptions) {
@@ -141,20 +145,25 @@ export class Admission {
     { generation, previousNode }: { generation: number; previousNode?: string },
     admitting: Admitting,
   ): Promise<Admitted | undefined> {
-    const { presence, delivery } = this.#options;
+    const { presence, delivery, messages } = this.#options;
     try {
       await this.#endOlder(userId, generation, previousNode);
-      const admitted = await this.#prepare(session, userId, name, generation);
+      const login = await this.#prepare(session, userId, name, generation);
       if (admitting.isSuperseded || session.isEnded) {
-        delivery.unsubscribe(userId, admitted.login.groups.keys());
+        delivery.unsubscribe(userId, login.groups.keys());
         await presence.release(userId, generation);
         return undefined;
       }
-      session.login = admitted.login;
+      session.login = login;
       session.hasLoggedIn = true;
+      // The mailbox listens before the database is asked: what is stored while the answer is on its way rings only once.
       delivery.attach(session);
-      await this.#states.add({ userId, state: "online" });
-      return admitted;
+      const [positions] = await Promise.all([
+        messages.positions(userId),
+        this.#states.add({ userId, state: "online" }),
+      ]);
+      login.mailbox.place(positions);
+      return { login, positions };
     } catch (error) {
       if (session.login) await this.dismiss(session);
       else await presence.release(userId, generation);
@@ -162,28 +171,22 @@ export class Admission {
     }
   }
 
-  async #prepare(session: Session, userId: number, name: string, generation: number): Promise<Admitted> {
+  async #prepare(session: Session, userId: number, name: string, generation: number): Promise<Login> {
     const { delivery, groups, messages, positions, readers, logger } = this.#options;
     const memberships = await groups.memberships(userId);
     await delivery.subscribe(userId, memberships.keys());
-    try {
-      const places = await messages.positions(userId);
-      const mailbox = new Mailbox({
-        userId,
-        version: session.version,
-        outlet: session.outlet,
-        messages,
-        positions,
-        readers,
-        now: () => performance.now(),
-        onError: (error) =>
-          logger.warn("cannot read missed messages; tried again", { reason: errorText(error) }),
-      }, places);
-      return { login: { userId, name, generation, groups: memberships, mailbox }, positions: places };
-    } catch (error) {
-      delivery.unsubscribe(userId, memberships.keys());
-      throw error;
-    }
+    const mailbox = new Mailbox({
+      userId,
+      version: session.version,
+      outlet: session.outlet,
+      messages,
+      positions,
+      readers,
+      now: () => performance.now(),
+      onError: (error) =>
+        logger.warn("cannot read missed messages; tried again", { reason: errorText(error) }),
+    });
+    return { userId, name, generation, groups: memberships, mailbox };
   }
 
   /** Ends the session that held the claim before, here or elsewhere, and waits until its positions are written. */
@@ -200,8 +203,12 @@ export class Admission {
         resolve();
       });
       const envelope = { kind: ENVELOPE.evict, origin, sender: userId, seq: generation, conversation: node };
-      // Without the bus the other node learns of the newer claim by itself; waiting for it is all there is to do.
-      bus.publish(this.#nodeChannel(previousNode), encodeEnvelope(envelope)).catch(() => {});
+      bus.publish(this.#nodeChannel(previousNode), encodeEnvelope(envelope)).then(
+        // Nobody listens there: that node is dead, and its users should not wait for it.
+        (listeners) => listeners === 0 && this.#evictions.get(key)?.(),
+        // Without the bus the other node learns of the newer claim by itself; waiting for it is all there is to do.
+        () => {},
+      );
     });
     this.#evictions.delete(key);
   }
@@ -246,7 +253,24 @@ export class Admission {
   }
 
   #stateFailed(error: unknown): void {
-    this.#options.logger.warn("cannot store a user's state", { reason: errorText(error) });
+    if (this.#failedWrites++ > this.#madeUpFor) return;
+    this.#options.logger.warn("cannot store users' states; tried again", { reason: errorText(error) });
+  }
+
+  /** Called about once a second: makes up for states that could not be written. Never rejects. */
+  async tick(): Promise<void> {
+    const failed = this.#failedWrites;
+    if (failed === this.#madeUpFor || this.#isMakingUp) return;
+    this.#isMakingUp = true;
+    try {
+      await this.#writeOnline();
+      await this.reconcileStates();
+      this.#madeUpFor = failed;
+    } catch {
+      // The database is still away, as has been told.
+    } finally {
+      this.#isMakingUp = false;
+    }
   }
 
   /** Resolves when everyone who is on the way out has left. */
@@ -256,8 +280,13 @@ export class Admission {
 
   /** This node was taken for dead for a while: its users are online all the same. */
   async restoreStates(): Promise<void> {
+    await this.#writeOnline().catch((error) => this.#stateFailed(error));
+  }
+
+  /** In line with the other writes: whoever leaves meanwhile is written offline behind it. */
+  async #writeOnline(): Promise<void> {
     const ids = [...this.#options.delivery.sessions].flatMap(({ login }) => login ? [login.userId] : []);
-    await this.#options.users.setState(ids, "online").catch((error) => this.#stateFailed(error));
+    await Promise.all(ids.map((userId) => this.#states.add({ userId, state: "online" })));
   }
 
   /** An envelope for this node came over the bus. */

@@ -169,6 +169,7 @@ async function assemble(
     const now = performance.now();
     server.tick(now);
     positions.flush();
+    admission.tick();
     if (!isClustered || now - sweptAt < (bus.isUp ? SWEEP_MS : SWEEP_WITHOUT_BUS_MS)) return;
     sweptAt = now;
     delivery.sweep();
