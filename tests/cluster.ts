@@ -14,6 +14,10 @@ export class Cluster implements AsyncDisposable {
   readonly mariaDb: MariaDb;
   /** The bus between them. */
   readonly redis: Redis;
+  /** How nodes that are started reach the database: as root, unless a test says otherwise. */
+  mysqlUrl: string;
+  /** Where nodes that are started look for Redis: at its own address, unless a test puts something in between. */
+  redisUrl: string;
   /** By name. */
   readonly nodes = new Map<string, Server>();
   readonly #args: readonly string[];
@@ -22,13 +26,18 @@ export class Cluster implements AsyncDisposable {
   constructor(mariaDb: MariaDb, redis: Redis, args: readonly string[]) {
     this.mariaDb = mariaDb;
     this.redis = redis;
+    this.mysqlUrl = mariaDb.url;
+    this.redisUrl = redis.url;
     this.#args = args;
   }
 
-  /** Starts a node of this name, also again after its death; on a free port unless one is given. */
-  async startNode(name: string, port = 0): Promise<Server> {
-    const services = ["--mysql", this.mariaDb.url, "--redis", this.redis.url];
-    const node = await startServer([...services, "--node", name, ...this.#args], { port });
+  /**
+   * Starts a node of this name, also again after its death; on a free port unless one is given, with further environment
+   * variables.
+   */
+  async startNode(name: string, port = 0, env: Record<string, string> = {}): Promise<Server> {
+    const services = ["--mysql", this.mysqlUrl, "--redis", this.redisUrl];
+    const node = await startServer([...services, "--node", name, ...this.#args], { port, env });
     await this.nodes.get(name)?.[Symbol.asyncDispose]();
     this.nodes.set(name, node);
     return node;
