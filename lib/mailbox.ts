@@ -83,6 +83,8 @@ export class Mailbox {
   readonly #ahead = new Map<Cursor, Page>();
   /** Counts doorbells: one may ring while the log is read, for a message the read does not see yet. */
   #rings = 0;
+  /** How far conversations have grown, as heard before it is known where the user stands; undefined from then on. */
+  #heardBefore: Map<ConversationId, number> | undefined = new Map();
   #isOpen = false;
   #isClosed = false;
   #isPulling = false;
@@ -96,10 +98,18 @@ export class Mailbox {
   #doubtfulSince = 0;
   #writtenAt = 0;
 
-  /** Takes up where the database says the user stands. */
-  constructor(options: MailboxOptions, positions: readonly MemberPosition[]) {
+  /** Hears doorbells from now on; without `positions` they are kept until {@link place}. */
+  constructor(options: MailboxOptions, positions?: readonly MemberPosition[]) {
     this.#options = options;
+    if (positions) this.place(positions);
+  }
+
+  /** Takes up where the database says the user stands. What rang while it was asked may be newer than its answer. */
+  place(positions: readonly MemberPosition[]): void {
+    const heardBefore = this.#heardBefore ?? [];
+    this.#heardBefore = undefined;
     for (const position of positions) this.#addCursor(position);
+    for (const [conversation, seq] of heardBefore) this.notice(conversation, seq);
   }
 
   /** Where the user stands in each conversation. */
@@ -148,6 +158,10 @@ export class Mailbox {
    * cursor and are not sent, except one to oneself.
    */
   offer(conversation: ConversationId, seq: number, sender: number, frame: Uint8Array | undefined): void {
+    if (this.#heardBefore) {
+      this.#heardBefore.set(conversation, Math.max(seq, this.#heardBefore.get(conversation) ?? 0));
+      return;
+    }
     let cursor = this.#cursors.get(conversation);
     if (cursor === undefined) {
       // A one-to-one conversation begins with its first message; a group's begins with join().
