@@ -77,7 +77,7 @@ export class Session {
   /** Frames refused so far; the log names only the first few. */
   refusedFrames = 0;
   #appends = 0;
-  #onRoom: (() => void) | undefined;
+  #room: PromiseWithResolvers<void> | undefined;
   #onSettled: (() => void)[] = [];
 
   /** `id`: unique in this process. */
@@ -106,8 +106,8 @@ export class Session {
   endAppend(): void {
     this.#appends--;
     if (this.#appends <= APPENDS_AT_ONCE / 2) {
-      this.#onRoom?.();
-      this.#onRoom = undefined;
+      this.#room?.resolve();
+      this.#room = undefined;
     }
     if (this.#appends > 0) return;
     for (const resolve of this.#onSettled.splice(0)) resolve();
@@ -116,7 +116,8 @@ export class Session {
   /** Undefined when the next frame may be handled at once; else a promise to wait for first. */
   roomForAppend(): Promise<void> | undefined {
     if (this.#appends < APPENDS_AT_ONCE) return undefined;
-    return new Promise((resolve) => this.#onRoom = resolve);
+    this.#room ??= Promise.withResolvers();
+    return this.#room.promise;
   }
 
   /** Resolves when no message of this connection waits for an answer. */
