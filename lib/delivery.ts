@@ -262,14 +262,16 @@ export class Delivery {
     if (conversation.startsWith("g") && !login.mailbox.cursor(conversation)?.own) return;
     for (const [id, delivered, read] of receipts) {
       if (id === login.userId) continue;
-      outlet.send(JSON.stringify({ msgid: MSGID.RECEIPT_MSG, conversation, id, delivered, read }));
+      login.mailbox.sendEvent(
+        JSON.stringify({ msgid: MSGID.RECEIPT_MSG, conversation, id, delivered, read }),
+      );
     }
   }
 
   #sendEventTo(session: Session, sender: number, frame: Uint8Array): void {
     // An event is a courtesy: a client that does not keep up learns the same from the log.
     if (session.version === 2 && session.login?.userId !== sender && !session.outlet.isCongested) {
-      session.outlet.send(frame);
+      session.login?.mailbox.sendEvent(frame);
     }
   }
 

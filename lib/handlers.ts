@@ -5,6 +5,7 @@
  * @module
  */
 import { DatabaseError } from "./errors.ts";
+import { membersOf } from "./members.ts";
 import { checkName, normalizeName } from "./names.ts";
 import { hashPassword, verifyPassword } from "./password.ts";
 import {
@@ -339,10 +340,17 @@ export function groupChat(services: Services, request: Request): Promise<void> |
 function chatText({ frame, text, memberCount, login }: Request): string {
   const isAsSent = frame.name === login.name && !("conversation" in frame) && !("seq" in frame) &&
     !("at" in frame) && Object.keys(frame).length === memberCount;
+  const own = isAsSent ? text : putRight(text, login.name);
   // In valid JSON a line break is never inside a string.
-  if (isAsSent) return text.includes("\n") || text.includes("\r") ? text.replace(/[\r\n]+/g, " ") : text;
-  const { conversation: _conversation, seq: _seq, at: _at, ...rest } = frame;
-  return JSON.stringify({ ...rest, name: login.name });
+  return own.includes("\n") || own.includes("\r") ? own.replace(/[\r\n]+/g, " ") : own;
+}
+
+/** The values stay as they were sent: JSON.stringify would round numbers, and cannot go as deep as JSON.parse. */
+function putRight(text: string, name: string): string {
+  const members = membersOf(text);
+  for (const field of ["conversation", "seq", "at"]) members.delete(field);
+  members.set("name", JSON.stringify(name));
+  return `{${[...members].map(([key, value]) => `${JSON.stringify(key)}:${value}`).join(",")}}`;
 }
 
 /** Stores a message; the answer follows when it is durable, and meanwhile the next frame may be handled. */

@@ -86,6 +86,8 @@ export class Mailbox {
   /** How far conversations have grown, as heard before it is known where the user stands; undefined from then on. */
   #heardBefore: Map<ConversationId, number> | undefined = new Map();
   #isOpen = false;
+  /** Came before the login reply. */
+  readonly #earlyEvents: (string | Uint8Array)[] = [];
   #isClosed = false;
   #isPulling = false;
   /** Sum over all cursors of sent - delivered; version 2 only. */
@@ -211,6 +213,12 @@ export class Mailbox {
     return cursor !== undefined && cursor.newest > cursor.sent;
   }
 
+  /** Sends a frame that is no message; behind the login reply at the earliest. */
+  sendEvent(frame: string | Uint8Array): void {
+    if (this.#isOpen) this.#options.outlet.send(frame);
+    else if (!this.#isClosed) this.#earlyEvents.push(frame);
+  }
+
   #isOwn(conversation: ConversationId, sender: number): boolean {
     return sender === this.#options.userId && conversation !== `u${sender}-${sender}`;
   }
@@ -332,6 +340,7 @@ export class Mailbox {
     // The user may have been sent away while the login reply was made.
     if (this.#isClosed) return;
     this.#isOpen = true;
+    for (const frame of this.#earlyEvents.splice(0)) this.#options.outlet.send(frame);
     this.#pull();
   }
 
