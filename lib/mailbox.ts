@@ -16,8 +16,13 @@ import type { MemberPosition, Messages, StoredMessage } from "./store/messages.t
 
 /** Messages a version 2 connection may have without having acknowledged them. */
 const WINDOW = 256;
-/** Rows read ahead, over all conversations of one mailbox; a page of one conversation is 1 to 64 of them. */
+/**
+ * Rows read ahead, over all conversations of one mailbox, and about how much text; a page of one conversation is 1 to 64
+ * of them. What is behind in more conversations than that goes out some conversations at a time: anybody may have made
+ * 100 000 groups, and one row of each in memory would be the end of the process.
+ */
 const ROWS_AHEAD = 512;
+const CHARS_AHEAD = 4_194_304;
 const PAGE_MAX = 64;
 /** Sends of the same range before the connection is given up. */
 const MAX_SENDS = 4;
@@ -71,6 +76,8 @@ interface Pending {
 interface Page {
   after: number;
   rows: StoredMessage[];
+  /** Of all rows as read. */
+  chars: number;
 }
 
 /** One connection's mailbox, from login to logout. */
@@ -147,12 +154,12 @@ export class Mailbox {
     return cursor;
   }
 
-  /** The user has joined a conversation and is entitled to what follows `since`. */
-  join(conversation: ConversationId, since: number): void {
-    if (this.#cursors.has(conversation)) return;
-    const cursor = this.#addCursor({ conversation, since, delivered: since, read: since, last_seq: since });
+  /** The user is in a conversation, entitled to what follows `since`, and has what there is up to `delivered`. */
+  join(conversation: ConversationId, since: number, delivered: number = since): void {
+    const cursor = this.#cursors.get(conversation) ??
+      this.#addCursor({ conversation, since, delivered, read: since, last_seq: delivered });
     // A message may have been stored, and its doorbell missed, since the joining was.
-    this.#notice(cursor, since + 1);
+    this.#notice(cursor, cursor.sent + 1);
   }
 
   /**
@@ -320,6 +327,15 @@ export class Mailbox {
   async takeOffline(maxChars: number): Promise<{ frames: string[]; written: Written }> {
     const frames: string[] = [];
     const taken = new Map<Cursor, number>();
+    // Mostly there is nothing, and nobody to wait for.
+    if (this.#behind.size > 0) {
+      await this.#options.readers.run(() => this.#takePending(maxChars, frames, taken));
+    }
+    const written = { written: () => taken.forEach((seq, cursor) => this.#written(cursor, seq)) };
+    return { frames, written };
+  }
+
+  async #takePending(maxChars: number, frames: string[], taken: Map<Cursor, number>): Promise<void> {
     for (let chars = 0; chars < maxChars;) {
       const next = await this.#nextPending();
       if (next === undefined) break;
@@ -331,8 +347,7 @@ export class Mailbox {
         taken.set(next.cursor, next.row.seq);
       } else this.#pass(next.cursor, next.row.seq);
     }
-    const written = { written: () => taken.forEach((seq, cursor) => this.#written(cursor, seq)) };
-    return { frames, written };
+    this.#ahead.clear();
   }
 
   /** From now on messages go out as they come; what is missing is fetched. */
@@ -443,23 +458,43 @@ export class Mailbox {
     return { cursor, row };
   }
 
-  /** Sees to it that every cursor that is behind has rows ahead, and is called behind no longer when there are none. */
+  /**
+   * Sees to it that cursors that are behind have rows ahead, as many as there is room for, and are called behind no longer
+   * when there are none.
+   */
   async #readAhead(): Promise<void> {
     const pageSize = Math.max(1, Math.min(PAGE_MAX, Math.floor(ROWS_AHEAD / this.#behind.size)));
+    let count = 0;
+    let chars = 0;
     for (const cursor of this.#behind) {
-      const page = this.#ahead.get(cursor);
-      if (page?.after === cursor.sent && page.rows.length > 0) continue;
-      this.#ahead.delete(cursor);
-      if (cursor.sent >= cursor.newest) {
-        this.#behind.delete(cursor);
-        continue;
+      if (count >= ROWS_AHEAD || chars >= CHARS_AHEAD) return;
+      let page = this.#ahead.get(cursor);
+      if (page?.after !== cursor.sent || page.rows.length === 0) {
+        page = await this.#readPage(cursor, pageSize);
       }
-      const { sent } = cursor;
-      const rings = this.#rings;
-      const rows = await this.#options.messages.after(cursor.conversation, sent, pageSize);
-      if (rows.length > 0) this.#ahead.set(cursor, { after: sent, rows });
-      // Nothing there: the doorbell promised a message that does not exist (a join looks one ahead).
-      else if (this.#rings === rings && cursor.sent === sent) cursor.newest = sent;
+      if (page === undefined) continue;
+      count++;
+      chars += page.chars;
     }
+  }
+
+  async #readPage(cursor: Cursor, pageSize: number): Promise<Page | undefined> {
+    this.#ahead.delete(cursor);
+    const { sent } = cursor;
+    if (sent >= cursor.newest) {
+      this.#behind.delete(cursor);
+      return undefined;
+    }
+    const rings = this.#rings;
+    const rows = await this.#options.messages.after(cursor.conversation, sent, pageSize);
+    if (rows.length === 0) {
+      // Nothing there: the doorbell promised a message that does not exist (a join looks one ahead).
+      if (this.#rings === rings && cursor.sent === sent) cursor.newest = sent;
+      return undefined;
+    }
+    const chars = rows.reduce((sum, { message }) => sum + (message?.length ?? 0), 0);
+    const page = { after: sent, rows, chars };
+    this.#ahead.set(cursor, page);
+    return page;
   }
 }

@@ -69,7 +69,10 @@ class FakeOutlet implements Outlet {
   }
 }
 
-function open({ version = 2, places = [] }: { version?: 1 | 2; places?: Partial<MemberPosition>[] }) {
+const HOME = { conversation: "u1-2", since: 0, delivered: 0, read: 0, last_seq: 0 };
+
+/** Without `places` it is not yet known where the user stands. */
+function open({ version = 2, places = [] }: { version?: 1 | 2; places?: Partial<MemberPosition>[] | null }) {
   const log = new FakeLog();
   const outlet = new FakeOutlet();
   const clock = { now: 0 };
@@ -88,7 +91,7 @@ function open({ version = 2, places = [] }: { version?: 1 | 2; places?: Partial<
       now: () => clock.now,
       onError: (error) => errors.push(error),
     },
-    places.map((place) => ({ conversation: "u1-2", since: 0, delivered: 0, read: 0, last_seq: 0, ...place })),
+    places?.map((place) => ({ ...HOME, ...place })),
   );
   const frame = (conversation: string, seq: number) =>
     new TextEncoder().encode(JSON.stringify({ conversation, seq }));
@@ -364,6 +367,59 @@ Deno.test("a message whose doorbell was missed while the user joined is found", 
   await waitFor("it", () => outlet.frames.length === 1);
   assertEquals(outlet.seqs, ["g7#2"]);
 });
+
+Deno.test(
+  "a message whose doorbell rings before it is known where the user stands is found",
+  unit,
+  async () => {
+    const { mailbox, say, outlet } = open({ places: null });
+    say("u1-2", 2);
+    say("u1-2", 2);
+    say("u1-3", 3);
+    say("g7", 3);
+    mailbox.place([HOME, { ...HOME, conversation: "g7", last_seq: 0 }]);
+    mailbox.open();
+    await waitFor("all four", () => outlet.frames.length === 4);
+    assertEquals(outlet.seqs.sort(), ["g7#1", "u1-2#1", "u1-2#2", "u1-3#1"]);
+  },
+);
+
+Deno.test(
+  "who joins a group it is in already gets what was missed meanwhile, and nothing twice",
+  unit,
+  async () => {
+    const { mailbox, log, say, outlet } = open({ places: [{ conversation: "g7", since: 1, delivered: 1 }] });
+    mailbox.open();
+    for (let i = 0; i < 3; i++) log.add("g7", 3, i);
+    mailbox.join("g7", 1, 2);
+    await waitFor("both", () => outlet.frames.length === 2);
+    for (let i = 0; i < 3; i++) log.add("g8", 3, i);
+    mailbox.join("g8", 1, 2);
+    await waitFor("the third", () => outlet.frames.length === 3);
+    say("g8", 3);
+    assertEquals(outlet.seqs, ["g7#2", "g7#3", "g8#3", "g8#4"]);
+  },
+);
+
+for (const version of [1, 2] as const) {
+  Deno.test(
+    `version ${version}: of very many conversations few rows are read before they can go out`,
+    unit,
+    async () => {
+      const places = Array.from({ length: 5_000 }, (_, i) => ({ conversation: `g${i + 1}`, last_seq: 1 }));
+      const { mailbox, log, outlet } = open({ version, places });
+      for (const { conversation } of places) log.add(conversation, 2, 0);
+      if (version === 1) {
+        const { frames } = await mailbox.takeOffline(100);
+        assert(frames.length > 0);
+      } else {
+        mailbox.open();
+        await waitFor("the first", () => outlet.frames.length > 0);
+      }
+      assert(log.reads <= 1_024, `${log.reads} reads`);
+    },
+  );
+}
 
 Deno.test("a log that cannot be read is read again at the next tick", unit, async () => {
   const { mailbox, log, outlet, errors } = open({ places: [{ last_seq: 1 }] });
