@@ -22,6 +22,7 @@ import type { Draft, Stored } from "./message_log.ts";
 import { Refusal, type Request } from "./request.ts";
 import type { Services } from "./services.ts";
 import type { Login, Session } from "./session.ts";
+import type { Membership } from "./store/groups.ts";
 import type { Account } from "./store/users.ts";
 import type { StoredMessage } from "./store/messages.ts";
 import { tokenUserId } from "./tokens.ts";
@@ -222,7 +223,7 @@ export async function createGroup({ groups, delivery }: Services, request: Reque
   const groupId = await groups.create(name, toPlainText(description), login.userId);
   if (groupId === undefined) throw new Refusal(ERRNO.REFUSED, "This group name is taken");
   await delivery.subscribeGroup(groupId);
-  enterGroup(session, login, groupId, "creator", 0, delivery);
+  enterGroup(session, login, groupId, { role: "creator", since: 0, delivered: 0 }, delivery);
   request.reply({ groupid: groupId });
 }
 
@@ -238,16 +239,16 @@ export async function addGroup({ groups, delivery }: Services, request: Request)
   if (login.groups.has(groupId)) return request.reply({ groupid: groupId });
   // First listen, then join: no message can be stored for the new member unheard.
   await delivery.subscribeGroup(groupId);
-  const result = await groups.join(groupId, login.userId).catch((error) => {
+  const membership = await groups.join(groupId, login.userId).catch((error) => {
     delivery.unsubscribeGroup(groupId);
     throw error;
   });
-  if (result.joined) {
-    enterGroup(session, login, groupId, "normal", result.since, delivery);
-    return request.reply({ groupid: groupId });
+  if (!membership) {
+    delivery.unsubscribeGroup(groupId);
+    throw new Refusal(ERRNO.NOT_FOUND, `There is no group ${groupId}`);
   }
-  delivery.unsubscribeGroup(groupId);
-  if (result.reason === "no_such_group") throw new Refusal(ERRNO.NOT_FOUND, `There is no group ${groupId}`);
+  // Also who is a member already: the answer to a first joining, or the connection it came on, may have been lost.
+  enterGroup(session, login, groupId, membership, delivery);
   request.reply({ groupid: groupId });
 }
 
@@ -255,15 +256,14 @@ function enterGroup(
   session: Session,
   login: Login,
   groupId: number,
-  role: "creator" | "normal",
-  since: number,
+  { role, since, delivered }: Membership,
   delivery: Services["delivery"],
 ): void {
   // The connection may have ended, and with it the login, while the database was asked.
   if (session.login !== login) return delivery.unsubscribeGroup(groupId);
   login.groups.set(groupId, role);
   delivery.joinGroup(session, groupId);
-  login.mailbox.join(conversationOfGroup(groupId), since);
+  login.mailbox.join(conversationOfGroup(groupId), since, delivered);
 }
 
 /** ONE_CHAT_MSG. Needs no friendship. */

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { ChatClient, comeBack, newPerson, PASSWORD, signUp, TIME } from "./chat_client.ts";
+import { chat, ChatClient, comeBack, groupChat, newPerson, PASSWORD, signUp, TIME } from "./chat_client.ts";
 import { type Cluster, startCluster, Talker } from "./cluster.ts";
 import { nginxConfig } from "./nginx_config.ts";
 import { freePort, waitFor } from "./process.ts";
@@ -295,6 +295,45 @@ Deno.test("a node restarted at once under its name lets its users in again", asy
   await cluster.startNode("A");
   await using back = await comeBack(cluster.node("B").port, ann);
   assertEquals(back.reply.errno, 0);
+});
+
+Deno.test("--persist offline: much at once to somebody who is away is stored and answered", async () => {
+  await using cluster = await startCluster(["a"], ["--persist", "offline"]);
+  const { port } = cluster.node("a");
+  await using ann = await newPerson(port, "ann", { v: 2 });
+  await using client = await ChatClient.connect(port);
+  const id = await signUp(client, "li");
+  const texts = count(300);
+  const replies = await ann.client.requestAll(texts.map((msg) => chat(ann, id, msg)));
+  assertEquals(replies.map(({ seq }) => String(seq)), texts);
+  // Logging out waits for every answer.
+  assertEquals((await ann.client.request({ msgid: 3, id: ann.id })).errno, 0);
+  await using li = await comeBack(port, { id, name: "li" });
+  assertEquals(li.reply.offlineMsg?.map((text) => JSON.parse(text).msg), texts);
+});
+
+Deno.test("a joining that was stored, and its answer lost, counts when it is asked for again", async () => {
+  await using cluster = await startCluster(["a"]);
+  const { port } = cluster.node("a");
+  await using ann = await newPerson(port, "ann", { v: 2 });
+  await using li = await newPerson(port, "li", { v: 2 });
+  const { groupid = 0 } = await ann.client.request({
+    msgid: 8,
+    id: ann.id,
+    groupname: "g",
+    groupdesc: "",
+  });
+  // As a transaction leaves it whose node died, or lost its database, before it could answer.
+  await cluster.mariaDb.sql(`
+    INSERT INTO GroupUser (groupid, userid) VALUES (${groupid}, ${li.id});
+    INSERT INTO Member (userid, conversation, since, delivered, \`read\`) VALUES (${li.id}, 'g${groupid}', 0, 0, 0);
+    UPDATE Conversation SET members = 2 WHERE id = 'g${groupid}'`);
+  await ann.client.request(groupChat(ann, groupid, "before"));
+  assertEquals((await li.client.request({ msgid: 9, id: li.id, groupid })).errno, 0);
+  await ann.client.request(groupChat(ann, groupid, "after"));
+  const heard = await li.client.receiveMany(2);
+  assertEquals(heard.map(({ msg }) => msg), ["before", "after"]);
+  assertEquals((await li.client.request(groupChat(li, groupid, "me too"))).errno, 0);
 });
 
 Deno.test("while Redis is away users go on and logins are refused, and afterwards all is well", async () => {

@@ -30,11 +30,15 @@ export interface Group {
   users: GroupMember[];
 }
 
-/** How joining went. `since`: the new member reads what follows this seq. */
-export type JoinResult = { joined: true; since: number } | {
-  joined: false;
-  reason: "no_such_group" | "is_member";
-};
+/** A user's place in a group. */
+export interface Membership {
+  /** What the user may do. */
+  role: GroupRole;
+  /** Reads what follows this seq. */
+  since: number;
+  /** Has everything up to this seq. */
+  delivered: number;
+}
 
 /** The tables AllGroup and GroupUser, and the groups' share of Conversation and Member. */
 export class Groups {
@@ -66,26 +70,28 @@ export class Groups {
   }
 
   /**
-   * Makes `userId` a member. The lock on the conversation's row puts the joining before or after every message: the
-   * count of members and the new one's `since` agree with what a message's transaction sees.
+   * Makes `userId` a member, if it is none yet; undefined: there is no such group. The lock on the conversation's row puts
+   * the joining before or after every message: the count of members and the new one's `since` agree with what a message's
+   * transaction sees.
    */
-  join(groupId: number, userId: number): Promise<JoinResult> {
+  join(groupId: number, userId: number): Promise<Membership | undefined> {
     const conversation: ConversationId = conversationOfGroup(groupId);
     const { forUpdate } = this.#db.dialect;
-    return this.#db.transaction(async (tx): Promise<JoinResult> => {
+    return this.#db.transaction(async (tx): Promise<Membership | undefined> => {
       const [row] = await tx.query<{ last_seq: number }>(
         `SELECT last_seq FROM Conversation WHERE id = ?${forUpdate}`,
         [conversation],
       );
-      if (row === undefined) return { joined: false, reason: "no_such_group" };
-      const members = await tx.query("SELECT userid FROM GroupUser WHERE groupid = ? AND userid = ?", [
-        groupId,
-        userId,
-      ]);
-      if (members.length > 0) return { joined: false, reason: "is_member" };
+      if (row === undefined) return undefined;
+      const [member] = await tx.query<{ role: GroupRole; since: number; delivered: number }>(
+        "SELECT g.grouprole AS role, m.since, m.delivered FROM GroupUser g JOIN Member m ON m.userid = g.userid " +
+          "WHERE g.groupid = ? AND g.userid = ? AND m.conversation = ?",
+        [groupId, userId, conversation],
+      );
+      if (member) return member;
       await addMember(tx, groupId, userId, "normal", row.last_seq);
       await tx.run("UPDATE Conversation SET members = members + 1 WHERE id = ?", [conversation]);
-      return { joined: true, since: row.last_seq };
+      return { role: "normal", since: row.last_seq, delivered: row.last_seq };
     });
   }
 
