@@ -121,6 +121,9 @@ export class ChatClient implements AsyncDisposable {
   /** Where a UTF-8 sequence was cut by the end of a read. */
   readonly #text = new TextDecoder("utf-8", { fatal: true });
   #inbox: string[] = [];
+  /** Receipts come at moments of the server's choosing, between any two frames: a version 2 client keeps them apart. */
+  #receipts: string[] = [];
+  #isVersion2 = false;
   #isAtEnd = false;
   #isClosed = false;
   #requests = 0;
@@ -146,9 +149,9 @@ export class ChatClient implements AsyncDisposable {
 
   /** Sends a frame: an object as JSON, a text as it is, with the client's ending or the one given. */
   async send(frame: object | string, { ending = this.ending }: { ending?: Ending } = {}): Promise<void> {
-    await this.sendBytes(
-      encoder.encode((typeof frame === "string" ? frame : JSON.stringify(frame)) + ending),
-    );
+    const text = typeof frame === "string" ? frame : JSON.stringify(frame);
+    if (text.includes('"v":2')) this.#isVersion2 = true;
+    await this.sendBytes(encoder.encode(text + ending));
   }
 
   /** Sends bytes. */
@@ -171,7 +174,7 @@ export class ChatClient implements AsyncDisposable {
     return count === null ? null : this.#buffer.slice(0, count);
   }
 
-  /** The text of the next frame, as it came. Throws at the end of the stream and after the deadline. */
+  /** The text of the next frame that is no receipt, as it came. Throws at the end of the stream and after the deadline. */
   async receiveText(deadlineMs: number = DEADLINE_MS): Promise<string> {
     const deadline = performance.now() + deadlineMs;
     while (this.#inbox.length === 0) {
@@ -226,6 +229,22 @@ export class ChatClient implements AsyncDisposable {
       this.#inbox.splice(index, 1);
       return frame;
     }
+  }
+
+  /** Receipts (14) of a version 2 connection that have come and were not asked for. */
+  get receiptCount(): number {
+    return this.#receipts.length;
+  }
+
+  /** The next receipt (14) of a version 2 connection; no other method gives those. */
+  async receiveReceipt(deadlineMs: number = DEADLINE_MS): Promise<Frame> {
+    const deadline = performance.now() + deadlineMs;
+    while (this.#receipts.length === 0) {
+      if (!await this.#readMore(deadline)) {
+        throw new Error("The server closed the connection before a receipt came");
+      }
+    }
+    return parseFrame(this.#receipts.shift() ?? "");
   }
 
   /** Sends a version 2 request and resolves with its reply, whatever else comes meanwhile. A missing `cid` is made up. */
@@ -298,7 +317,10 @@ export class ChatClient implements AsyncDisposable {
     const bytes = await this.readBytes(READ_BYTES, deadline - performance.now());
     if (bytes === null) return false;
     const { frames, rest } = cutFrames(this.#rest + this.#text.decode(bytes, { stream: true }), this.ending);
-    this.#inbox.push(...frames);
+    for (const frame of frames) {
+      const isReceipt = this.#isVersion2 && frame.startsWith('{"msgid":14,');
+      (isReceipt ? this.#receipts : this.#inbox).push(frame);
+    }
     this.#rest = rest;
     return true;
   }

@@ -455,6 +455,12 @@ onEachDatabase("version 1", {
         `${head},${extra},"time":"${TIME}"`.replace(/\s/g, ""),
       );
     }
+    // Where the name has to be put right, the values stay what they were.
+    for (const extra of extras.slice(0, -1)) {
+      await li.client.send(`${head.replace(li.name, "liar")},${extra},"time":"${TIME}"}`);
+      const received = await wu.client.receiveText();
+      assertStringIncludes(received, `${head},${extra},"time":"${TIME}"`);
+    }
   },
 
   "a field that stands twice is sent on once, and the server's fields are the server's": async (place) => {
