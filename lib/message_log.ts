@@ -164,7 +164,7 @@ export class MessageLog {
       this.#queue.push(entry);
       this.#queuedChars += draft.text.length;
       // A microtask later the whole turn's messages are here and share the first commit.
-      this.#running ??= Promise.resolve().then(() => this.#run()).finally(() => this.#running = undefined);
+      this.#running ??= Promise.resolve().then(() => this.#run());
     });
   }
 
@@ -178,6 +178,8 @@ export class MessageLog {
         await this.#waitForDatabase(batch, error);
       }
     }
+    // Here and not when the promise is settled: what is added between would find a run that does not look any more.
+    this.#running = undefined;
   }
 
   #takeBatch(): Entry[] {

@@ -103,6 +103,17 @@ Deno.test("messages that arrive during a commit form the next batch", async () =
   assertEquals(db.transactions, 2);
 });
 
+Deno.test("a message that comes while a commit ends is stored, whichever moment it takes", async () => {
+  await using db = await FaultyDatabase.open();
+  const { log, told } = open(db);
+  for (let steps = 0; steps < 20; steps++) {
+    await log.append(draft("{}"));
+    for (let step = 0; step < steps; step++) await null;
+    log.append(draft("{}"));
+    await waitFor("the second one", () => told.length === 2 * (steps + 1));
+  }
+});
+
 Deno.test("the same cid is stored once: at once, in one batch, and later", async () => {
   await using db = await FaultyDatabase.open();
   const { log, told } = open(db);
