@@ -125,6 +125,8 @@ export class Admission {
     mode: ClaimMode,
   ): Promise<Admitted | undefined> {
     await this.#leaving.get(userId);
+    // Whoever has given up meanwhile must not take the place of one who has come since.
+    if (session.isEnded || (mode === "replace" && session.outlet.isPeerGone)) return undefined;
     const admitting: Admitting = { generation: 0, isSuperseded: false };
     this.#admitting.set(userId, admitting);
     try {
@@ -290,7 +292,7 @@ export class Admission {
   }
 
   /** An envelope for this node came over the bus. */
-  onMessage(payload: Uint8Array): void {
+  onMessage(payload: string): void {
     const envelope = decodeEnvelope(payload);
     if (!envelope) return;
     const { kind, sender: userId, seq: generation, conversation: asker } = envelope;

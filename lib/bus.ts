@@ -12,7 +12,7 @@ export interface Bus {
    * Sends `payload` to every node subscribed to `channel`, this one included. Resolves with how many connections Redis
    * handed it to; rejects at once while the bus is down. Never queues.
    */
-  publish(channel: string, payload: Uint8Array): Promise<number>;
+  publish(channel: string, payload: string): Promise<number>;
   /**
    * Adds one reference to `channel`. Resolves when messages published from now on will arrive; while the bus is
    * down it resolves at once, the channel is remembered and subscribed when the bus comes back.
@@ -27,7 +27,7 @@ export interface Bus {
 /** What a bus tells its owner. */
 export interface BusEvents {
   /** A payload arrived. Runs in the order of arrival; must not throw. */
-  onMessage(channel: string, payload: Uint8Array): void;
+  onMessage(channel: string, payload: string): void;
   /** Both connections work and every channel is subscribed again: once per outage. */
   onUp(): void;
   /** Lost, with the reason: once per outage. */

@@ -114,7 +114,7 @@ export class Connection {
   }
 
   /** Queues a frame; `written` is told when the operating system has it. */
-  send(frame: string | Uint8Array, written?: Written): void {
+  send(frame: string, written?: Written): void {
     if (!this.isEnding) this.#queue.add(frame, written);
     else written?.dropped?.();
   }
@@ -253,7 +253,7 @@ export class Connection {
 
   /** The peer's side is closed. What it asked for before is still answered: `printf … | nc` lives on that. */
   async #onPeerEnd(): Promise<void> {
-    if (this.#hasFrame) this.#queue.setTerminator("");
+    if (this.#hasFrame) this.#queue.guessTerminator();
     if (!this.isEnding) await this.#events.onPeerEnd();
     if (this.#isEnding && this.#queue.isEmpty) this.#close("eof");
     else this.end();

@@ -13,7 +13,13 @@ import { errorText } from "./errors.ts";
 import type { Logger } from "./logger.ts";
 import type { Stored } from "./message_log.ts";
 import type { Move } from "./positions.ts";
-import { type ConversationId, MSGID, parseConversation, spliceFields } from "./protocol.ts";
+import {
+  type ConversationId,
+  conversationOfUsers,
+  MSGID,
+  parseConversation,
+  spliceFields,
+} from "./protocol.ts";
 import type { Login, Session } from "./session.ts";
 import type { Messages } from "./store/messages.ts";
 
@@ -31,6 +37,8 @@ export interface DeliveryOptions {
   messages: Messages;
   /** For what fails. */
   logger: Logger;
+  /** A message of this conversation is on its way into the log: what comes after it must not overtake it. */
+  isStoring: (conversation: ConversationId) => boolean;
   /** A message that is in no log came for somebody whom this node could not give it to: store it. */
   onUndeliverable: (sender: number, receiver: number, text: string) => void;
 }
@@ -47,9 +55,6 @@ export interface Unlogged {
 
 /** User id, delivered, read: as it travels between nodes. */
 type Receipt = [number, number, number];
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
 /** The node's register of online users, and the way to them. */
 export class Delivery {
@@ -141,7 +146,7 @@ export class Delivery {
     const place = parseConversation(conversation);
     if (!place) return;
     // A repeat's text is not sent again: it may have been recalled, and whoever lacks it reads it from the log.
-    const frame = text === null ? undefined : encoder.encode(spliceFields(text, conversation, seq, at));
+    const frame = text === null ? undefined : spliceFields(text, conversation, seq, at);
     const message = { kind: ENVELOPE.message, origin: this.#options.origin, sender, seq, conversation };
     const envelope = frame === undefined ? message : { ...message, frame };
     if ("groupId" in place) {
@@ -163,7 +168,7 @@ export class Delivery {
   #offerAll(
     sessions: Set<Session> | undefined,
     stored: Pick<Stored, "conversation" | "seq" | "sender">,
-    frame?: Uint8Array,
+    frame?: string,
   ) {
     if (sessions) { for (const session of sessions) this.#offer(session, stored, frame); }
   }
@@ -171,7 +176,7 @@ export class Delivery {
   #offer(
     { login }: Session,
     { conversation, seq, sender }: Pick<Stored, "conversation" | "seq" | "sender">,
-    frame: Uint8Array | undefined,
+    frame: string | undefined,
   ): void {
     this.counters.offered++;
     login?.mailbox.offer(conversation, seq, sender, frame);
@@ -183,20 +188,19 @@ export class Delivery {
    */
   deliverUnlogged(unlogged: Unlogged): boolean | Promise<boolean> {
     const { sender, receiver, text } = unlogged;
+    const { bus, origin, isClustered, isStoring } = this.#options;
     const session = this.#users.get(receiver);
     if (session) return this.#sendUnlogged(session, unlogged);
-    const { bus, origin, isClustered } = this.#options;
-    if (!isClustered) return false;
-    const frame = encoder.encode(text);
+    if (!isClustered || isStoring(conversationOfUsers(sender, receiver))) return false;
     this.counters.published++;
     return bus.publish(
       this.#userChannel(receiver),
-      encodeEnvelope({ kind: ENVELOPE.unlogged, origin, sender, frame }),
+      encodeEnvelope({ kind: ENVELOPE.unlogged, origin, sender, frame: text }),
     ).then((receivers) => receivers > 0, () => false);
   }
 
   #sendUnlogged({ outlet, login }: Session, { sender, receiver, text }: Unlogged): boolean {
-    if (login === undefined) return false;
+    if (login === undefined || this.#options.isStoring(conversationOfUsers(sender, receiver))) return false;
     // The connection may die between the queue and the wire; then the log takes the message after all.
     const dropped = () => this.#options.onUndeliverable(sender, receiver, text);
     const written = { written: () => outlet.isPeerGone && dropped(), dropped };
@@ -207,22 +211,21 @@ export class Delivery {
   sendEvent(conversation: ConversationId, sender: number, frame: string): void {
     const place = parseConversation(conversation);
     if (!place) return;
-    const bytes = encoder.encode(frame);
     const envelope = {
       kind: ENVELOPE.event,
       origin: this.#options.origin,
       sender,
       conversation,
-      frame: bytes,
+      frame,
     };
     if ("groupId" in place) {
-      for (const session of this.#groups.get(place.groupId) ?? []) this.#sendEventTo(session, sender, bytes);
+      for (const session of this.#groups.get(place.groupId) ?? []) this.#sendEventTo(session, sender, frame);
       this.#publish(this.#groupChannel(place.groupId), envelope);
       return;
     }
     const receiver = place.users[0] === sender ? place.users[1] : place.users[0];
     const session = this.#users.get(receiver);
-    if (session) this.#sendEventTo(session, sender, bytes);
+    if (session) this.#sendEventTo(session, sender, frame);
     else this.#publish(this.#userChannel(receiver), envelope);
   }
 
@@ -235,7 +238,7 @@ export class Delivery {
       const place = parseConversation(conversation);
       if (!place) continue;
       const receipts = some.map(({ userId, delivered, read }): Receipt => [userId, delivered, read]);
-      const frame = encoder.encode(JSON.stringify(receipts));
+      const frame = JSON.stringify(receipts);
       const envelope = { kind: ENVELOPE.receipts, origin: this.#options.origin, conversation, frame };
       if ("groupId" in place) {
         for (const session of this.#groups.get(place.groupId) ?? []) {
@@ -250,7 +253,7 @@ export class Delivery {
         if (session) this.#sendReceiptsTo(session, conversation, [receipt]);
         else {this.#publish(this.#userChannel(peer), {
             ...envelope,
-            frame: encoder.encode(JSON.stringify([receipt])),
+            frame: JSON.stringify([receipt]),
           });}
       }
     }
@@ -268,7 +271,7 @@ export class Delivery {
     }
   }
 
-  #sendEventTo(session: Session, sender: number, frame: Uint8Array): void {
+  #sendEventTo(session: Session, sender: number, frame: string): void {
     // An event is a courtesy: a client that does not keep up learns the same from the log.
     if (session.version === 2 && session.login?.userId !== sender && !session.outlet.isCongested) {
       session.login?.mailbox.sendEvent(frame);
@@ -295,7 +298,7 @@ export class Delivery {
   }
 
   /** A payload came over the bus. */
-  onMessage(channel: string, payload: Uint8Array): void {
+  onMessage(channel: string, payload: string): void {
     const envelope = decodeEnvelope(payload);
     if (!envelope || envelope.origin === this.#options.origin) return;
     if (envelope.kind === ENVELOPE.sweep) {
@@ -311,7 +314,7 @@ export class Delivery {
   #onGroupMessage(groupId: number, { kind, sender, seq, conversation, frame }: Envelope): void {
     const sessions = this.#groups.get(groupId);
     if (kind === ENVELOPE.receipts && sessions) {
-      const receipts: Receipt[] = JSON.parse(decoder.decode(frame));
+      const receipts: Receipt[] = JSON.parse(frame);
       for (const session of sessions) this.#sendReceiptsTo(session, conversation, receipts);
       return;
     }
@@ -324,13 +327,13 @@ export class Delivery {
   #onUserMessage(userId: number, { kind, sender, seq, conversation, frame }: Envelope): void {
     const session = this.#users.get(userId);
     if (kind === ENVELOPE.unlogged) {
-      const unlogged = { sender, receiver: userId, text: decoder.decode(frame) };
+      const unlogged = { sender, receiver: userId, text: frame };
       if (!session || !this.#sendUnlogged(session, unlogged)) {
         this.#options.onUndeliverable(sender, userId, unlogged.text);
       }
     } else if (session && kind === ENVELOPE.beat) session.beatAt = performance.now();
     else if (session && kind === ENVELOPE.receipts) {
-      this.#sendReceiptsTo(session, conversation, JSON.parse(decoder.decode(frame)));
+      this.#sendReceiptsTo(session, conversation, JSON.parse(frame));
     } else if (session && kind === ENVELOPE.event) this.#sendEventTo(session, sender, frame);
     else if (session && kind === ENVELOPE.message) {
       this.#offer(session, { conversation, seq, sender }, frame.length > 0 ? frame : undefined);

@@ -1,7 +1,8 @@
 /**
- * What travels over the bus: a few header bytes and the ready frame, so that the receiving node parses no JSON.
+ * What travels over the bus: a short header and the ready frame, so that the receiving node parses no JSON.
  *
- * Layout, numbers big-endian: kind u8, origin u32, sender u32, seq f64, length of conversation u8, conversation, frame.
+ * Text, since frames are text on both sides of the bus: kind, origin, sender, seq, conversation and frame, a space after
+ * each but the last.
  *
  * @module
  */
@@ -39,49 +40,38 @@ export interface Envelope {
   sender: number;
   /** Place in the conversation, or a generation; 0 where none is meant. */
   seq: number;
-  /** ASCII, at most 255 characters. */
+  /** Or a node's name: without spaces, at most 255 characters. */
   conversation: string;
   /** The frame without terminator; may be empty. */
-  frame: Uint8Array;
+  frame: string;
 }
 
-const HEADER_BYTES = 18;
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-const NO_FRAME = new Uint8Array(0);
+/** conversation may be empty, and the frame is whatever follows. */
+const ENVELOPE_TEXT = /^(\d{1,2}) (\d{1,10}) (\d{1,10}) (\d{1,16}) (\S{0,255}) /;
 
-/** Puts an envelope into bytes. */
+/** Puts an envelope into text. */
 export function encodeEnvelope(
-  { kind, origin, sender = 0, seq = 0, conversation = "", frame = NO_FRAME }:
+  { kind, origin, sender = 0, seq = 0, conversation = "", frame = "" }:
     & Pick<Envelope, "kind" | "origin">
     & Partial<Envelope>,
-): Uint8Array {
-  const bytes = new Uint8Array(HEADER_BYTES + conversation.length + frame.length);
-  const view = new DataView(bytes.buffer);
-  view.setUint8(0, kind);
-  view.setUint32(1, origin);
-  view.setUint32(5, sender);
-  view.setFloat64(9, seq);
-  view.setUint8(17, conversation.length);
-  encoder.encodeInto(conversation, bytes.subarray(HEADER_BYTES));
-  bytes.set(frame, HEADER_BYTES + conversation.length);
-  return bytes;
+): string {
+  return `${kind} ${origin} ${sender} ${seq} ${conversation} ${frame}`;
 }
 
-/** Takes bytes apart; undefined when they are no envelope. `frame` is a view of `bytes`. */
-export function decodeEnvelope(bytes: Uint8Array): Envelope | undefined {
-  if (bytes.length < HEADER_BYTES) return undefined;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const kind = view.getUint8(0);
-  const frameStart = HEADER_BYTES + view.getUint8(17);
-  if (!isKind(kind) || bytes.length < frameStart) return undefined;
+/** Takes a text apart; undefined when it is no envelope. */
+export function decodeEnvelope(text: string): Envelope | undefined {
+  const match = ENVELOPE_TEXT.exec(text);
+  if (!match) return undefined;
+  const [header, kind, origin, sender, seq, conversation = ""] = match;
+  const number = Number(kind);
+  if (!isKind(number)) return undefined;
   return {
-    kind,
-    origin: view.getUint32(1),
-    sender: view.getUint32(5),
-    seq: view.getFloat64(9),
-    conversation: decoder.decode(bytes.subarray(HEADER_BYTES, frameStart)),
-    frame: bytes.subarray(frameStart),
+    kind: number,
+    origin: Number(origin),
+    sender: Number(sender),
+    seq: Number(seq),
+    conversation,
+    frame: text.slice(header.length),
   };
 }
 

@@ -36,7 +36,7 @@ const DOUBT_MS = 5_000;
 /** Where frames go: a connection. */
 export interface Outlet {
   /** Queues a frame. */
-  send(frame: string | Uint8Array, written?: Written): void;
+  send(frame: string, written?: Written): void;
   /** The peer does not keep up. */
   readonly isCongested: boolean;
   /** Bytes queued. */
@@ -94,7 +94,7 @@ export class Mailbox {
   #heardBefore: Map<ConversationId, number> | undefined = new Map();
   #isOpen = false;
   /** Came before the login reply. */
-  readonly #earlyEvents: (string | Uint8Array)[] = [];
+  readonly #earlyEvents: (string)[] = [];
   #isClosed = false;
   #isPulling = false;
   /** Sum over all cursors of sent - delivered; version 2 only. */
@@ -166,7 +166,7 @@ export class Mailbox {
    * A message of `sender` is in the log; `frame` is it as it goes out, if at hand. The user's own messages move the
    * cursor and are not sent, except one to oneself.
    */
-  offer(conversation: ConversationId, seq: number, sender: number, frame: Uint8Array | undefined): void {
+  offer(conversation: ConversationId, seq: number, sender: number, frame: string | undefined): void {
     if (this.#heardBefore) {
       this.#heardBefore.set(conversation, Math.max(seq, this.#heardBefore.get(conversation) ?? 0));
       return;
@@ -206,7 +206,7 @@ export class Mailbox {
    * Sends a message of `sender` that is in no log (`--persist offline`), if it can go out at once and overtakes nothing;
    * false: it has to be stored.
    */
-  sendUnlogged(sender: number, frame: string | Uint8Array, written: Written): boolean {
+  sendUnlogged(sender: number, frame: string, written: Written): boolean {
     if (!this.#isOpen || this.#isBehind(sender) || !this.#hasRoom()) return false;
     this.#options.outlet.send(frame, written);
     return true;
@@ -221,7 +221,7 @@ export class Mailbox {
   }
 
   /** Sends a frame that is no message; behind the login reply at the earliest. */
-  sendEvent(frame: string | Uint8Array): void {
+  sendEvent(frame: string): void {
     if (this.#isOpen) this.#options.outlet.send(frame);
     else if (!this.#isClosed) this.#earlyEvents.push(frame);
   }
@@ -234,7 +234,7 @@ export class Mailbox {
     return !this.#options.outlet.isCongested && this.#unacknowledged < WINDOW;
   }
 
-  #push(cursor: Cursor, seq: number, frame: string | Uint8Array): void {
+  #push(cursor: Cursor, seq: number, frame: string): void {
     const { outlet, version } = this.#options;
     if (version === 2) {
       this.#addUnacknowledged(seq - cursor.sent);

@@ -13,6 +13,7 @@ import { createHash } from "node:crypto";
 import type { Bus, BusEvents } from "./bus.ts";
 import { errorText, EXIT, FatalError } from "./errors.ts";
 import type { Logger } from "./logger.ts";
+import { PublishQueue } from "./publish_queue.ts";
 import type { RedisConnection, RedisTiming } from "./redis_connection.ts";
 import { RedisContext, type RedisContextEvents } from "./redis_context.ts";
 import { parseRedisUrl, type RedisAddress } from "./redis_url.ts";
@@ -49,9 +50,6 @@ export function createScript(source: string): RedisScript {
 
 const DEFAULT_TIMING: RedisTiming = { handshakeMs: 2000, beatMs: 1000 };
 
-/** While Redis is frozen but not yet found dead, publishes queue up: no more bytes than this. */
-const MAX_PENDING_BYTES = 16 * 1024 * 1024;
-
 /** How long closing waits for what was published before. */
 const FLUSH_MS = 1000;
 
@@ -59,8 +57,7 @@ const FLUSH_MS = 1000;
  * The bus of a cluster, and the commands that presence needs.
  *
  * Commands and publishes fail at once while Redis is away, and at the latest when the connection is found
- * dead. Payloads given to `publish` are not copied and must not change until it settles; payloads handed to
- * `onMessage` are views of a bigger buffer, to be copied by whoever keeps them.
+ * dead.
  */
 export class Redis implements Bus {
   readonly #address: RedisAddress;
@@ -69,10 +66,10 @@ export class Redis implements Bus {
   readonly #publishing: RedisContext;
   readonly #subscribing: RedisContext;
   readonly #subscriptions = new Subscriptions();
+  readonly #outgoing: PublishQueue;
   readonly #watchers = new Set<RedisWatcher>();
   #isUp = false;
   #isClosed = false;
-  #pendingBytes = 0;
 
   /** `url` as {@link parseRedisUrl} reads it, which throws when it cannot. Connects to nothing yet. */
   constructor(url: string, events: BusEvents, { logger, timing = DEFAULT_TIMING }: RedisOptions = {}) {
@@ -87,6 +84,7 @@ export class Redis implements Bus {
       ...this.#contextEvents("subscribing"),
       prepare: (connection) => this.#replay(connection),
     });
+    this.#outgoing = new PublishQueue(() => this.#publishing.connection, this.#address.display);
   }
 
   /** True while both contexts work and all channels are subscribed. */
@@ -118,22 +116,8 @@ export class Redis implements Bus {
   }
 
   /** See {@link Bus.publish}. */
-  publish(channel: string, payload: Uint8Array): Promise<number> {
-    const { length } = payload;
-    const connection = this.#isUp ? this.#publishing.connection : null;
-    if (!connection) return Promise.reject(this.#awayError());
-    if (this.#pendingBytes + length > MAX_PENDING_BYTES) {
-      return Promise.reject(
-        new Error(`Redis at ${this.display} does not keep up: ${MAX_PENDING_BYTES} B wait`),
-      );
-    }
-    this.#pendingBytes += length;
-    const settled = () => {
-      this.#pendingBytes -= length;
-    };
-    const receivers = connection.publish(channel, payload);
-    receivers.then(settled, settled);
-    return receivers;
+  publish(channel: string, payload: string): Promise<number> {
+    return this.#isUp ? this.#outgoing.add(channel, payload) : Promise.reject(this.#awayError());
   }
 
   /** See {@link Bus.subscribe}. */
@@ -183,6 +167,7 @@ export class Redis implements Bus {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#isUp = false;
+    this.#outgoing.flush();
     await this.#flush();
     this.#subscriptions.detach();
     await Promise.all([this.#publishing.close(), this.#subscribing.close()]);

@@ -6,8 +6,7 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
-import { Redis as Client } from "ioredis";
+import { Command, Redis as Client } from "ioredis";
 import { errorText } from "./errors.ts";
 import type { RedisAddress } from "./redis_url.ts";
 
@@ -133,11 +132,21 @@ export class RedisConnection {
     return connection;
   }
 
-  /** Sends `payload`, whose memory must not change until the reply; resolves with the number of receivers. */
-  publish(channel: string, payload: Uint8Array): Promise<number> {
-    // The driver takes bytes only as a Node Buffer (anything else arrives as text); this one shares the
-    // memory.
-    return this.#client.publish(channel, Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength));
+  /** Sends `payload`; resolves with the number of receivers. */
+  publish(channel: string, payload: string): Promise<unknown> {
+    return this.#sendNow("PUBLISH", [channel, payload]);
+  }
+
+  /** Runs a script that Redis need not know, with `args` as its ARGV. */
+  eval(source: string, args: readonly string[]): Promise<unknown> {
+    return this.#sendNow("EVAL", [source, "0", ...args]);
+  }
+
+  /** Past the driver's pipelining: that waits a turn and for the pipeline before it. */
+  #sendNow(name: string, args: string[]): Promise<unknown> {
+    const command = new Command(name, args, { replyEncoding: "utf8" });
+    this.#client.sendCommand(command);
+    return command.promise;
   }
 
   /** Runs any one command. */
@@ -160,13 +169,9 @@ export class RedisConnection {
     await this.#client.unsubscribe(...channels);
   }
 
-  /**
-   * Calls `notify` for what arrives on the subscribed channels; the payload is a view of the receive buffer.
-   */
-  onMessage(notify: (channel: string, payload: Uint8Array) => void): void {
-    this.#client.on("messageBuffer", (channel: Buffer, payload: Buffer) => {
-      notify(channel.toString(), new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength));
-    });
+  /** Calls `notify` for what arrives on the subscribed channels. */
+  onMessage(notify: (channel: string, payload: string) => void): void {
+    this.#client.on("message", notify);
   }
 
   /** Ends the connection at once; what waits for an answer is rejected. The first reason given counts. */

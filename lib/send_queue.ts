@@ -41,11 +41,6 @@ export interface SendQueueEvents {
 
 const encoder = new TextEncoder();
 const NOTHING: Uint8Array = new Uint8Array(0);
-const TERMINATOR_BYTES: Record<Terminator, Uint8Array> = {
-  "\0": encoder.encode("\0"),
-  "\n": encoder.encode("\n"),
-  "": NOTHING,
-};
 
 /**
  * Buffers for small writes, of all queues. Measured: to allocate one for each write costs as much as parsing the message
@@ -56,7 +51,7 @@ const SPARES_MAX = 256;
 const spares: Uint8Array[] = [];
 
 interface QueuedFrame {
-  frame: string | Uint8Array;
+  frame: string;
   written: Written | undefined;
 }
 
@@ -118,7 +113,7 @@ export class SendQueue {
   }
 
   /** Queues a frame without its terminator; `written` is told when it is out. */
-  add(frame: string | Uint8Array, written?: Written): void {
+  add(frame: string, written?: Written): void {
     if (this.#isClosed) {
       written?.dropped?.();
       return;
@@ -154,13 +149,17 @@ export class SendQueue {
     if (this.#terminator === undefined) this.#isTerminatorAwaited = true;
   }
 
-  /** How the peer ends its frames, and so ours end; only the first call counts. NUL until then. */
+  /** How the peer ends its frames, and so ours end from now on. NUL until then. */
   setTerminator(terminator: Terminator): void {
-    if (this.#terminator !== undefined) return;
     this.#terminator = terminator;
     this.#isTerminatorAwaited = false;
     clearTimeout(this.#graceTimer);
     if (this.#frames.length > 0) this.#schedule();
+  }
+
+  /** Nothing has followed the peer's first frame: it seems to end its frames with nothing, until it shows otherwise. */
+  guessTerminator(): void {
+    if (this.#terminator === undefined) this.setTerminator("");
   }
 
   /** At its end the frames of the whole turn are queued and leave in one write. */
@@ -173,7 +172,7 @@ export class SendQueue {
   readonly #onTurnEnd = () => {
     this.#isScheduled = false;
     if (this.#isTerminatorAwaited) {
-      this.#graceTimer ??= setTimeout(() => this.setTerminator(""), TERMINATOR_GRACE_MS);
+      this.#graceTimer ??= setTimeout(() => this.guessTerminator(), TERMINATOR_GRACE_MS);
     } else if (this.#batch === undefined) this.#writeNext();
   };
 
@@ -199,27 +198,12 @@ export class SendQueue {
 
   /** The frames with their terminators. */
   #encode(batch: readonly QueuedFrame[], terminator: Terminator): Uint8Array {
-    let text: string | undefined = "";
-    for (const { frame } of batch) {
-      text = text !== undefined && typeof frame === "string" ? text + frame + terminator : undefined;
-    }
-    if (text === undefined) return this.#join(batch, terminator);
+    let text = "";
+    for (const { frame } of batch) text += frame + terminator;
     if (text.length > SPARE_BYTES) return encoder.encode(text);
     const buffer = this.#spare = spares.pop() ?? new Uint8Array(SPARE_BYTES);
     const { read, written } = encoder.encodeInto(text, buffer);
     return read === text.length ? buffer.subarray(0, written) : encoder.encode(text);
-  }
-
-  /** The same for frames of which some are bytes already. */
-  #join(batch: readonly QueuedFrame[], terminator: Terminator): Uint8Array {
-    const tail = TERMINATOR_BYTES[terminator];
-    const parts = batch.flatMap((
-      { frame },
-    ) => [typeof frame === "string" ? encoder.encode(frame) : frame, tail]);
-    const length = parts.reduce((sum, part) => sum + part.length, 0);
-    if (length > SPARE_BYTES) return concat(parts, new Uint8Array(length));
-    this.#spare = spares.pop() ?? new Uint8Array(SPARE_BYTES);
-    return concat(parts, this.#spare);
   }
 
   #write(): void {
@@ -260,14 +244,4 @@ export class SendQueue {
       else written?.dropped?.();
     }
   }
-}
-
-/** Puts the parts behind each other into `buffer`, and returns what of it they fill. */
-function concat(parts: readonly Uint8Array[], buffer: Uint8Array): Uint8Array {
-  let length = 0;
-  for (const part of parts) {
-    buffer.set(part, length);
-    length += part.length;
-  }
-  return buffer.subarray(0, length);
 }

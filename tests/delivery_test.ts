@@ -15,10 +15,10 @@ const unit = { permissions: "none" } as const;
 /** The bus of a Redis that hands every payload to one other node, or to none. */
 class FakeBus implements Bus {
   isUp = true;
-  readonly published: { channel: string; payload: Uint8Array }[] = [];
+  readonly published: { channel: string; payload: string }[] = [];
   receivers = 1;
 
-  publish(channel: string, payload: Uint8Array): Promise<number> {
+  publish(channel: string, payload: string): Promise<number> {
     if (!this.isUp) return Promise.reject(new Error("away"));
     this.published.push({ channel, payload });
     return Promise.resolve(this.receivers);
@@ -37,6 +37,7 @@ function openNode(origin: number, bus = new FakeBus()) {
     unsent: () => Promise.resolve([]),
   } as unknown as Messages;
   const undeliverable: string[] = [];
+  const storing = { isStoring: false };
   const delivery = new Delivery({
     bus,
     isClustered: true,
@@ -44,6 +45,7 @@ function openNode(origin: number, bus = new FakeBus()) {
     origin,
     messages,
     logger: SILENT,
+    isStoring: () => storing.isStoring,
     onUndeliverable: (sender, receiver, text) => undeliverable.push(`${sender} ${receiver} ${text}`),
   });
   const logIn = (
@@ -57,7 +59,7 @@ function openNode(origin: number, bus = new FakeBus()) {
       queuedBytes: 0,
       isPeerGone: false,
       isEnding: false,
-      send: (frame) => frames.push(typeof frame === "string" ? frame : new TextDecoder().decode(frame)),
+      send: (frame) => frames.push(frame),
       allowGluing() {},
       end() {},
     };
@@ -88,7 +90,7 @@ function openNode(origin: number, bus = new FakeBus()) {
     mailbox.open();
     return { session, frames };
   };
-  return { bus, delivery, logIn, undeliverable };
+  return { bus, delivery, logIn, undeliverable, storing };
 }
 
 function stored(conversation: string, seq: number, sender: number, members = 2): Stored {

@@ -51,8 +51,8 @@ class FakeOutlet implements Outlet {
   isPeerGone = false;
   isEnding = false;
 
-  send(frame: string | Uint8Array, written?: Written): void {
-    this.frames.push(typeof frame === "string" ? frame : new TextDecoder().decode(frame));
+  send(frame: string, written?: Written): void {
+    this.frames.push(frame);
     this.written.push(written);
   }
 
@@ -93,8 +93,7 @@ function open({ version = 2, places = [] }: { version?: 1 | 2; places?: Partial<
     },
     places?.map((place) => ({ ...HOME, ...place })),
   );
-  const frame = (conversation: string, seq: number) =>
-    new TextEncoder().encode(JSON.stringify({ conversation, seq }));
+  const frame = (conversation: string, seq: number) => JSON.stringify({ conversation, seq });
   /** A message is stored and its doorbell rings here. */
   const say = (conversation: string, sender: number, at = 0) => {
     const seq = log.add(conversation, sender, at);

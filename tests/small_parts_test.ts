@@ -66,8 +66,8 @@ Deno.test("a token's hash changes with the stored password", unit, () => {
   }
 });
 
-Deno.test("an envelope comes out as it went in, also out of a bigger buffer", unit, () => {
-  const frame = new TextEncoder().encode('{"msg":"❤"}');
+Deno.test("an envelope comes out as it went in", unit, () => {
+  const frame = '{"msg":"❤ ü"}';
   const envelope = {
     kind: ENVELOPE.message,
     origin: 2 ** 32 - 1,
@@ -76,21 +76,21 @@ Deno.test("an envelope comes out as it went in, also out of a bigger buffer", un
     conversation: "u1-7",
     frame,
   };
-  const bytes = encodeEnvelope(envelope);
-  assertEquals(decodeEnvelope(bytes), envelope);
-  const bigger = new Uint8Array(bytes.length + 20);
-  bigger.set(bytes, 10);
-  assertEquals(decodeEnvelope(bigger.subarray(10, 10 + bytes.length)), envelope);
+  assertEquals(decodeEnvelope(encodeEnvelope(envelope)), envelope);
+  const least = { kind: ENVELOPE.sweep, origin: 1 };
+  assertEquals(decodeEnvelope(encodeEnvelope(least)), {
+    ...least,
+    sender: 0,
+    seq: 0,
+    conversation: "",
+    frame: "",
+  });
 });
 
 Deno.test("what is no envelope is none", unit, () => {
-  assertEquals(decodeEnvelope(new Uint8Array(0)), undefined);
-  assertEquals(decodeEnvelope(new Uint8Array(17)), undefined);
-  const unknownKind = encodeEnvelope({ kind: ENVELOPE.sweep, origin: 1 });
-  unknownKind[0] = 200;
-  assertEquals(decodeEnvelope(unknownKind), undefined);
-  const cutOff = encodeEnvelope({ kind: ENVELOPE.message, origin: 1, conversation: "u1-2" });
-  assertEquals(decodeEnvelope(cutOff.subarray(0, cutOff.length - 1)), undefined);
+  for (const text of ["", "1 2 3 4", "99 1 1 1 u1-2 {}", "1 2 3 x u1-2 {}", "1 2 3 4 u1-2"]) {
+    assertEquals(decodeEnvelope(text), undefined);
+  }
 });
 
 Deno.test("a conversation has one spelling", unit, () => {
