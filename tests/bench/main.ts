@@ -10,10 +10,12 @@ import { openReadGate } from "../../lib/read_gate.ts";
 import type { Bench } from "./bench.ts";
 import { describeMachine } from "./cpu.ts";
 import { oneNode } from "./one_node.ts";
+import { twoNodes } from "./two_nodes.ts";
 import { type Finding, formatTable, isMet, toJson } from "./report.ts";
 
 const BENCHES: Record<string, Bench> = {
   "one-node": oneNode,
+  "two-nodes": twoNodes,
 };
 
 async function main(): Promise<number> {
