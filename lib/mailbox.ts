@@ -94,7 +94,7 @@ export class Mailbox {
   #heardBefore: Map<ConversationId, number> | undefined = new Map();
   #isOpen = false;
   /** Came before the login reply. */
-  readonly #earlyEvents: (string)[] = [];
+  readonly #earlyEvents: string[] = [];
   #isClosed = false;
   #isPulling = false;
   /** Sum over all cursors of sent - delivered; version 2 only. */
