@@ -96,6 +96,8 @@ export class MessageLog {
   #queue: Entry[] = [];
   #queuedChars = 0;
   readonly #byCid = new Map<string, Promise<Stored>>();
+  /** How many messages of a conversation wait for their commit. */
+  readonly #waiting = new Map<ConversationId, number>();
   #running: Promise<void> | undefined;
   #retryMs = 0;
   #wake: (() => void) | undefined;
@@ -130,6 +132,11 @@ export class MessageLog {
     return stored;
   }
 
+  /** True while a message of this conversation waits for its commit. */
+  isStoring(conversation: ConversationId): boolean {
+    return this.#waiting.has(conversation);
+  }
+
   /** Resolves when nothing waits, or after `timeoutMs`; what waits then without a cid is lost, and logged. */
   async close(timeoutMs: number): Promise<void> {
     const timer = setTimeout(() => {
@@ -153,19 +160,30 @@ export class MessageLog {
         deadline,
         isSettled: false,
         resolve: (stored) => {
-          entry.isSettled = true;
+          this.#endWait(entry);
           resolve(stored);
         },
         reject: (error) => {
-          entry.isSettled = true;
+          this.#endWait(entry);
           reject(error);
         },
       };
+      this.#waiting.set(draft.conversation, (this.#waiting.get(draft.conversation) ?? 0) + 1);
       this.#queue.push(entry);
       this.#queuedChars += draft.text.length;
       // A microtask later the whole turn's messages are here and share the first commit.
       this.#running ??= Promise.resolve().then(() => this.#run());
     });
+  }
+
+  /** It is answered; what was refused for waiting too long may later turn out to be stored. */
+  #endWait(entry: Entry): void {
+    if (entry.isSettled) return;
+    entry.isSettled = true;
+    const { conversation } = entry.draft;
+    const others = (this.#waiting.get(conversation) ?? 1) - 1;
+    if (others > 0) this.#waiting.set(conversation, others);
+    else this.#waiting.delete(conversation);
   }
 
   async #run(): Promise<void> {

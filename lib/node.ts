@@ -99,6 +99,7 @@ async function assemble(
     origin,
     messages,
     logger,
+    isStoring: (conversation) => log.isStoring(conversation),
     onUndeliverable: (sender, receiver, text) => {
       const conversation = conversationOfUsers(sender, receiver);
       log.append({ conversation, users: [sender, receiver], sender, text }).catch((error) => {

@@ -203,3 +203,18 @@ Deno.test("a message past the log is answered for by whoever has the receiver", 
   for (const { channel, payload } of away.bus.published.slice(1)) late.delivery.onMessage(channel, payload);
   assertEquals(late.undeliverable, ['1 2 {"msg":"x"}']);
 });
+
+Deno.test("a message past the log does not overtake one that is on its way into it", unit, async () => {
+  const here = openNode(1);
+  const { frames } = here.logIn(2);
+  const unlogged = { sender: 1, receiver: 2, text: '{"msg":"x"}' };
+  here.storing.isStoring = true;
+  assertEquals(here.delivery.deliverUnlogged(unlogged), false);
+
+  const away = openNode(2);
+  assertEquals(await away.delivery.deliverUnlogged(unlogged), true);
+  for (const { channel, payload } of away.bus.published) here.delivery.onMessage(channel, payload);
+  assertEquals([here.undeliverable, frames], [['1 2 {"msg":"x"}'], []]);
+  away.storing.isStoring = true;
+  assertEquals(await away.delivery.deliverUnlogged(unlogged), false);
+});

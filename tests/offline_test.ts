@@ -274,6 +274,24 @@ onEachDatabase("offline messages", {
     assertEquals(offlineTexts(again.reply), numbered(50, "away "));
   },
 
+  "--persist offline: what a slow receiver is sent stays in order, stored or not": async (place) => {
+    await using there = await place.elsewhere(["--persist", "offline"]);
+    await using li = await there.newPerson("li", { v: 2 });
+    await using wu = await there.newPerson("wu");
+    const tail = "x".repeat(30_000);
+    const messages = numbered(800).map((number) => `${number} ${tail}`);
+    const sending = li.client.requestAll(messages.map((msg) => chat(li, wu.id, msg)));
+    const received: Frame[] = [];
+    while (received.length < messages.length) {
+      received.push(...await wu.client.receiveMany(4));
+      // What makes it slow: the server's queue for it is full, has room, and is full again.
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    const replies = await sending;
+    assert(replies.some(({ seq }) => seq !== undefined) && replies.some(({ seq }) => seq === undefined));
+    assertEquals(texts(received).map((msg) => msg.split(" ")[0]), numbered(800));
+  },
+
   "--persist offline: what a receiver does not take is stored, and there when it has died": async (place) => {
     await using there = await place.elsewhere(["--persist", "offline"]);
     await using li = await there.newPerson("li", { v: 2 });
