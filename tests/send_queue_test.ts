@@ -147,10 +147,23 @@ Deno.test("nothing is written while the byte behind the first frame is awaited",
   queue.setTerminator("\n");
   await settle();
   assertEquals(socket.writes, ["{1}\n"]);
-  queue.setTerminator("");
+  queue.guessTerminator();
   queue.add("{2}");
   await settle();
   assertEquals(socket.writes[1], "{2}\n");
+});
+
+Deno.test("a guess how the peer ends its frames gives way to what it shows", unit, async () => {
+  const socket = new FakeSocket();
+  const queue = new SendQueue({ highWaterBytes: 1000 }, socket);
+  queue.awaitTerminator();
+  queue.guessTerminator();
+  queue.add("{1}");
+  await settle();
+  queue.setTerminator("\n");
+  queue.add("{2}");
+  await settle();
+  assertEquals(socket.writes, ["{1}", "{2}\n"]);
 });
 
 Deno.test("congestion is told from the high-water mark on and ends at half of it", unit, async () => {
