@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { openReadGate } from "../../lib/read_gate.ts";
 import type { Bench } from "./bench.ts";
 import { describeMachine } from "./cpu.ts";
+import { durable } from "./durable.ts";
 import { oneNode } from "./one_node.ts";
 import { twoNodes } from "./two_nodes.ts";
 import { type Finding, formatTable, isMet, toJson } from "./report.ts";
@@ -16,6 +17,7 @@ import { type Finding, formatTable, isMet, toJson } from "./report.ts";
 const BENCHES: Record<string, Bench> = {
   "one-node": oneNode,
   "two-nodes": twoNodes,
+  durable,
 };
 
 async function main(): Promise<number> {

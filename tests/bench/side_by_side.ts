@@ -42,6 +42,11 @@ export interface Standing {
   others: number;
 }
 
+/** Nothing measured yet. */
+export function emptyStanding(): Standing {
+  return { rates: [], messages: 0, latency: new Histogram(), seconds: 0, own: 0, generator: 0, others: 0 };
+}
+
 /** How long and how often. */
 export interface Rounds {
   /** Rounds of each. */
@@ -63,7 +68,8 @@ export function ratioOfRounds(measured: Standing, yardstick: Standing): number {
   return median(measured.rates.map((rate, round) => rate / (yardstick.rates[round] ?? NaN)));
 }
 
-async function measure(contestant: Contestant, ms: number, standing: Standing): Promise<void> {
+/** Puts one under load for one round, and adds what it showed to `standing`. */
+export async function measure(contestant: Contestant, ms: number, standing: Standing): Promise<void> {
   const pids = [Deno.pid, ...contestant.pids];
   const [startedAt, all, each] = [performance.now(), machineCpuSeconds(), cpuSeconds(...pids)];
   const { messages, ms: loadedMs, latency } = await contestant.run(ms);
@@ -86,15 +92,7 @@ export async function sideBySide<Name extends string>(
   const names = Object.keys(contestants) as Name[]; // What it was given has no other keys.
   const standings = {} as Record<Name, Standing>; // Filled right here.
   for (const name of names) {
-    standings[name] = {
-      rates: [],
-      messages: 0,
-      latency: new Histogram(),
-      seconds: 0,
-      own: 0,
-      generator: 0,
-      others: 0,
-    };
+    standings[name] = emptyStanding();
     await contestants[name].run(warmUpMs);
   }
   for (let round = 0; round < count; round++) {
