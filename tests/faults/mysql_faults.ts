@@ -1,0 +1,138 @@
+/**
+ * What happens to MySQL: away, killed, frozen, its connections cut or used up, its locks crossed.
+ *
+ * @module
+ */
+
+import { assert } from "@std/assert";
+import { waitFor } from "../process.ts";
+import type { MariaDb } from "../services.ts";
+import { ClusterSite, MYSQL_USER } from "./cluster_site.ts";
+import { someMoment } from "./site.ts";
+
+/** Generous: it is only ever reached by a failure. */
+const DEADLINE_MS = 60_000;
+/** Longer than a node waits for a statement. */
+const LONGER_THAN_STATEMENT_MS = 11_000;
+
+Deno.test("faults of MySQL", async (context) => {
+  await using site = await ClusterSite.open();
+  const { cluster, crowd } = site;
+  const { mariaDb } = cluster;
+
+  await site.suffer(context, {
+    name: "MySQL stopped until everybody was told to repeat",
+    rounds: 1,
+    async strike() {
+      await someMoment(500);
+      const refusals = new Map(crowd.v2.map((user) => [user, user.refusals]));
+      await mariaDb.stop();
+      // Nobody on these nodes has ever written to them: version 1 users are not told that the message has to wait.
+      const [first, second, ...leaving] = crowd.strangers;
+      for (const stranger of [first, second]) {
+        if (stranger) { for (const user of crowd.v1) user.say({ user: stranger.id }); }
+      }
+      const gone = leaving.map((user, index) => index === 0 ? user.leave() : user.vanish());
+      await waitFor(
+        "everybody to be told to repeat",
+        () => crowd.v2.every((user) => user.refusals > (refusals.get(user) ?? 0)),
+        DEADLINE_MS,
+      );
+      await mariaDb.start();
+      await Promise.all(gone);
+    },
+  });
+
+  await site.suffer(context, {
+    name: "MySQL killed (-9) and started",
+    rounds: 3,
+    async strike() {
+      await someMoment(700);
+      await mariaDb.kill();
+      await someMoment(1_000);
+      await mariaDb.start();
+    },
+  });
+
+  await site.suffer(context, {
+    name: "MySQL frozen",
+    rounds: 2,
+    async strike(round) {
+      await someMoment(500);
+      mariaDb.signal("SIGSTOP");
+      await (round % 2 === 0
+        ? someMoment(3_000)
+        : someMoment(LONGER_THAN_STATEMENT_MS + 1_000, LONGER_THAN_STATEMENT_MS));
+      mariaDb.signal("SIGCONT");
+    },
+  });
+
+  await site.suffer(context, {
+    name: "all connections to MySQL cut, ten times",
+    rounds: 2,
+    async strike() {
+      for (let cut = 0; cut < 10; cut++) {
+        await someMoment(150);
+        await mariaDb.sql(`KILL USER ${MYSQL_USER}`);
+      }
+    },
+  });
+
+  let deadlocks = 0;
+  await site.suffer(context, {
+    name: "deadlocks with somebody else's transaction",
+    rounds: 2,
+    async strike() {
+      const before = await readStatus(mariaDb, "Innodb_deadlocks");
+      for (let attempt = 0; attempt < 6; attempt++) await provokeDeadlock(mariaDb, `g${crowd.group}`);
+      deadlocks += await readStatus(mariaDb, "Innodb_deadlocks") - before;
+      return `${deadlocks} deadlocks`;
+    },
+  });
+  await context.step("there were deadlocks", () => assert(deadlocks > 0));
+
+  let refusals = 0;
+  await site.suffer(context, {
+    name: "MySQL's connection limit reached",
+    rounds: 2,
+    async strike() {
+      // Ten is the least there is, and root has one more.
+      await mariaDb.sql("SET GLOBAL max_connections = 10");
+      const others = Array.from({ length: 8 }, () => mariaDb.sql("SELECT SLEEP(3)"));
+      await mariaDb.sql(`KILL USER ${MYSQL_USER}`);
+      // Whoever comes last is refused, be it a node or one of these.
+      await Promise.allSettled(others);
+      await mariaDb.sql("SET GLOBAL max_connections = 151");
+      refusals = await readStatus(mariaDb, "Connection_errors_max_connections");
+      return `${refusals} connections refused`;
+    },
+  });
+  await context.step("connections were refused", () => assert(refusals > 0));
+
+  await site.checkVitals();
+});
+
+async function readStatus(mariaDb: MariaDb, name: string): Promise<number> {
+  const status = await mariaDb.sql(`SHOW GLOBAL STATUS LIKE '${name}'`);
+  return Number(status.split("\t")[1]);
+}
+
+/**
+ * Takes locks in the order opposite to the nodes': they take the group's first. A transaction with many changes is not the
+ * one that is rolled back.
+ */
+async function provokeDeadlock(mariaDb: MariaDb, group: string): Promise<void> {
+  try {
+    await mariaDb.sql(`
+      CREATE TABLE IF NOT EXISTS Heavy (n INT);
+      START TRANSACTION;
+      INSERT INTO Heavy SELECT seq FROM seq_1_to_2000;
+      SELECT id FROM Conversation WHERE id LIKE 'u%' FOR UPDATE;
+      DO SLEEP(0.1);
+      SELECT id FROM Conversation WHERE id = '${group}' FOR UPDATE;
+      ROLLBACK;`);
+  } catch (error) {
+    // It may be the one all the same.
+    if (!String(error).includes("1213")) throw error;
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * What happens to nodes: killed, restarted, frozen, given the wrong time, stormed.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { ChatClient, PASSWORD } from "../chat_client.ts";
+import { ClusterSite, LONGER_THAN_LEASE_MS, NODES } from "./cluster_site.ts";
+import { CrookedClock } from "./crooked_clock.ts";
+import { random, someMoment } from "./site.ts";
+
+const HOUR_S = 3_600;
+/** Connections of one storm. */
+const STORM = 12;
+
+Deno.test("faults of nodes", async (context) => {
+  await using site = await ClusterSite.open();
+  const { cluster, crowd } = site;
+
+  await site.suffer(context, {
+    name: "kill -9 of a node under load",
+    rounds: 3,
+    costsNode: true,
+    async strike() {
+      await someMoment(1_000);
+      const name = random.pick(NODES);
+      await cluster.node(name).kill();
+      await someMoment(1_500);
+      await site.startNode(name);
+    },
+  });
+
+  let answersLost = 0;
+  await site.suffer(context, {
+    name: "kill -9 between commit and ack, retry elsewhere",
+    rounds: 5,
+    costsNode: true,
+    async strike() {
+      // Everybody on one node, so that the way of the retry leads to the other.
+      const [name = "A", other = "B"] = random.chance(0.5) ? NODES : [...NODES].reverse();
+      site.use(name);
+      for (const user of crowd.users) user.drop();
+      await crowd.talked(20);
+      await crowd.allIn();
+      await someMoment(400, 100);
+      for (const user of crowd.users) user.hold();
+      await cluster.node(name).kill();
+      const keys = crowd.v2.flatMap(({ unanswered }) => unanswered);
+      const [[stored] = []] = await site.store.sql(
+        `SELECT COUNT(*) FROM Message WHERE cid IN ('', ${keys.map((key) => `'${key}'`).join(",")})`,
+      );
+      answersLost += Number(stored);
+      site.use(other);
+      for (const user of crowd.users) user.release();
+      await crowd.talked(150);
+      await site.startNode(name);
+      return `${answersLost} were stored without an answer`;
+    },
+  });
+  await context.step("some of these kills came between commit and ack", () => assert(answersLost > 0));
+
+  await site.suffer(context, {
+    name: "rolling restart (SIGTERM)",
+    rounds: 2,
+    costsNode: true,
+    async strike() {
+      for (const name of NODES) {
+        const { code } = await cluster.node(name).stop();
+        assertEquals(code, 0, cluster.node(name).stderr);
+        await site.startNode(name);
+        await crowd.talked(100);
+      }
+    },
+  });
+
+  await site.suffer(context, {
+    name: "a node frozen for longer than its lease",
+    rounds: 1,
+    costsNode: true,
+    async strike() {
+      const name = random.pick(NODES);
+      cluster.node(name).signal("SIGSTOP");
+      await someMoment(LONGER_THAN_LEASE_MS + 1_000, LONGER_THAN_LEASE_MS);
+      cluster.node(name).signal("SIGCONT");
+    },
+  });
+
+  await site.suffer(context, {
+    name: "power cut: both nodes, MySQL and Redis killed at once",
+    rounds: 2,
+    costsNode: true,
+    async strike() {
+      await someMoment(500);
+      const { mariaDb, redis } = cluster;
+      await Promise.all([...NODES.map((name) => cluster.node(name).kill()), mariaDb.kill(), redis.kill()]);
+      await Promise.all([mariaDb.start(), redis.start()]);
+      for (const name of NODES) await site.startNode(name);
+    },
+  });
+
+  let letIn = 0;
+  await site.suffer(context, {
+    name: "duplicate-login storm from two nodes",
+    rounds: 2,
+    async strike() {
+      const ports = NODES.map((name) => cluster.node(name).port);
+      for (let wave = 0; wave < 3; wave++) letIn += await storm(random.pick(crowd.v2).token, ports);
+      await refusedStorm(random.pick(crowd.v1).id, ports);
+      return `${letIn} took each other's place`;
+    },
+  });
+
+  const { obstacle } = CrookedClock;
+  await context.step({
+    name: `the clock of one node${obstacle === undefined ? "" : `: skipped, ${obstacle}`}`,
+    ignore: obstacle !== undefined,
+    async fn(context) {
+      await using clock = await CrookedClock.make();
+      await site.suffer(context, {
+        name: "clock of one node an hour back, and on again",
+        rounds: 1,
+        costsNode: true,
+        async strike() {
+          await cluster.node("A").stop();
+          await site.startNode("A", clock.env);
+          await crowd.allIn();
+          clock.set(-HOUR_S);
+          await crowd.talked(300);
+          await someMoment(500);
+          clock.set(0);
+          await crowd.talked(300);
+          const jump = HOUR_S * 500;
+          const [[steps] = []] = await site.store.sql(
+            "SELECT COUNT(*) FROM Message a JOIN Message b ON b.conversation = a.conversation AND b.seq = a.seq + 1 " +
+              `WHERE b.at < a.at - ${jump}`,
+          );
+          assert(Number(steps) > 0, "the clock did not step back");
+          return `${steps} messages are older than the one before`;
+        },
+      });
+    },
+  });
+
+  await site.checkVitals();
+});
+
+/**
+ * One user resumes on all of these connections at once, while it is online and comes back whenever it is sent away. All
+ * are sent away in the end; resolves with how many had been let in.
+ */
+async function storm(token: string | undefined, ports: readonly number[]): Promise<number> {
+  const clients = await Promise.all(
+    Array.from({ length: STORM }, (_, index) => ChatClient.connect(ports[index % ports.length] ?? 0)),
+  );
+  try {
+    const ends = await Promise.all(clients.map(async (client) => {
+      await client.send({ msgid: 21, v: 2, cid: "storm", token });
+      // Replaced at once, even before it had its reply; or late for its own claim, and left as it is.
+      const [first] = await client.receiveMany(1);
+      if (first?.msgid === 2 && first.errno !== 0) return false;
+      await client.receiveRest(60_000);
+      return first?.msgid === 2;
+    }));
+    return ends.filter((wasIn) => wasIn).length;
+  } finally {
+    for (const client of clients) client.close();
+  }
+}
+
+/** A version 1 user who is online logs in on all of these connections at once: nobody is let in. */
+async function refusedStorm(id: number, ports: readonly number[]): Promise<void> {
+  const clients = await Promise.all(
+    Array.from({ length: STORM }, (_, index) => ChatClient.connect(ports[index % ports.length] ?? 0)),
+  );
+  try {
+    const errnos = await Promise.all(clients.map(async (client) => {
+      await client.send({ msgid: 1, id, password: PASSWORD });
+      return (await client.receive()).errno;
+    }));
+    assertEquals(new Set(errnos), new Set([2]));
+  } finally {
+    for (const client of clients) client.close();
+  }
+}

@@ -1,0 +1,230 @@
+/**
+ * A version 2 user: repeats what has no answer under the same `cid`, resumes on any node, acknowledges without holes and
+ * looks whether its server is alive.
+ *
+ * @module
+ */
+
+import { type ChatClient, type Frame, PASSWORD } from "../chat_client.ts";
+import { LoadUser, NotLetIn, type Target } from "./load_user.ts";
+
+/** Acknowledged at once after so many messages, otherwise about once a second. */
+const ACK_EVERY = 64;
+const ACK_MS = 1_000;
+/** Asks for a sign of life after so much silence, and takes the server for dead after as much again, ms. */
+const SILENCE_MS = 2_000;
+/** A message that was refused for now is repeated within this time, ms. */
+const REPEAT_MS = 500;
+
+interface Unanswered {
+  frame: Record<string, unknown>;
+  /** When to repeat it, performance clock; null while an answer may come. */
+  repeatAt: number | null;
+}
+
+/** Which messages of a conversation a user has. */
+class Progress {
+  /** Has everything up to this. */
+  upTo: number;
+  /** Has told so up to this. */
+  told: number;
+  readonly #beyond = new Set<number>();
+
+  constructor(start: number) {
+    this.upTo = start;
+    this.told = start;
+  }
+
+  add(seq: number): void {
+    if (seq <= this.upTo) return;
+    this.#beyond.add(seq);
+    while (this.#beyond.delete(this.upTo + 1)) this.upTo++;
+  }
+}
+
+/** See the module. */
+export class V2User extends LoadUser {
+  /** See {@link LoadUser.version}. */
+  readonly version = 2;
+  readonly #unanswered = new Map<string, Unanswered>();
+  readonly #progress = new Map<string, Progress>();
+  /** What to call with the reply, or with nothing when the connection is lost before. */
+  readonly #requests = new Map<string, (reply?: Frame) => void>();
+  #requestCount = 0;
+  #refusals = 0;
+  #token: string | undefined;
+  #toldAt = 0;
+  #untold = 0;
+  #hasAsked = false;
+
+  /** Keys of the messages that have no answer. */
+  get unanswered(): string[] {
+    return [...this.#unanswered.keys()];
+  }
+
+  /** How many there are. */
+  get unansweredCount(): number {
+    return this.#unanswered.size;
+  }
+
+  /** Times it was asked to repeat a message (errno 10). */
+  get refusals(): number {
+    return this.#refusals;
+  }
+
+  /** For a second connection of the same user. */
+  get token(): string | undefined {
+    return this.#token;
+  }
+
+  /** See {@link LoadUser.say}. */
+  override say(target: Target, length?: number): boolean {
+    const key = this.nextKey();
+    const frame = { ...this.chatFrame(target, key, length), cid: key };
+    this.#unanswered.set(key, { frame, repeatAt: null });
+    this.ledger.noteSaid(key, 2);
+    if (this.isIn) this.send(frame);
+    return true;
+  }
+
+  /** Any other request; resolves with the reply, rejects when the connection is lost before. */
+  request(frame: Record<string, unknown>): Promise<Frame> {
+    const cid = `request ${++this.#requestCount}`;
+    return new Promise((resolve, reject) => {
+      if (!this.isIn) return reject(new Error(`${this.name} is not connected`));
+      this.#requests.set(cid, (reply) => {
+        this.#requests.delete(cid);
+        if (reply?.errno === 0) resolve(reply);
+        else reject(new Error(`${this.name} was refused: ${JSON.stringify(reply)}`));
+      });
+      this.send({ ...frame, cid });
+    });
+  }
+
+  /** See {@link LoadUser.logIn}. */
+  protected override async logIn(client: ChatClient, deadlineMs: number): Promise<void> {
+    const who = this.#token === undefined
+      ? { msgid: 1, id: this.id, password: PASSWORD }
+      : { msgid: 21, token: this.#token };
+    await client.send({ ...who, v: 2, cid: "login" });
+    const reply = await client.take(({ cid }) => cid === "login", deadlineMs);
+    if (reply.errno === 11) this.#token = undefined;
+    if (reply.errno !== 0) throw new NotLetIn(reply);
+    this.#token = reply.token;
+    for (const { conversation, delivered } of reply.conversations ?? []) {
+      if (!this.#progress.has(conversation)) this.#progress.set(conversation, new Progress(delivered));
+    }
+    // The server may have forgotten the last second of what it was told.
+    for (const progress of this.#progress.values()) progress.told = 0;
+    this.#hasAsked = false;
+  }
+
+  /** See {@link LoadUser.onIn}. */
+  protected override onIn(): void {
+    for (const entry of this.#unanswered.values()) {
+      entry.repeatAt = null;
+      this.send(entry.frame);
+    }
+  }
+
+  /** See {@link LoadUser.onOut}. */
+  protected override onOut(): void {
+    for (const settle of [...this.#requests.values()]) settle();
+  }
+
+  /** See {@link LoadUser.tick}. */
+  override tick(now: number): void {
+    if (!this.isReading) return;
+    if (now - this.#toldAt > ACK_MS) this.#tellDelivered();
+    for (const entry of this.#unanswered.values()) {
+      if (entry.repeatAt === null || entry.repeatAt > now || !this.isIn) continue;
+      entry.repeatAt = null;
+      this.send(entry.frame);
+    }
+    if (!this.isIn) return;
+    const silenceMs = now - this.heardAt;
+    if (silenceMs > 2 * SILENCE_MS && this.#hasAsked) this.drop();
+    else if (silenceMs > SILENCE_MS && !this.#hasAsked) {
+      this.#hasAsked = true;
+      this.send({ msgid: 18 });
+    }
+  }
+
+  #tellDelivered(): void {
+    if (!this.isIn) return;
+    this.#toldAt = performance.now();
+    this.#untold = 0;
+    for (const [conversation, progress] of this.#progress) {
+      if (progress.upTo === progress.told) continue;
+      progress.told = progress.upTo;
+      this.send({ msgid: 12, conversation, seq: progress.upTo });
+    }
+  }
+
+  /** See {@link LoadUser.onFrame}. */
+  protected override onFrame(frame: Frame): void {
+    this.#hasAsked = false;
+    switch (frame.msgid) {
+      case 6:
+      case 10:
+        return this.#onChat(frame);
+      case 11:
+        return this.#onAck(frame);
+      case 20:
+        this.notices.push(String(frame.code));
+        this.comeBackInMs = frame.retry_after_ms;
+        return;
+      case 19:
+        this.#requests.get(frame.cid ?? "")?.(frame);
+        return;
+      case 14:
+        return;
+      default:
+        this.ledger.oddities.push(`user ${this.id}: ${JSON.stringify(frame)}`);
+    }
+  }
+
+  #onChat(frame: Frame): void {
+    const isNew = this.hear(frame);
+    this.#have(frame);
+    if (isNew && ++this.#untold >= ACK_EVERY) this.#tellDelivered();
+  }
+
+  #have({ conversation = "", seq = 0 }: Frame): void {
+    let progress = this.#progress.get(conversation);
+    if (!progress) this.#progress.set(conversation, progress = new Progress(0));
+    progress.add(seq);
+  }
+
+  #onAck(frame: Frame): void {
+    const { cid = "", errno, conversation, seq } = frame;
+    const request = this.#requests.get(cid);
+    if (request) return request(frame);
+    const entry = this.#unanswered.get(cid);
+    if (!entry) {
+      // A repeat may be answered twice: by the connection that was given up, never; by this one, once for each sending.
+      if (errno !== 0 && errno !== 10) this.ledger.oddities.push(`user ${this.id}: ${JSON.stringify(frame)}`);
+      return;
+    }
+    if (errno === 0 && conversation !== undefined && seq !== undefined) {
+      this.#unanswered.delete(cid);
+      this.ledger.noteAnswer(cid, { conversation, seq });
+      this.#have(frame);
+    } else if (errno === 10) {
+      this.#refusals++;
+      this.ledger.tally.refused++;
+      entry.repeatAt = performance.now() + this.random.below(REPEAT_MS);
+    } else this.ledger.oddities.push(`user ${this.id}: ${JSON.stringify(frame)}`);
+  }
+
+  /** Tells all it has, and closes once the server has taken note. */
+  protected override async sayGoodbye(client: ChatClient): Promise<void> {
+    this.#tellDelivered();
+    try {
+      // Requests of a connection are handled in their order.
+      await this.request({ msgid: 18 }).catch(() => {});
+    } finally {
+      client.close();
+    }
+  }
+}
