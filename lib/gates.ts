@@ -115,7 +115,7 @@ function hasType(value: unknown, type: FieldType): boolean {
 }
 
 /** The one place where a failed request ends. */
-function refuse({ logger }: Services, request: Request, error: unknown): void {
+function refuse({ logger, refusalLines, failureLines }: Services, request: Request, error: unknown): void {
   const { session } = request;
   const refusal = toRefusal(error);
   request.refuse(refusal);
@@ -125,8 +125,12 @@ function refuse({ logger }: Services, request: Request, error: unknown): void {
     errno: refusal.errno,
     reason: errorText(error),
   };
-  if (!(error instanceof Refusal)) logger.error("request failed", fields);
-  else if (session.refusedFrames++ < REFUSALS_LOGGED) logger.info("frame refused", fields);
+  const now = performance.now();
+  if (!(error instanceof Refusal)) {
+    if (failureLines.take(now)) logger.error("request failed", fields);
+  } else if (session.refusedFrames++ < REFUSALS_LOGGED && refusalLines.take(now)) {
+    logger.info("frame refused", fields);
+  }
 }
 
 function toRefusal(error: unknown): Refusal {

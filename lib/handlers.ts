@@ -354,13 +354,17 @@ function putRight(text: string, name: string): string {
 }
 
 /** Stores a message; the answer follows when it is durable, and meanwhile the next frame may be handled. */
-function append({ log, logger }: Services, request: Request, draft: Draft): Promise<void> | void {
+function append(
+  { log, logger, failureLines }: Services,
+  request: Request,
+  draft: Draft,
+): Promise<void> | void {
   const { session, cid } = request;
   session.beginAppend();
   log.append(cid === undefined ? draft : { ...draft, cid })
     .then(({ conversation, seq, at }: Stored) => request.reply({ conversation, seq, at }))
     .catch((error) => {
-      if (request.cid === undefined) {
+      if (request.cid === undefined && failureLines.take(performance.now())) {
         logger.error("message lost", { session: session.id, reason: String(error) });
       }
       request.refuse(new Refusal(ERRNO.UNAVAILABLE, "The message could not be stored; try again"));

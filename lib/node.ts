@@ -10,6 +10,7 @@ import { errorText, EXIT, FatalError } from "./errors.ts";
 import { giveUpAfter } from "./give_up_after.ts";
 import { Limiter } from "./limiter.ts";
 import { formatHostPort } from "./listen.ts";
+import { LogBudget } from "./log_budget.ts";
 import type { Logger } from "./logger.ts";
 import { MessageLog } from "./message_log.ts";
 import type { ServeOptions } from "./options.ts";
@@ -37,6 +38,8 @@ const SWEEP_WITHOUT_BUS_MS = 2_000;
 const SWEEP_MS = 15_000;
 /** Share of the drain time in which clients have to go; the rest is for what they leave to be written. */
 const CLIENTS_SHARE = 0.75;
+/** Lines a second about clients' faults, and as many about what could not be done for them. */
+const CLIENT_LINES_PER_SECOND = 20;
 /** Mailboxes that read the log at once. */
 const READERS = 8;
 
@@ -145,6 +148,8 @@ async function assemble(
       ...(beats ? { udpPort: options.udpAnnounce ?? beats.port } : {}),
     },
     logger,
+    refusalLines: new LogBudget(CLIENT_LINES_PER_SECOND),
+    failureLines: new LogBudget(CLIENT_LINES_PER_SECOND),
     users,
     groups,
     messages,

@@ -27,8 +27,6 @@ const RESET_WAIT_MS = 20;
 /** Pauses after an accept that failed, ms: out of file descriptors, usually, and some will be closed. */
 const ACCEPT_RETRY_MIN_MS = 50;
 const ACCEPT_RETRY_MAX_MS = 1_000;
-/** Refused connections that are named in the log between two ticks. */
-const REFUSALS_LOGGED_A_TICK = 10;
 /** While draining: clients told to go per second at most, so that the other nodes can take them. */
 const CLOSES_PER_SECOND = 2_000;
 /** A client that is sent away is to come back within this time, ms, at a moment of its own. */
@@ -66,7 +64,6 @@ export class ChatServer {
   #onEmpty: (() => void) | undefined;
   #nextId = 1;
   #isFullLogged = false;
-  #refusalsToLog = REFUSALS_LOGGED_A_TICK;
   #isDraining = false;
   /** For metrics. */
   readonly counters = { accepted: 0, refused: 0, acceptFailures: 0, frames: 0 };
@@ -146,8 +143,7 @@ export class ChatServer {
   #refuse(socket: Deno.TcpConn, error: unknown): void {
     this.counters.refused++;
     closeQuietly(socket);
-    // Whoever knocks without end must not fill the disk.
-    if (this.#isDraining || this.#refusalsToLog-- <= 0) return;
+    if (this.#isDraining || !this.#services.refusalLines.take(performance.now())) return;
     const remote = formatHostPort(socket.remoteAddr.hostname, socket.remoteAddr.port);
     this.#logger.info("connection refused", { remote, reason: errorText(error) });
   }
@@ -190,7 +186,10 @@ export class ChatServer {
     const text = failure === "too_long"
       ? `A frame is longer than ${this.#options.maxFrameBytes} bytes.`
       : "There is something other than JSON objects in the stream.";
-    this.#logger.info("stream refused", { session: session.id, remote: session.outlet.remote, reason: text });
+    if (this.#services.refusalLines.take(performance.now())) {
+      const { id, outlet: { remote } } = session;
+      this.#logger.info("stream refused", { session: id, remote, reason: text });
+    }
     if (session.version === 2) {
       const errno = failure === "too_long" ? ERRNO.TOO_LARGE : ERRNO.MALFORMED;
       session.outlet.send(JSON.stringify({ msgid: MSGID.ACK_MSG, errno, errmsg: text }));
@@ -200,7 +199,6 @@ export class ChatServer {
 
   /** Called about once a second: looks after clients that do not read, acknowledge, log in or live. */
   tick(now: number): void {
-    this.#refusalsToLog = REFUSALS_LOGGED_A_TICK;
     for (const client of this.#clients) {
       if (client.session.outlet.isEnding) continue;
       const notice = this.#findFault(client, now);

@@ -5,6 +5,7 @@
  */
 import type { Admission } from "./admission.ts";
 import type { Delivery } from "./delivery.ts";
+import type { LogBudget } from "./log_budget.ts";
 import type { Logger } from "./logger.ts";
 import type { MessageLog } from "./message_log.ts";
 import type { Groups } from "./store/groups.ts";
@@ -34,6 +35,10 @@ export interface Services {
   settings: Settings;
   /** For what an operator should see. */
   logger: Logger;
+  /** For lines about what clients do wrong … */
+  refusalLines: LogBudget;
+  /** … and about what could not be done for them. */
+  failureLines: LogBudget;
   /** Tables. */
   users: Users;
   /** Tables. */

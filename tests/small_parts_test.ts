@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Batcher } from "../lib/batcher.ts";
 import { decodeEnvelope, encodeEnvelope, ENVELOPE } from "../lib/envelope.ts";
 import { Limiter } from "../lib/limiter.ts";
+import { LogBudget } from "../lib/log_budget.ts";
 import { hashPassword, verifyPassword } from "../lib/password.ts";
 import { conversationOfUsers, parseConversation, spliceFields } from "../lib/protocol.ts";
 import { Throttle } from "../lib/throttle.ts";
@@ -150,4 +151,10 @@ Deno.test("a throttle lets a burst through and then as many as are earned", unit
   const throttle = new Throttle({ burst: 2, perSecond: 10 }, 0);
   assertEquals([throttle.take(0), throttle.take(0), throttle.take(0), throttle.take(0)], [0, 0, 100, 200]);
   assertEquals(throttle.take(1_000), 0);
+});
+
+Deno.test("a budget of log lines is spent within its second and whole in the next", unit, () => {
+  const budget = new LogBudget(2);
+  assertEquals([0, 1, 999].map((now) => budget.take(now)), [true, true, false]);
+  assertEquals([1_000, 1_001, 1_002].map((now) => budget.take(now)), [true, true, false]);
 });
