@@ -318,3 +318,18 @@ Deno.test("kill -9 under load loses nothing acknowledged and leaves a file that 
     before = row.last;
   }
 });
+
+Deno.test("a text that was taken away is gone from the file, too", async () => {
+  await using folder = await temporaryFolder();
+  const path = `${folder.path}/chat.db`;
+  {
+    await using db = opened(path);
+    await db.run("CREATE TABLE t (id INTEGER PRIMARY KEY, text TEXT)");
+    for (const size of [10, 300, 60_000]) {
+      await db.run("INSERT INTO t (text) VALUES (?)", ["secret words ".repeat(size / 10)]);
+    }
+    await db.run("UPDATE t SET text = NULL");
+  }
+  const file = new TextDecoder("latin1").decode(await Deno.readFile(path));
+  assert(!file.includes("secret words"));
+});

@@ -337,6 +337,7 @@ function connect(file: string): Connection {
     db.exec(`
       PRAGMA synchronous = FULL;
       PRAGMA fullfsync = ON;
+      PRAGMA secure_delete = ON; -- a recalled text is to be gone from the file as well
       PRAGMA foreign_keys = ON;
       PRAGMA cache_size = -65536;
       PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
