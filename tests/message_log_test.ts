@@ -133,6 +133,14 @@ Deno.test("the same cid is stored once: at once, in one batch, and later", async
   assertEquals(told.map(({ seq, isRepeat }) => `${seq} ${isRepeat}`), ["1 false", "1 true", "2 false"]);
 });
 
+Deno.test("a sender's messages have times of their own, also within a millisecond and in different conversations", async () => {
+  await using db = await FaultyDatabase.open();
+  const { log } = open(db);
+  const stored = await Promise.all([2, 3, 2, 4].map((to) => log.append(draft("x", { to }))));
+  const times = stored.map(({ at }) => at);
+  assertEquals(times, [...new Set(times)].sort((a, b) => a - b));
+});
+
 Deno.test("cids that a collation would call equal are two", async () => {
   await using db = await FaultyDatabase.open();
   const { log } = open(db);
