@@ -24,7 +24,7 @@ import type { Services } from "./services.ts";
 import type { Login, Session } from "./session.ts";
 import type { Membership } from "./store/groups.ts";
 import type { Account } from "./store/users.ts";
-import type { StoredMessage } from "./store/messages.ts";
+import type { HistoryRange, StoredMessage } from "./store/messages.ts";
 import { tokenUserId } from "./tokens.ts";
 
 /** A password's length, in characters. */
@@ -41,6 +41,8 @@ const DATABASE_RETRY_MS = 200;
 /** Messages in one page of history, and about how much text. */
 const HISTORY_MAX = 200;
 const HISTORY_CHARS = 1_048_576;
+/** Rows of its first look into the log; each further one is twice as long, as long as there is room. */
+const HISTORY_FIRST_ROWS = 32;
 
 /** Handles one request. What it returns is waited for before the connection's next frame. */
 export type Handler = (services: Services, request: Request) => Promise<void> | void;
@@ -417,11 +419,33 @@ export async function history({ messages }: Services, request: Request): Promise
     before: frame.before === undefined ? Number.MAX_SAFE_INTEGER : request.integer("before"),
   };
   // One more than asked for tells whether there are more.
-  const rows = await messages.history(conversation, { ...range, limit: limit + 1, isForward });
+  const rows = await readHistory(messages, conversation, { ...range, limit: limit + 1, isForward });
   const kept = keepWithin(rows, limit);
   const more = kept.length < rows.length;
   if (!isForward) kept.reverse();
   request.replyJson(historyReply(conversation, kept, more));
+}
+
+/**
+ * Rows of the range until there are enough, or more text than one reply holds. Not all at once: 200 long messages are 13 MB,
+ * and 60 clients that asked for those again and again took the whole node.
+ */
+async function readHistory(
+  messages: Services["messages"],
+  conversation: ConversationId,
+  range: HistoryRange,
+): Promise<StoredMessage[]> {
+  const rows: StoredMessage[] = [];
+  let chars = 0;
+  for (let size = HISTORY_FIRST_ROWS;; size *= 2) {
+    const limit = Math.min(size, range.limit - rows.length);
+    const end = rows.at(-1)?.seq;
+    const rest = end === undefined ? {} : range.isForward ? { after: end } : { before: end };
+    const some = await messages.history(conversation, { ...range, ...rest, limit });
+    rows.push(...some);
+    for (const { message } of some) chars += message?.length ?? 0;
+    if (some.length < limit || rows.length === range.limit || chars > HISTORY_CHARS) return rows;
+  }
 }
 
 /** The first rows that fit into one reply; at least one. */

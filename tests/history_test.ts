@@ -1,0 +1,98 @@
+import { assert, assertEquals } from "@std/assert";
+import { history } from "../lib/handlers.ts";
+import { Limiter } from "../lib/limiter.ts";
+import { Mailbox } from "../lib/mailbox.ts";
+import { Positions } from "../lib/positions.ts";
+import { MSGID } from "../lib/protocol.ts";
+import { Request } from "../lib/request.ts";
+import type { Services } from "../lib/services.ts";
+import { Session, type SessionOutlet } from "../lib/session.ts";
+import type { HistoryRange, Messages, StoredMessage } from "../lib/store/messages.ts";
+import type { Frame } from "./chat_client.ts";
+
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
+const unit = { permissions: "none" } as const;
+const COUNT = 500;
+
+/** A conversation in memory whose messages are `length` characters long; counts the rows that are read. */
+function openLog(length: number) {
+  const message = `{"msg":"${"x".repeat(length)}"}`;
+  const rows = Array.from(
+    { length: COUNT },
+    (_, i): StoredMessage => ({ seq: i + 1, sender: 2, at: i, message }),
+  );
+  const log = {
+    rowsRead: 0,
+    history(_conversation: string, { after, before, limit, isForward }: HistoryRange) {
+      const range = rows.filter(({ seq }) => seq > after && seq < before);
+      const page = (isForward ? range : range.reverse()).slice(0, limit);
+      log.rowsRead += page.length;
+      return Promise.resolve(page);
+    },
+  };
+  return log;
+}
+
+/** What a member of the conversation is answered. */
+async function ask(log: ReturnType<typeof openLog>, fields: object): Promise<Frame> {
+  const replies: Frame[] = [];
+  const outlet: SessionOutlet = {
+    remote: "test",
+    isCongested: false,
+    queuedBytes: 0,
+    isPeerGone: false,
+    isEnding: false,
+    send: (frame) => replies.push(JSON.parse(frame)),
+    allowGluing() {},
+    end() {},
+  };
+  // History needs one method of the model and nothing else of a node.
+  const messages = log as unknown as Messages;
+  const services = { messages } as unknown as Services;
+  const session = new Session(1, outlet);
+  session.upgrade();
+  const positions = new Positions(messages, SILENT, () => {});
+  const readers = new Limiter(1);
+  const mailbox = new Mailbox(
+    { userId: 1, version: 2, outlet, messages, positions, readers, now: () => 0, onError() {} },
+    [{ conversation: "u1-2", since: 0, delivered: COUNT, read: 0, last_seq: COUNT }],
+  );
+  session.login = { userId: 1, name: "ann", generation: 1, groups: new Map(), mailbox };
+  const answer = { success: MSGID.HISTORY_MSG_ACK, failure: MSGID.ACK_MSG, isAlways: true };
+  const frame = { msgid: MSGID.HISTORY_MSG, conversation: "u1-2", ...fields };
+  const request = new Request(session, { text: "", memberCount: 0 }, frame, answer, "c");
+  await history(services, request);
+  const [reply] = replies;
+  assert(reply);
+  return reply;
+}
+
+const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
+
+for (
+  const { fields, seqs, more } of [
+    { fields: {}, seqs: range(301, 500), more: true },
+    { fields: { after: 0 }, seqs: range(1, 200), more: true },
+    { fields: { after: 250, before: 451 }, seqs: range(251, 450), more: false },
+    { fields: { before: 201 }, seqs: range(1, 200), more: false },
+    { fields: { after: 100, before: 150 }, seqs: range(101, 149), more: false },
+    { fields: { before: 120, limit: 33 }, seqs: range(87, 119), more: true },
+    { fields: { after: 499, limit: 1 }, seqs: [500], more: false },
+    { fields: { after: 500 }, seqs: [], more: false },
+  ]
+) {
+  Deno.test(`a page of history is whole: ${JSON.stringify(fields)}`, unit, async () => {
+    const reply = await ask(openLog(10), fields);
+    assertEquals(reply.messages?.map(({ seq }) => seq), seqs);
+    assertEquals(reply.more, more);
+  });
+}
+
+for (const fields of [{}, { after: 0 }]) {
+  Deno.test(`long messages are not read by the hundred: ${JSON.stringify(fields)}`, unit, async () => {
+    const log = openLog(60_000);
+    const { messages = [], more } = await ask(log, fields);
+    assertEquals([messages.length, more], [17, true]);
+    assert(log.rowsRead <= 32, `${log.rowsRead} rows`);
+  });
+}
