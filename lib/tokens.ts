@@ -60,7 +60,7 @@ export class TokenDesk {
     const now = this.#now();
     if (row?.userid !== userId || row.expires <= now) return undefined;
     if (row.expires - now < this.#ttlMs / 2) {
-      await this.#writes.add({ userId, hash, expires: now + this.#ttlMs });
+      await this.#tokens.prolong(hash, now + this.#ttlMs);
     }
     return hash;
   }

@@ -48,6 +48,11 @@ export class Tokens {
     return row;
   }
 
+  /** The token with this hash is good until `expires`, unless it has become worthless meanwhile. */
+  async prolong(hash: Uint8Array, expires: number): Promise<void> {
+    await this.#db.run("UPDATE Token SET expires = ? WHERE hash = ?", [expires, hash]);
+  }
+
   /** The token with this hash is worth nothing any more. */
   async revoke(hash: Uint8Array): Promise<void> {
     await this.#db.run("DELETE FROM Token WHERE hash = ?", [hash]);
