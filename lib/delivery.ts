@@ -368,7 +368,8 @@ export class Delivery {
         this.#isSweepDue = false;
         await this.#sweepOnce();
       }
-    })().finally(() => this.#sweeping = undefined);
+      this.#sweeping = undefined;
+    })();
     await this.#sweeping;
   }
 

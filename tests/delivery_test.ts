@@ -218,3 +218,15 @@ Deno.test("a message past the log does not overtake one that is on its way into 
   away.storing.isStoring = true;
   assertEquals(await away.delivery.deliverUnlogged(unlogged), false);
 });
+
+Deno.test("a sweep that is asked for is made, whichever moment of another one it takes", unit, async () => {
+  const { delivery } = openNode(1);
+  for (let steps = 0; steps < 12; steps++) {
+    delivery.sweep();
+    for (let step = 0; step < steps; step++) await null;
+    const before = delivery.counters.sweeps;
+    delivery.sweep();
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    assertEquals(delivery.counters.sweeps, before + 1, `after ${steps} steps`);
+  }
+});

@@ -5,6 +5,8 @@ import { Limiter } from "../lib/limiter.ts";
 import { LogBudget } from "../lib/log_budget.ts";
 import { hashPassword, verifyPassword } from "../lib/password.ts";
 import { conversationOfUsers, parseConversation, spliceFields } from "../lib/protocol.ts";
+import type { Database } from "../lib/store/database.ts";
+import { Messages } from "../lib/store/messages.ts";
 import { Throttle } from "../lib/throttle.ts";
 import { hashToken, tokenUserId } from "../lib/tokens.ts";
 
@@ -157,4 +159,11 @@ Deno.test("a budget of log lines is spent within its second and whole in the nex
   const budget = new LogBudget(2);
   assertEquals([0, 1, 999].map((now) => budget.take(now)), [true, true, false]);
   assertEquals([1_000, 1_001, 1_002].map((now) => budget.take(now)), [true, true, false]);
+});
+
+Deno.test("users may be behind in any number of conversations", unit, async () => {
+  const rows = Array.from({ length: 200_000 }, (_, i) => ({ userid: 1, conversation: `g${i}`, last_seq: 1 }));
+  // One query is all that it needs of a database.
+  const messages = new Messages({ query: () => Promise.resolve(rows) } as unknown as Database);
+  assertEquals((await messages.unsent([1])).length, rows.length);
 });

@@ -140,13 +140,13 @@ export class Messages {
     const found: { userid: number; conversation: ConversationId; last_seq: number }[] = [];
     for (let start = 0; start < userIds.length; start += USERS_PER_STATEMENT) {
       const some = userIds.slice(start, start + USERS_PER_STATEMENT);
-      found.push(
-        ...await this.#db.query<{ userid: number; conversation: string; last_seq: number }>(
-          "SELECT m.userid, m.conversation, c.last_seq FROM Member m JOIN Conversation c ON c.id = m.conversation " +
-            `WHERE m.userid IN (${some.map(() => "?").join(",")}) AND c.last_seq > m.delivered`,
-          some,
-        ),
+      const rows = await this.#db.query<{ userid: number; conversation: string; last_seq: number }>(
+        "SELECT m.userid, m.conversation, c.last_seq FROM Member m JOIN Conversation c ON c.id = m.conversation " +
+          `WHERE m.userid IN (${some.map(() => "?").join(",")}) AND c.last_seq > m.delivered`,
+        some,
       );
+      // Not as arguments of one push(): more than some 100 000 rows would overflow the stack.
+      for (const row of rows) found.push(row);
     }
     return found;
   }
