@@ -51,11 +51,16 @@ export type Handler = (services: Services, request: Request) => Promise<void> | 
 export async function signup({ users }: Services, request: Request): Promise<void> {
   const name = normalizeName(request.string("name"));
   const password = request.string("password");
-  const problem = checkName(name) ?? checkPassword(password);
+  const problem = nameProblem(name) ?? checkPassword(password);
   if (problem !== undefined) throw new Refusal(ERRNO.REFUSED, problem);
   const id = await users.create(name, await hashPassword(password));
   if (id === undefined) throw new Refusal(ERRNO.REFUSED, "This name is taken");
   request.reply({ id });
+}
+
+function nameProblem(name: string): string | undefined {
+  const problem = checkName(name);
+  return problem === undefined ? undefined : `The name ${problem}`;
 }
 
 function checkPassword(password: string): string | undefined {
@@ -148,6 +153,7 @@ async function welcome(
         conversations,
         token,
         heartbeat: heartbeat(services),
+        max_frame: services.settings.maxFrameBytes,
       });
     } else {
       const { frames, written } = await login.mailbox.takeOffline(OFFLINE_CHARS);
@@ -217,7 +223,7 @@ export async function createGroup({ groups, delivery }: Services, request: Reque
   const { session, login } = request;
   const name = normalizeName(request.string("groupname"));
   const description = request.string("groupdesc");
-  const problem = checkName(name) ??
+  const problem = nameProblem(name) ??
     ([...description].length > DESCRIPTION_MAX
       ? `The description is longer than ${DESCRIPTION_MAX} characters`
       : undefined);
@@ -341,7 +347,7 @@ export function groupChat(services: Services, request: Request): Promise<void> |
  */
 function chatText({ frame, text, memberCount, login }: Request): string {
   const isAsSent = frame.name === login.name && !("conversation" in frame) && !("seq" in frame) &&
-    !("at" in frame) && Object.keys(frame).length === memberCount;
+    !("at" in frame) && !("recalled" in frame) && Object.keys(frame).length === memberCount;
   const own = isAsSent ? text : putRight(text, login.name);
   // In valid JSON a line break is never inside a string.
   return own.includes("\n") || own.includes("\r") ? own.replace(/[\r\n]+/g, " ") : own;
@@ -350,7 +356,7 @@ function chatText({ frame, text, memberCount, login }: Request): string {
 /** The values stay as they were sent: JSON.stringify would round numbers, and cannot go as deep as JSON.parse. */
 function putRight(text: string, name: string): string {
   const members = membersOf(text);
-  for (const field of ["conversation", "seq", "at"]) members.delete(field);
+  for (const field of ["conversation", "seq", "at", "recalled"]) members.delete(field);
   members.set("name", JSON.stringify(name));
   return `{${[...members].map(([key, value]) => `${JSON.stringify(key)}:${value}`).join(",")}}`;
 }

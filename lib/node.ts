@@ -143,6 +143,7 @@ async function assemble(
       persist: options.persist,
       duplicateLogin: options.duplicateLogin,
       recallWindowMs: options.recallWindowMs,
+      maxFrameBytes: options.maxFrameBytes,
       heartbeatIntervalMs: options.heartbeatIntervalMs,
       heartbeatMisses: options.heartbeatMisses,
       ...(beats ? { udpPort: options.udpAnnounce ?? beats.port } : {}),

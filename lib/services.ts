@@ -21,6 +21,8 @@ export interface Settings {
   duplicateLogin: "refuse" | "replace";
   /** How long a message can be recalled, ms; 0: never. */
   recallWindowMs: number;
+  /** A longer frame ends its connection; clients are told at login. */
+  maxFrameBytes: number;
   /** Between two heartbeats a client should send, ms. */
   heartbeatIntervalMs: number;
   /** Silent intervals after which a connection is closed. */
