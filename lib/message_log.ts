@@ -229,7 +229,10 @@ export class MessageLog {
       this.counters.retries++;
       if (error.kind === "duplicate") return await this.#commitWithoutRepeats(batch, error);
       if (error.kind === "conflict" && conflicts < CONFLICTS_AT_ONCE) {
-        return await this.#commit(batch, conflicts + 1);
+        // It may be a lock that somebody holds for long: each wait for it takes seconds.
+        this.#keep(this.#refuseLate(this.#queue, error));
+        const rest = this.#refuseLate(batch, error);
+        return rest.length > 0 ? await this.#commit(rest, conflicts + 1) : undefined;
       }
       if (error.kind !== "other") throw error;
       // One message the database will not take must not cost the others: halve until it stands alone.

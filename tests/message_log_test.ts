@@ -177,6 +177,18 @@ Deno.test("a deadlock is tried again at once", async () => {
   assertEquals(db.transactions, 3);
 });
 
+Deno.test("who waits for somebody else's lock is refused in time as well", async () => {
+  await using db = await FaultyDatabase.open();
+  let now = 0;
+  const clock = { now: () => now += 2_000 };
+  const { log } = open(db, clock);
+  db.faults.push(...Array<Fault>(4).fill({ at: "begin", kind: "conflict" }));
+  const kept = log.append(draft("kept"));
+  await assertRejects(() => log.append(draft("told", { cid: "x" })), DatabaseError);
+  assertEquals((await kept).seq, 1);
+  assertEquals(await db.rows(), ["u1-2#1 kept"]);
+});
+
 Deno.test("while the database is away a message with a cid is refused in the end, one without is kept", async () => {
   await using db = await FaultyDatabase.open();
   let now = 0;

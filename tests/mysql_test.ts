@@ -132,7 +132,7 @@ Deno.test("MySQL as a Database", async (t) => {
           `SELECT @@tx_isolation AS isolation, @@time_zone AS zone, @@character_set_client AS charset,
         @@innodb_lock_wait_timeout AS lockWait, @@idle_transaction_timeout AS idle`,
         ),
-        [{ isolation: "READ-COMMITTED", zone: "+00:00", charset: "utf8mb4", lockWait: 5, idle: 21 }],
+        [{ isolation: "READ-COMMITTED", zone: "+00:00", charset: "utf8mb4", lockWait: 5, idle: 4 }],
       );
       await db.run(TABLE);
       await failure(() => db.run("INSERT INTO T (name) VALUES (?)", ["x".repeat(21)]), "other");

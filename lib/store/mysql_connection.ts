@@ -49,11 +49,11 @@ const KEEP_ALIVE_MS = 30_000;
 /**
  * What every connection begins with, so that the server's own settings do not matter. Strict mode: a text that is too
  * long is an error and not cut. No NO_BACKSLASH_ESCAPES: the driver's escaping relies on backslashes. MariaDB ends a
- * transaction that does nothing for a while, otherwise a node that vanished from the network would keep its locks for
- * hours; to MySQL, which has nothing like it, that part is a comment.
+ * transaction that does nothing for a while, otherwise a node that vanished from the network or hangs would keep its
+ * locks, and all nodes from storing anything, for hours; to MySQL, which has nothing like it, that part is a comment.
  */
 function sessionStatements(statementTimeoutMs: number): string[] {
-  const idleTransactionS = Math.ceil(3 * statementTimeoutMs / 1000);
+  const idleTransactionS = Math.ceil(statementTimeoutMs / 2000);
   return [
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', " +
