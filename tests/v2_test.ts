@@ -529,7 +529,7 @@ onEachDatabase("version 2", {
     li.client.close();
     await place.offline(li.id);
     await using again = await place.comeBack(li, { v: 2 });
-    const { token, heartbeat, groups = [], ...reply } = again.reply;
+    const { token, heartbeat, max_frame, groups = [], ...reply } = again.reply;
     assertEquals(reply, {
       msgid: 2,
       errno: 0,
@@ -552,6 +552,7 @@ onEachDatabase("version 2", {
     }]);
     assertEquals(typeof token, "string");
     assertEquals(heartbeat, { interval_ms: 30_000, misses: 3 });
+    assertEquals(max_frame, 65_536);
     assertEquals((await again.client.receive()).seq, 5);
   },
 
