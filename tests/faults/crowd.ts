@@ -23,8 +23,9 @@ const TICK_MS = 100;
 
 /** How large a crowd is. */
 export interface CrowdSize {
-  /** Users of version 1 and of version 2. */
+  /** Users of version 1. */
   v1: number;
+  /** Users of version 2. */
   v2: number;
   /** How many of all users are in the one group. */
   members: number;

@@ -41,9 +41,9 @@ export interface Tally {
   duplicated: number;
   /** Messages that came after one with a higher seq. */
   outOfOrder: number;
-  /** Longest time from saying something to its answer, or to its arrival at a version 2 user who wants to be there, ms. */
+  /** Longest time from saying something to its answer, or to its arrival at somebody who wants to be there, ms. */
   longestMs: number;
-  /** Longest time to its arrival at a version 1 user, ms. */
+  /** The same where either of the two is of version 1: it is told nothing and repeats nothing. */
   longestV1Ms: number;
 }
 
@@ -154,7 +154,7 @@ export class Ledger {
       return true;
     }
     const delayMs = performance.now() - Math.max(said.at, since);
-    const longest = version === 2 ? "longestMs" : "longestV1Ms";
+    const longest = version === 2 && said.version === 2 ? "longestMs" : "longestV1Ms";
     this.tally[longest] = Math.max(this.tally[longest], delayMs);
     this.onDelay(userId, delayMs);
     return true;

@@ -6,11 +6,14 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { ChatClient, PASSWORD } from "../chat_client.ts";
+import { waitFor } from "../process.ts";
 import { ClusterSite, LONGER_THAN_LEASE_MS, NODES } from "./cluster_site.ts";
 import { CrookedClock } from "./crooked_clock.ts";
 import { random, someMoment } from "./site.ts";
 
 const HOUR_S = 3_600;
+/** How long a node that hangs may keep the others from storing anything: a lock wait, and the end of its transaction. */
+const LONGEST_BLOCK_MS = 20_000;
 /** Connections of one storm. */
 const STORM = 12;
 
@@ -75,14 +78,21 @@ Deno.test("faults of nodes", async (context) => {
   });
 
   await site.suffer(context, {
-    name: "a node frozen for longer than its lease",
+    name: "a node frozen inside a transaction, for longer than its lease",
     rounds: 1,
     costsNode: true,
     async strike() {
       const name = random.pick(NODES);
-      cluster.node(name).signal("SIGSTOP");
+      await freezeInTransaction(site, name);
+      const start = performance.now();
+      site.use(...NODES.filter((other) => other !== name));
+      // What it has locked is not locked for long.
+      await crowd.talked(300);
+      const blockedMs = performance.now() - start;
+      assert(blockedMs < LONGEST_BLOCK_MS, `all others were blocked for ${blockedMs.toFixed(0)} ms`);
       await someMoment(LONGER_THAN_LEASE_MS + 1_000, LONGER_THAN_LEASE_MS);
       cluster.node(name).signal("SIGCONT");
+      site.use(...NODES);
     },
   });
 
@@ -144,6 +154,25 @@ Deno.test("faults of nodes", async (context) => {
 
   await site.checkVitals();
 });
+
+/** Freezes a node, again and again, until it is caught with a transaction open. */
+async function freezeInTransaction({ cluster, store }: ClusterSite, name: string): Promise<void> {
+  const transactions = async () => {
+    const rows = await store.sql("SELECT trx_id FROM information_schema.INNODB_TRX WHERE trx_id > 0");
+    return rows.map(([id]) => id);
+  };
+  await waitFor(`${name} to be frozen inside a transaction`, async () => {
+    await someMoment(200);
+    cluster.node(name).signal("SIGSTOP");
+    const open = await transactions();
+    // Those of other nodes last milliseconds.
+    await someMoment(301, 300);
+    const stillOpen = await transactions();
+    if (open.some((id) => stillOpen.includes(id))) return true;
+    cluster.node(name).signal("SIGCONT");
+    return false;
+  }, 60_000);
+}
 
 /**
  * One user resumes on all of these connections at once, while it is online and comes back whenever it is sent away. All

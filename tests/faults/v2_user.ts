@@ -209,7 +209,8 @@ export class V2User extends LoadUser {
     if (errno === 0 && conversation !== undefined && seq !== undefined) {
       this.#unanswered.delete(cid);
       this.ledger.noteAnswer(cid, { conversation, seq });
-      this.#have(frame);
+      // What it says to itself comes back as a frame, and only then it has it.
+      if (conversation !== `u${this.id}-${this.id}`) this.#have(frame);
     } else if (errno === 10) {
       this.#refusals++;
       this.ledger.tally.refused++;
