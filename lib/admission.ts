@@ -21,6 +21,7 @@ import type { Login, Session } from "./session.ts";
 import type { Groups } from "./store/groups.ts";
 import type { MemberPosition, Messages } from "./store/messages.ts";
 import type { Users, UserState } from "./store/users.ts";
+import { turnTime } from "./turn.ts";
 
 /** How long another node may take to end the older session of a user, ms. It may be dead. */
 const EVICTION_MS = 2_000;
@@ -184,7 +185,7 @@ export class Admission {
       messages,
       positions,
       readers,
-      now: () => performance.now(),
+      now: turnTime,
       onError: (error) =>
         logger.warn("cannot read missed messages; tried again", { reason: errorText(error) }),
     });

@@ -142,27 +142,29 @@ export class Delivery {
 
   /** A message is durable: hands it to those who are here and rings for the others. Never throws, never waits. */
   deliver(stored: Stored): void {
-    const { conversation, seq, sender, text, at, members } = stored;
-    const place = parseConversation(conversation);
+    const { conversation, users, seq, sender, text, at, members } = stored;
+    const place = users ? { users } : parseConversation(conversation);
     if (!place) return;
     // A repeat's text is not sent again: it may have been recalled, and whoever lacks it reads it from the log.
     const frame = text === null ? undefined : spliceFields(text, conversation, seq, at);
-    const message = { kind: ENVELOPE.message, origin: this.#options.origin, sender, seq, conversation };
-    const envelope = frame === undefined ? message : { ...message, frame };
+    const ring = (channel: string) => {
+      const message = { kind: ENVELOPE.message, origin: this.#options.origin, sender, seq, conversation };
+      this.#publish(channel, frame === undefined ? message : { ...message, frame });
+    };
     if ("groupId" in place) {
       const local = this.#groups.get(place.groupId);
       this.#offerAll(local, stored, frame);
       // `members` was counted in the transaction that stored the message: when they are all here nobody else needs it.
-      if (local?.size !== members) this.#publish(this.#groupChannel(place.groupId), envelope);
+      if (local?.size !== members) ring(this.#groupChannel(place.groupId));
       return;
     }
-    const [lower, higher] = place.users;
-    const receiver = sender === lower ? higher : lower;
+    const [one, other] = place.users;
+    const receiver = sender === one ? other : one;
     this.#users.get(sender)?.login?.mailbox.offer(conversation, seq, sender, frame);
     if (receiver === sender) return;
     const session = this.#users.get(receiver);
     if (session) this.#offer(session, stored, frame);
-    else this.#publish(this.#userChannel(receiver), envelope);
+    else ring(this.#userChannel(receiver));
   }
 
   #offerAll(

@@ -18,7 +18,7 @@ import {
   parseConversation,
   spliceFields,
 } from "./protocol.ts";
-import type { Draft, Stored } from "./message_log.ts";
+import type { Draft } from "./message_log.ts";
 import { Refusal, type Request } from "./request.ts";
 import type { Services } from "./services.ts";
 import type { Login, Session } from "./session.ts";
@@ -369,15 +369,19 @@ function append(
 ): Promise<void> | void {
   const { session, cid } = request;
   session.beginAppend();
-  log.append(cid === undefined ? draft : { ...draft, cid })
-    .then(({ conversation, seq, at }: Stored) => request.reply({ conversation, seq, at }))
-    .catch((error) => {
+  log.add(cid === undefined ? draft : { ...draft, cid }, {
+    stored({ conversation, seq, at }) {
+      if (request.isReplyExpected) request.reply({ conversation, seq, at });
+      session.endAppend();
+    },
+    failed(error) {
       if (request.cid === undefined && failureLines.take(performance.now())) {
         logger.error("message lost", { session: session.id, reason: String(error) });
       }
       request.refuse(new Refusal(ERRNO.UNAVAILABLE, "The message could not be stored; try again"));
-    })
-    .finally(() => session.endAppend());
+      session.endAppend();
+    },
+  });
   return session.roomForAppend();
 }
 

@@ -83,6 +83,8 @@ interface Page {
 /** One connection's mailbox, from login to logout. */
 export class Mailbox {
   readonly #options: MailboxOptions;
+  /** What the user writes to itself is sent like anybody else's. */
+  readonly #notes: ConversationId;
   readonly #cursors = new Map<ConversationId, Cursor>();
   /** Cursors with more in the log than was sent. */
   readonly #behind = new Set<Cursor>();
@@ -110,6 +112,7 @@ export class Mailbox {
   /** Hears doorbells from now on; without `positions` they are kept until {@link place}. */
   constructor(options: MailboxOptions, positions?: readonly MemberPosition[]) {
     this.#options = options;
+    this.#notes = conversationOfUsers(options.userId, options.userId);
     if (positions) this.place(positions);
   }
 
@@ -227,7 +230,7 @@ export class Mailbox {
   }
 
   #isOwn(conversation: ConversationId, sender: number): boolean {
-    return sender === this.#options.userId && conversation !== `u${sender}-${sender}`;
+    return sender === this.#options.userId && conversation !== this.#notes;
   }
 
   #hasRoom(): boolean {

@@ -11,6 +11,7 @@ import { type Clock, systemClock } from "./clock.ts";
 import { DatabaseError, errorText } from "./errors.ts";
 import type { Logger } from "./logger.ts";
 import type { ConversationId } from "./protocol.ts";
+import { nextTurn } from "./turn.ts";
 import type { Database, SqlConnection, SqlValue } from "./store/database.ts";
 
 /** One transaction holds at most this many messages … */
@@ -22,6 +23,8 @@ const GIVE_UP_MS = 5_000;
 /** More text than this does not wait for a database that is away. */
 const QUEUE_CHARS = 67_108_864;
 const TIME_AHEAD_MS = 1_000;
+/** A batch waits no longer than this for more, ms, however slow the disk is. */
+const GATHER_MAX_MS = 20;
 const RETRY_MIN_MS = 50;
 const RETRY_MAX_MS = 1_000;
 /** A deadlock is tried again this often at once before it counts as an outage. */
@@ -45,6 +48,8 @@ export interface Draft {
 export interface Stored {
   /** Where it is. */
   conversation: ConversationId;
+  /** As in its draft; undefined also for a repeat. */
+  users?: readonly [number, number] | undefined;
   /** Its place there. */
   seq: number;
   /** When it was stored, ms since the epoch. */
@@ -71,14 +76,23 @@ export interface MessageLogOptions {
   clock?: Pick<Clock, "now">;
 }
 
+/** Told what becomes of a message: one of the two is called, once. Neither may throw. */
+export interface Outcome {
+  /** It is durable, and has been handed on for delivery. */
+  stored(stored: Stored): void;
+  /** A DatabaseError, as a rule: it is not stored as far as anybody knows. */
+  failed(error: unknown): void;
+}
+
 interface Entry {
   draft: Draft;
   /** When it may be refused, by the clock. */
   deadline: number;
   /** Answered: it must not be tried again with the rest of its batch. */
   isSettled: boolean;
-  resolve: (stored: Stored) => void;
-  reject: (error: unknown) => void;
+  outcome: Outcome;
+  /** Of the same message, sent again while the first one waits. */
+  repeats: Outcome[] | undefined;
 }
 
 interface Placed {
@@ -98,11 +112,12 @@ export class MessageLog {
   #queuedChars = 0;
   /** Of the senders of the last milliseconds. */
   readonly #lastAt = new Map<number, number>();
-  readonly #byCid = new Map<string, Promise<Stored>>();
+  readonly #byCid = new Map<string, Entry>();
   /** How many messages of a conversation wait for their commit. */
   readonly #waiting = new Map<ConversationId, number>();
   #running: Promise<void> | undefined;
   #retryMs = 0;
+  #lastCommitMs = 0;
   #wake: (() => void) | undefined;
   #isClosing = false;
   /** Batches and messages committed so far. */
@@ -121,18 +136,29 @@ export class MessageLog {
    * DatabaseError when the database stays away (with a cid: after 5 s; without: never, it is kept and tried again).
    */
   append(draft: Draft): Promise<Stored> {
+    return new Promise((stored, failed) => this.add(draft, { stored, failed }));
+  }
+
+  /** As {@link append}, without the promise: for what comes by the ten thousand a second. */
+  add(draft: Draft, outcome: Outcome): void {
     if (this.#queuedChars > QUEUE_CHARS) {
-      return Promise.reject(
-        new DatabaseError("unavailable", "Cannot store the message: too many are waiting"),
-      );
+      outcome.failed(new DatabaseError("unavailable", "Cannot store the message: too many are waiting"));
+      return;
     }
-    if (draft.cid === undefined) return this.#enqueue(draft);
-    const key = `${draft.sender} ${draft.cid}`;
-    const running = this.#byCid.get(key);
-    if (running) return running.then((stored) => ({ ...stored, isRepeat: true }));
-    const stored = this.#enqueue(draft).finally(() => this.#byCid.delete(key));
-    this.#byCid.set(key, stored);
-    return stored;
+    const key = keyOf(draft);
+    const running = key === undefined ? undefined : this.#byCid.get(key);
+    if (running) {
+      (running.repeats ??= []).push(outcome);
+      return;
+    }
+    const deadline = key === undefined ? Infinity : this.#clock.now() + GIVE_UP_MS;
+    const entry: Entry = { draft, deadline, isSettled: false, outcome, repeats: undefined };
+    if (key !== undefined) this.#byCid.set(key, entry);
+    this.#waiting.set(draft.conversation, (this.#waiting.get(draft.conversation) ?? 0) + 1);
+    this.#queue.push(entry);
+    this.#queuedChars += draft.text.length;
+    // A microtask later the whole turn's messages are here and share the first commit.
+    this.#running ??= Promise.resolve().then(() => this.#run());
   }
 
   /** True while a message of this conversation waits for its commit. */
@@ -155,45 +181,39 @@ export class MessageLog {
     }
   }
 
-  #enqueue(draft: Draft): Promise<Stored> {
-    return new Promise((resolve, reject) => {
-      const deadline = draft.cid === undefined ? Infinity : this.#clock.now() + GIVE_UP_MS;
-      const entry: Entry = {
-        draft,
-        deadline,
-        isSettled: false,
-        resolve: (stored) => {
-          this.#endWait(entry);
-          resolve(stored);
-        },
-        reject: (error) => {
-          this.#endWait(entry);
-          reject(error);
-        },
-      };
-      this.#waiting.set(draft.conversation, (this.#waiting.get(draft.conversation) ?? 0) + 1);
-      this.#queue.push(entry);
-      this.#queuedChars += draft.text.length;
-      // A microtask later the whole turn's messages are here and share the first commit.
-      this.#running ??= Promise.resolve().then(() => this.#run());
-    });
+  #resolve(entry: Entry, stored: Stored): void {
+    if (!this.#endWait(entry)) return;
+    entry.outcome.stored(stored);
+    for (const repeat of entry.repeats ?? []) repeat.stored({ ...stored, isRepeat: true });
   }
 
-  /** It is answered; what was refused for waiting too long may later turn out to be stored. */
-  #endWait(entry: Entry): void {
-    if (entry.isSettled) return;
+  #reject(entry: Entry, error: unknown): void {
+    if (!this.#endWait(entry)) return;
+    entry.outcome.failed(error);
+    for (const repeat of entry.repeats ?? []) repeat.failed(error);
+  }
+
+  /** It is to be answered. False: it has been; what was refused for waiting too long may later turn out to be stored. */
+  #endWait(entry: Entry): boolean {
+    if (entry.isSettled) return false;
     entry.isSettled = true;
     const { conversation } = entry.draft;
     const others = (this.#waiting.get(conversation) ?? 1) - 1;
     if (others > 0) this.#waiting.set(conversation, others);
     else this.#waiting.delete(conversation);
+    const key = keyOf(entry.draft);
+    if (key !== undefined) this.#byCid.delete(key);
+    return true;
   }
 
   async #run(): Promise<void> {
     while (this.#queue.length > 0 && !this.#isClosing) {
+      if (this.#db.dialect.isBlocking) await this.#gather();
       const batch = this.#takeBatch();
       try {
+        const startedAt = this.#clock.now();
         await this.#commit(batch);
+        this.#lastCommitMs = this.#clock.now() - startedAt;
         this.#recovered();
       } catch (error) {
         await this.#waitForDatabase(batch, error);
@@ -201,6 +221,18 @@ export class MessageLog {
     }
     // Here and not when the promise is settled: what is added between would find a run that does not look any more.
     this.#running = undefined;
+  }
+
+  /**
+   * Where everything else waits for a commit, each should be worth it: a batch waits while every turn of the event loop
+   * brings more, for no longer than the last commit took. Otherwise it would hold what one turn can read: 48 messages.
+   */
+  async #gather(): Promise<void> {
+    const until = this.#clock.now() + Math.min(this.#lastCommitMs, GATHER_MAX_MS);
+    for (let seen = 0; seen < this.#queue.length && seen < BATCH_MESSAGES && this.#clock.now() < until;) {
+      seen = this.#queue.length;
+      await nextTurn();
+    }
   }
 
   #takeBatch(): Entry[] {
@@ -236,7 +268,7 @@ export class MessageLog {
       }
       if (error.kind !== "other") throw error;
       // One message the database will not take must not cost the others: halve until it stands alone.
-      if (batch.length === 1) return batch[0]?.reject(error);
+      if (batch.length === 1) return this.#rejectAll(batch, error);
       const middle = batch.length >> 1;
       await this.#commit(batch.slice(0, middle));
       await this.#commit(batch.slice(middle));
@@ -249,14 +281,15 @@ export class MessageLog {
     for (const { draft } of batch) counts.set(draft.conversation, (counts.get(draft.conversation) ?? 0) + 1);
     // In the order of ids: two nodes take the rows' locks in the same order and cannot deadlock.
     const ids = [...counts.keys()].sort();
-    await tx.run(
-      `INSERT INTO Conversation (id, last_seq, members) VALUES ${ids.map(() => "(?,?,2)").join(",")}` +
-        dialect.upsert(["id"], { last_seq: "last_seq + new.last_seq" }),
-      ids.flatMap((id) => [id, counts.get(id) ?? 0]),
-    );
+    await tx.insert({
+      into: "INSERT INTO Conversation (id, last_seq, members)",
+      rows: ids.map((id) => [id, counts.get(id) ?? 0, 2]),
+      tail: dialect.upsert(["id"], { last_seq: "last_seq + new.last_seq" }),
+    });
+    const { sql, params } = dialect.isOneOf("id", ids);
     const rows = await tx.query<{ id: string; last_seq: number; members: number }>(
-      `SELECT id, last_seq, members FROM Conversation WHERE id IN (${ids.map(() => "?").join(",")})`,
-      ids,
+      `SELECT id, last_seq, members FROM Conversation WHERE ${sql}`,
+      params,
     );
     const next = new Map(rows.map(({ id, last_seq }) => [id, last_seq - (counts.get(id) ?? 0) + 1]));
     const members = new Map(rows.map((row) => [row.id, row.members]));
@@ -285,47 +318,43 @@ export class MessageLog {
 
   /** The first message of two users makes both members; a group's members come with the group. */
   async #insertMembers(tx: SqlConnection, placed: Placed[]): Promise<void> {
-    const params: SqlValue[] = [];
+    const rows: SqlValue[][] = [];
     for (const { seq, entry: { draft: { users, conversation } } } of placed) {
-      if (seq === 1 && users) { for (const user of new Set(users)) params.push(user, conversation); }
+      if (seq === 1 && users) { for (const user of new Set(users)) rows.push([user, conversation, 0, 0, 0]); }
     }
-    if (params.length === 0) return;
-    await tx.run(
-      `${this.#db.dialect.insertIgnore} INTO Member (userid, conversation, since, delivered, \`read\`) VALUES ` +
-        Array(params.length / 2).fill("(?,?,0,0,0)").join(","),
-      params,
-    );
+    if (rows.length === 0) return;
+    const { insertIgnore } = this.#db.dialect;
+    const into = `${insertIgnore} INTO Member (userid, conversation, since, delivered, \`read\`)`;
+    await tx.insert({ into, rows });
   }
 
   async #insertMessages(tx: SqlConnection, placed: Placed[]): Promise<void> {
-    const { rowsPerInsert } = this.#db.dialect;
-    for (let start = 0; start < placed.length; start += rowsPerInsert) {
-      const some = placed.slice(start, start + rowsPerInsert);
-      await tx.run(
-        `INSERT INTO Message (conversation, seq, sender, cid, at, message) VALUES ${
-          some.map(() => "(?,?,?,?,?,?)").join(",")
-        }`,
-        some.flatMap(({ entry: { draft }, seq, at }) => [
-          draft.conversation,
-          seq,
-          draft.sender,
-          draft.cid === undefined ? null : cidBytes(draft.cid),
-          at,
-          draft.text,
-        ]),
-      );
-    }
+    await tx.insert({
+      into: "INSERT INTO Message (conversation, seq, sender, cid, at, message)",
+      rows: placed.map(({ entry: { draft: { conversation, sender, cid, text } }, seq, at }) => [
+        conversation,
+        seq,
+        sender,
+        cid === undefined ? null : cidBytes(cid),
+        at,
+        text,
+      ]),
+    });
   }
 
   #settle(placed: Placed[]): void {
     this.counters.batches++;
     this.counters.messages += placed.length;
-    for (const { entry: { draft, resolve }, seq, at, members } of placed) {
-      const { conversation, sender, text } = draft;
-      const stored: Stored = { conversation, seq, at, sender, text, members, isRepeat: false };
+    for (const { entry, seq, at, members } of placed) {
+      const { conversation, users, sender, text } = entry.draft;
+      const stored: Stored = { conversation, users, seq, at, sender, text, members, isRepeat: false };
       this.#onStored(stored);
-      resolve(stored);
+      this.#resolve(entry, stored);
     }
+  }
+
+  #rejectAll(entries: readonly Entry[], error: unknown): void {
+    for (const entry of entries) this.#reject(entry, error);
   }
 
   /** Answers the messages whose cid is stored already with their row, and commits the others. */
@@ -333,7 +362,7 @@ export class MessageLog {
     const known = await this.#findRepeats(batch);
     const rest = batch.filter((entry) => !known.has(entry));
     if (known.size === 0) {
-      if (batch.length === 1) return batch[0]?.reject(error);
+      if (batch.length === 1) return this.#rejectAll(batch, error);
       // Stored by another node since, and not yet visible or gone again: look at each alone.
       for (const entry of batch) await this.#commit([entry]);
       return;
@@ -342,7 +371,7 @@ export class MessageLog {
       this.counters.repeats++;
       // The first one's doorbell may have died with its node: ring again, receivers drop what they have.
       this.#onStored(stored);
-      entry.resolve(stored);
+      this.#resolve(entry, stored);
     }
     if (rest.length > 0) await this.#commit(rest);
   }
@@ -366,7 +395,16 @@ export class MessageLog {
         const row = byCid.get(entry.draft.cid ?? "");
         if (!row) continue;
         const { conversation, seq, at, message } = row;
-        found.set(entry, { conversation, seq, at, sender, text: message, members: 0, isRepeat: true });
+        found.set(entry, {
+          conversation,
+
+          seq,
+          at,
+          sender,
+          text: message,
+          members: 0,
+          isRepeat: true,
+        });
       }
     }
     return found;
@@ -419,7 +457,7 @@ export class MessageLog {
   #refuseLate(entries: readonly Entry[], error: unknown): Entry[] {
     const now = this.#clock.now();
     return entries.filter((entry) => {
-      if (!entry.isSettled && entry.deadline <= now) entry.reject(error);
+      if (!entry.isSettled && entry.deadline <= now) this.#reject(entry, error);
       return !entry.isSettled;
     });
   }
@@ -445,6 +483,11 @@ export class MessageLog {
     this.#retryMs = 0;
     this.#logger.info("messages are stored again");
   }
+}
+
+/** Names a message for as long as it waits; undefined without a cid. */
+function keyOf({ sender, cid }: Draft): string | undefined {
+  return cid === undefined ? undefined : `${sender} ${cid}`;
 }
 
 const encoder = new TextEncoder();

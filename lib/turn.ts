@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { setImmediate } from "node:timers";
 
 let due: (() => void)[] = [];
 
@@ -34,4 +35,9 @@ export function turnTime(): number {
 
 function forgetTime(): void {
   time = undefined;
+}
+
+/** Resolves when the event loop has been round: what could be read meanwhile has been handled. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -5,6 +5,7 @@ import { type Draft, MessageLog, type Stored } from "../lib/message_log.ts";
 import type { Database, SqlConnection } from "../lib/store/database.ts";
 import { migrate } from "../lib/store/migrations.ts";
 import { openSqlite } from "../lib/store/sqlite.ts";
+import { nextTurn } from "../lib/turn.ts";
 import { waitFor } from "./process.ts";
 
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
@@ -16,6 +17,9 @@ type Fault = { at: "begin" | "commit_lost" | "commit_done"; kind: DatabaseErrorK
 class FaultyDatabase implements Database {
   readonly faults: Fault[] = [];
   transactions = 0;
+  /** Whether the log is to take it for one that holds everything up while it commits. */
+  isBlocking = false;
+  onTransaction = () => {};
   readonly #db: Database;
 
   private constructor(db: Database) {
@@ -29,16 +33,18 @@ class FaultyDatabase implements Database {
   }
 
   get dialect() {
-    return this.#db.dialect;
+    return { ...this.#db.dialect, isBlocking: this.isBlocking };
   }
 
   query: Database["query"] = (sql, params) => this.#db.query(sql, params);
   run: Database["run"] = (sql, params) => this.#db.run(sql, params);
+  insert: Database["insert"] = (insertion) => this.#db.insert(insertion);
   ping: Database["ping"] = () => this.#db.ping();
   close: Database["close"] = () => this.#db.close();
 
   async transaction<Result>(work: (tx: SqlConnection) => Promise<Result>): Promise<Result> {
     this.transactions++;
+    this.onTransaction();
     const fault = this.faults.shift();
     if (fault?.at === "begin") throw new DatabaseError(fault.kind, "injected");
     if (fault?.at === "commit_lost") {
@@ -101,6 +107,31 @@ Deno.test("messages that arrive during a commit form the next batch", async () =
     Array.from({ length: 101 }, (_, index) => index + 1),
   );
   assertEquals(db.transactions, 2);
+});
+
+Deno.test("where a commit holds everything up, a batch waits while turns bring more, but not for ever", async () => {
+  await using db = await FaultyDatabase.open();
+  db.isBlocking = true;
+  let now = 0;
+  // A commit takes 10 ms.
+  db.onTransaction = () => now += 10;
+  const { log } = open(db, { now: () => now });
+  await log.append(draft("first"));
+
+  let turns = 0;
+  const all: Promise<Stored>[] = [];
+  const bringMore = async (count: number, turnMs: number) => {
+    for (const end = turns + count; turns < end; turns++) {
+      all.push(log.append(draft(`${turns}`)));
+      now += turnMs;
+      await nextTurn();
+    }
+    await Promise.all(all);
+  };
+  await bringMore(3, 1);
+  assertEquals(db.transactions, 2);
+  await bringMore(30, 1);
+  assert(db.transactions > 3, `${db.transactions} transactions`);
 });
 
 Deno.test("a message that comes while a commit ends is stored, whichever moment it takes", async () => {

@@ -21,12 +21,32 @@ export interface RunResult {
   insertId: number;
 }
 
+/** Rows for one table. */
+export interface Insertion {
+  /** Up to and without VALUES: `INSERT INTO Member (userid, conversation)`. */
+  into: string;
+  /** The values of each row, in the order of the columns. At least one row. */
+  rows: readonly (readonly SqlValue[])[];
+  /** What follows the rows: the text of {@link Dialect.upsert}, if any. */
+  tail?: string;
+}
+
+/** A condition and its parameters. */
+export interface Condition {
+  /** To stand behind WHERE. */
+  sql: string;
+  /** For the marks in `sql`. */
+  params: SqlValue[];
+}
+
 /** Where statements run: the database itself (each on its own) or a transaction. */
 export interface SqlConnection {
   /** Runs a SELECT. `Shape` is what the statement's columns are: the caller's promise, as with every SQL text. */
   query<Shape extends Row = Row>(sql: string, params?: readonly SqlValue[]): Promise<Shape[]>;
   /** Runs a statement that writes. */
   run(sql: string, params?: readonly SqlValue[]): Promise<RunResult>;
+  /** Inserts rows, all or none, in the way that is quickest here. */
+  insert(insertion: Insertion): Promise<void>;
 }
 
 /** The few places where the two dialects differ. */
@@ -44,8 +64,10 @@ export interface Dialect {
   greatest(a: string, b: string): string;
   /** Appended to a SELECT in a transaction that must lock its rows: ` FOR UPDATE`, or nothing where a writer is alone. */
   readonly forUpdate: string;
-  /** Rows of one INSERT into the log: many where a statement is a round trip, one where preparing anew costs more. */
-  readonly rowsPerInsert: number;
+  /** True for those rows whose `column` has one of the values. Numbers and strings only. */
+  isOneOf(column: string, values: readonly (number | string)[]): Condition;
+  /** Everything else in this process waits while a transaction commits. */
+  readonly isBlocking: boolean;
 }
 
 /** A database: MySQL or MariaDB through the pool, or the embedded SQLite. */

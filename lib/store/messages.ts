@@ -123,10 +123,10 @@ export class Messages {
     const peers = new Map<ConversationId, Position>();
     for (let start = 0; start < conversations.length; start += USERS_PER_STATEMENT) {
       const some = conversations.slice(start, start + USERS_PER_STATEMENT);
+      const { sql, params } = this.#db.dialect.isOneOf("conversation", some);
       const rows = await this.#db.query<Position & { conversation: ConversationId }>(
-        "SELECT conversation, since, delivered, `read` FROM Member " +
-          `WHERE conversation IN (${some.map(() => "?").join(",")}) AND userid <> ?`,
-        [...some, userId],
+        `SELECT conversation, since, delivered, \`read\` FROM Member WHERE ${sql} AND userid <> ?`,
+        [...params, userId],
       );
       for (const row of rows) peers.set(row.conversation, row);
     }
@@ -140,10 +140,11 @@ export class Messages {
     const found: { userid: number; conversation: ConversationId; last_seq: number }[] = [];
     for (let start = 0; start < userIds.length; start += USERS_PER_STATEMENT) {
       const some = userIds.slice(start, start + USERS_PER_STATEMENT);
+      const { sql, params } = this.#db.dialect.isOneOf("m.userid", some);
       const rows = await this.#db.query<{ userid: number; conversation: string; last_seq: number }>(
         "SELECT m.userid, m.conversation, c.last_seq FROM Member m JOIN Conversation c ON c.id = m.conversation " +
-          `WHERE m.userid IN (${some.map(() => "?").join(",")}) AND c.last_seq > m.delivered`,
-        some,
+          `WHERE ${sql} AND c.last_seq > m.delivered`,
+        params,
       );
       // Not as arguments of one push(): more than some 100 000 rows would overflow the stack.
       for (const row of rows) found.push(row);
@@ -160,10 +161,12 @@ export class Messages {
       delivered: dialect.greatest("delivered", "new.delivered"),
       "`read`": dialect.greatest("`read`", "new.`read`"),
     });
-    await this.#db.run(
-      "INSERT INTO Member (userid, conversation, since, delivered, `read`) VALUES " +
-        moves.map(() => "(?,?,0,?,?)").join(",") + tail,
-      moves.flatMap(({ userId, conversation, delivered, read }) => [userId, conversation, delivered, read]),
-    );
+    await this.#db.insert({
+      into: "INSERT INTO Member (userid, conversation, since, delivered, `read`)",
+      rows: moves.map((
+        { userId, conversation, delivered, read },
+      ) => [userId, conversation, 0, delivered, read]),
+      tail,
+    });
   }
 }

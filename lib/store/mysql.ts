@@ -7,8 +7,8 @@
 import { type Clock, systemClock } from "../clock.ts";
 import { DatabaseError, EXIT, FatalError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
-import type { Database, Dialect, Row, RunResult, SqlConnection, SqlValue } from "./database.ts";
-import { MysqlConnection } from "./mysql_connection.ts";
+import type { Database, Dialect, Insertion, Row, RunResult, SqlConnection, SqlValue } from "./database.ts";
+import { MysqlConnection, type StatementOptions } from "./mysql_connection.ts";
 import { toDatabaseError } from "./mysql_errors.ts";
 import { Pool, type PoolStats } from "./mysql_pool.ts";
 import { mysqlName, parseMysqlUrl } from "./mysql_url.ts";
@@ -55,29 +55,73 @@ export const MYSQL_DIALECT: Dialect = {
   },
   greatest: (a, b) => `GREATEST(${a}, ${b})`,
   forUpdate: " FOR UPDATE",
-  rowsPerInsert: 500,
+  isOneOf: (column, values) => ({
+    sql: `${column} IN (${values.map(() => "?").join(",")})`,
+    params: [...values],
+  }),
+  isBlocking: false,
 };
 
-/** A connection while a transaction is open on it. */
+/** A statement and its parameters. */
+interface Statement {
+  readonly sql: string;
+  readonly params: readonly SqlValue[];
+}
+
+type Send<Result> = (sql: string, params: readonly SqlValue[], options: StatementOptions) => Promise<Result>;
+
+/** A statement is a round trip, so it takes all rows. */
+function insertStatement({ into, rows, tail = "" }: Insertion): Statement {
+  const marks = `(${(rows[0] ?? []).map(() => "?").join(",")})`;
+  return { sql: `${into} VALUES ${Array(rows.length).fill(marks).join(",")}${tail}`, params: rows.flat() };
+}
+
+const START: Statement = { sql: "START TRANSACTION", params: [] };
+
+/**
+ * A connection while a transaction is open on it. What needs no answer waits for the next statement that does, and goes
+ * to the server with it: a batch of messages is two round trips in place of five, each of which has to wait for a turn
+ * of a busy event loop (500 pairs: 21 k messages a second in place of 17 k).
+ */
 class MysqlTransaction implements SqlConnection {
   readonly #connection: MysqlConnection;
+  #unsent: Statement[] = [START];
+  #hasBegun = false;
   #endedBy: DatabaseError | null = null;
 
   constructor(connection: MysqlConnection) {
     this.#connection = connection;
   }
 
-  async query<Shape extends Row = Row>(sql: string, params?: readonly SqlValue[]): Promise<Shape[]> {
-    const rows = await this.#unlessEnded(() => this.#connection.query(sql, params));
+  /** False as long as the server has not heard of it. */
+  get hasBegun(): boolean {
+    return this.#hasBegun;
+  }
+
+  async query<Shape extends Row = Row>(sql: string, params: readonly SqlValue[] = []): Promise<Shape[]> {
+    const rows = await this.#send(
+      { sql, params },
+      (text, all, options) => this.#connection.query(text, all, options),
+    );
     return rows as Shape[]; // The caller's promise, as database.ts says
   }
 
-  run(sql: string, params?: readonly SqlValue[]): Promise<RunResult> {
-    return this.#unlessEnded(() => this.#connection.run(sql, params));
+  run(sql: string, params: readonly SqlValue[] = []): Promise<RunResult> {
+    return this.#send({ sql, params }, (text, all, options) => this.#connection.run(text, all, options));
+  }
+
+  /** Resolves before the server has it. If it fails, then so does the next statement, or the commit. */
+  // deno-lint-ignore require-await -- what it throws must become a rejection
+  async insert(insertion: Insertion): Promise<void> {
+    if (this.#endedBy) throw this.#endedBy;
+    this.#unsent.push(insertStatement(insertion));
   }
 
   async commit(): Promise<void> {
-    await this.#unlessEnded(() => this.#connection.run("COMMIT", [], { commits: true }));
+    if (!this.#hasBegun && this.#unsent.length === 1) return;
+    const run: Send<RunResult> = (text, all, options) =>
+      this.#connection.run(text, all, { ...options, commits: true });
+    await this.#send({ sql: "COMMIT", params: [] }, run);
   }
 
   /** Makes it useless to whoever kept it. */
@@ -87,15 +131,23 @@ class MysqlTransaction implements SqlConnection {
 
   /**
    * After a deadlock the server has rolled back, and would run what follows outside of any transaction and let a COMMIT
-   * succeed. So such an error ends the transaction even if `work` has caught it.
+   * succeed. So such an error ends the transaction even if `work` has caught it, and so does any error of a statement
+   * that brought along others, which may not have been done.
    */
-  async #unlessEnded<Result>(statement: () => Promise<Result>): Promise<Result> {
+  async #send<Result>(statement: Statement, send: Send<Result>): Promise<Result> {
     if (this.#endedBy) throw this.#endedBy;
+    const statements = [...this.#unsent, statement];
+    const bringsOthers = this.#unsent.some((unsent) => unsent !== START);
+    this.#unsent = [];
+    this.#hasBegun = true;
     try {
-      return await statement();
+      const params = statements.flatMap(({ params }) => params);
+      return await send(statements.map(({ sql }) => sql).join(";"), params, {
+        isJoined: statements.length > 1,
+      });
     } catch (error) {
-      const isFatal = error instanceof DatabaseError && error.kind !== "duplicate" && error.kind !== "other";
-      if (isFatal) this.#endedBy ??= error;
+      const isMild = error instanceof DatabaseError && (error.kind === "duplicate" || error.kind === "other");
+      if (error instanceof DatabaseError && (!isMild || bringsOthers)) this.#endedBy ??= error;
       throw error;
     }
   }
@@ -120,11 +172,15 @@ class PooledMysql implements MysqlDatabase {
     return this.#withConnection((connection) => connection.run(sql, params, { commits: true }));
   }
 
+  async insert(insertion: Insertion): Promise<void> {
+    const { sql, params } = insertStatement(insertion);
+    await this.run(sql, params);
+  }
+
   async transaction<Result>(work: (tx: SqlConnection) => Promise<Result>): Promise<Result> {
     const { resource: connection, release } = await this.#pool.acquire();
     const transaction = new MysqlTransaction(connection);
     try {
-      await connection.run("START TRANSACTION");
       const result = await work(transaction);
       await transaction.commit();
       transaction.end();
@@ -132,7 +188,7 @@ class PooledMysql implements MysqlDatabase {
       return result;
     } catch (error) {
       transaction.end();
-      release(await rollback(connection));
+      release(transaction.hasBegun ? await rollback(connection) : undefined);
       throw error;
     }
   }

@@ -16,6 +16,14 @@ import type { Row, RunResult, SqlValue } from "./database.ts";
 import { abbreviate, breaksConnection, type ErrorContext, toDatabaseError } from "./mysql_errors.ts";
 import type { MysqlAddress } from "./mysql_url.ts";
 
+/** What a statement's text does not say. */
+export interface StatementOptions {
+  /** It takes effect by itself, so that a break leaves open whether it did. */
+  commits?: boolean;
+  /** The text is several statements, joined by semicolons. */
+  isJoined?: boolean;
+}
+
 /** What is the same for all connections of a database. */
 export interface MysqlConnectionOptions {
   /** Where to connect, and as whom. */
@@ -32,7 +40,8 @@ const DRIVER_OPTIONS: ConnectionOptions = {
   charset: "utf8mb4",
   // Both are on by default: counting rows that matched but did not change, and sending our files to the server.
   flags: ["-FOUND_ROWS", "-LOCAL_FILES"],
-  multipleStatements: false,
+  // A transaction sends what needs no answer together with what does; nobody else may (see #execute).
+  multipleStatements: true,
   // Values as database.ts promises them: numbers as far as they are exact, anything else as text.
   supportBigNumbers: true,
   bigNumberStrings: false,
@@ -137,19 +146,15 @@ export class MysqlConnection {
   }
 
   /** Runs a SELECT. */
-  async query(sql: string, params: readonly SqlValue[] = []): Promise<Row[]> {
-    const rows = await this.#execute(sql, params);
+  async query(sql: string, params: readonly SqlValue[] = [], options?: StatementOptions): Promise<Row[]> {
+    const rows = await this.#execute(sql, params, options);
     if (!Array.isArray(rows)) throw new DatabaseError("other", `This returns no rows: ${abbreviate(sql)}`);
     return rows;
   }
 
-  /** Runs a statement that writes. `commits`: it takes effect by itself, so that a break leaves open whether it did. */
-  async run(
-    sql: string,
-    params: readonly SqlValue[] = [],
-    { commits = false }: { commits?: boolean } = {},
-  ): Promise<RunResult> {
-    const result = await this.#execute(sql, params, commits);
+  /** Runs a statement that writes. */
+  async run(sql: string, params: readonly SqlValue[] = [], options?: StatementOptions): Promise<RunResult> {
+    const result = await this.#execute(sql, params, options);
     if (!isResultHeader(result)) throw new DatabaseError("other", `This returns rows: ${abbreviate(sql)}`);
     return { changes: result.affectedRows, insertId: result.insertId };
   }
@@ -173,15 +178,23 @@ export class MysqlConnection {
     await this.#closed;
   }
 
-  // deno-lint-ignore require-await -- what it throws must become a rejection
-  async #execute(sql: string, params: readonly SqlValue[] = [], commits = false): Promise<unknown> {
+  /** Several statements, joined by semicolons, are one round trip: up to the first that fails. The last one answers. */
+  async #execute(
+    sql: string,
+    params: readonly SqlValue[] = [],
+    { commits = false, isJoined = false }: StatementOptions = {},
+  ): Promise<unknown> {
+    if (!isJoined && sql.includes(";")) {
+      throw new DatabaseError("other", `This is more than one statement: ${abbreviate(sql)}`);
+    }
     const text = mysql.format(sql, checkedParameters(sql, params));
     // The server would hang up in the middle of it, which looks like an outage and would be tried again for ever.
     if (text.length * 3 > this.#maxStatementBytes && Buffer.byteLength(text) >= this.#maxStatementBytes) {
       const limit = `max_allowed_packet, ${this.#maxStatementBytes} bytes`;
       throw new DatabaseError("other", `The statement is longer than ${limit}: ${abbreviate(sql)}`);
     }
-    return this.#command((done) => this.#driver.query(text, done), { sql, commits });
+    const answer = await this.#command((done) => this.#driver.query(text, done), { sql, commits });
+    return isJoined && Array.isArray(answer) ? answer.at(-1) : answer;
   }
 
   /** Gives the driver a command and waits for its answer, but not for longer than the statement timeout. */

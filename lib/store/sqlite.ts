@@ -10,7 +10,7 @@
 
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { DatabaseError, type DatabaseErrorKind, errorText, EXIT, FatalError } from "../errors.ts";
-import type { Database, Dialect, Row, RunResult, SqlConnection, SqlValue } from "./database.ts";
+import type { Database, Dialect, Insertion, Row, RunResult, SqlConnection, SqlValue } from "./database.ts";
 
 /** Only somebody with the sqlite3 tool can hold the file's lock; waiting for them blocks the whole process. */
 const BUSY_TIMEOUT_MS = 3_000;
@@ -29,7 +29,12 @@ const dialect: Dialect = {
   name: "sqlite",
   insertIgnore: "INSERT OR IGNORE",
   forUpdate: "",
-  rowsPerInsert: 1,
+  isBlocking: true,
+  // One text whatever the number of values, so that it is prepared once.
+  isOneOf: (column, values) => ({
+    sql: `${column} IN (SELECT value FROM json_each(?))`,
+    params: [JSON.stringify(values)],
+  }),
   upsert(keys, updates) {
     const assignments = Object.entries(updates)
       .map(([column, value]) => `${column} = ${value.replace(/\bnew\./g, "excluded.")}`);
@@ -130,6 +135,18 @@ class Connection {
     }
   }
 
+  /** Row by row: to prepare a statement for another number of rows costs more than to run one for each. */
+  insert({ into, rows, tail = "" }: Insertion): void {
+    const marks = (rows[0] ?? []).map(() => "?").join(",");
+    const sql = `${into} VALUES (${marks})${tail}`;
+    try {
+      const { statement } = this.#prepare(sql);
+      for (const row of rows) statement.run(...row);
+    } catch (error) {
+      throw toDatabaseError(error);
+    }
+  }
+
   close(): void {
     this.#prepared.clear();
     this.#db.close();
@@ -175,6 +192,11 @@ class Transaction implements SqlConnection {
   // deno-lint-ignore require-await -- as above
   async run(sql: string, params: readonly SqlValue[] = []): Promise<RunResult> {
     return this.#attempt(() => this.#connection.run(sql, params));
+  }
+
+  // deno-lint-ignore require-await -- as above
+  async insert(insertion: Insertion): Promise<void> {
+    this.#attempt(() => this.#connection.insert(insertion));
   }
 }
 
@@ -224,6 +246,10 @@ class SqliteDatabase implements Database {
 
   run(sql: string, params: readonly SqlValue[] = []): Promise<RunResult> {
     return this.#inTurn(() => this.#connection.run(sql, params));
+  }
+
+  insert(insertion: Insertion): Promise<void> {
+    return this.transaction((tx) => tx.insert(insertion));
   }
 
   transaction<Result>(work: (tx: SqlConnection) => Promise<Result>): Promise<Result> {

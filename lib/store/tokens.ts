@@ -29,13 +29,13 @@ export class Tokens {
     const last = [...new Map(rows.map((row) => [row.userId, row])).values()].sort((a, b) =>
       a.userId - b.userId
     );
-    const marks = last.map(() => "?").join(",");
+    const { sql, params } = this.#db.dialect.isOneOf("userid", last.map(({ userId }) => userId));
     await this.#db.transaction(async (tx) => {
-      await tx.run(`DELETE FROM Token WHERE userid IN (${marks})`, last.map(({ userId }) => userId));
-      await tx.run(
-        `INSERT INTO Token (hash, userid, expires) VALUES ${last.map(() => "(?,?,?)").join(",")}`,
-        last.flatMap(({ hash, userId, expires }) => [hash, userId, expires]),
-      );
+      await tx.run(`DELETE FROM Token WHERE ${sql}`, params);
+      await tx.insert({
+        into: "INSERT INTO Token (hash, userid, expires)",
+        rows: last.map(({ hash, userId, expires }) => [hash, userId, expires]),
+      });
     });
   }
 

@@ -103,10 +103,8 @@ export class Users {
     for (let start = 0; start < ids.length; start += IDS_PER_STATEMENT) {
       // In the order of ids, so that two nodes lock rows in the same order.
       const some = ids.slice(start, start + IDS_PER_STATEMENT).sort((a, b) => a - b);
-      await this.#db.run(
-        `UPDATE User SET state = ? WHERE id IN (${some.map(() => "?").join(",")})`,
-        [state, ...some],
-      );
+      const { sql, params } = this.#db.dialect.isOneOf("id", some);
+      await this.#db.run(`UPDATE User SET state = ? WHERE ${sql}`, [state, ...params]);
     }
   }
 
