@@ -44,20 +44,31 @@ export class LoadClient {
     this.#socket = socket;
   }
 
-  /** Connects and logs in; throws when the server refuses. */
-  static async open(account: Account, port: number, gate: ReadGate): Promise<LoadClient> {
+  /** Connects. */
+  static async connect(account: Account, port: number, gate: ReadGate): Promise<LoadClient> {
     const socket = await Deno.connect({ hostname: "127.0.0.1", port });
     socket.setNoDelay(true);
     const client = new LoadClient(account, socket);
-    const reply = new Promise<string>((resolve) => {
-      client.onFrame = (bytes, start, end) => resolve(decoder.decode(bytes.subarray(start, end)));
-    });
     client.#run(gate);
-    client.write(encoder.encode(`${account.login}\0`));
-    const text = await reply;
-    client.onFrame = () => {};
-    if (!text.includes('"errno":0')) throw new Error(`${account.name} was refused: ${text}`);
     return client;
+  }
+
+  /** Sends a frame, given without terminator, and resolves with the next one that comes. */
+  async request(frame: string): Promise<string> {
+    const reply = new Promise<string>((resolve) => {
+      this.onFrame = (bytes, start, end) => resolve(decoder.decode(bytes.subarray(start, end)));
+    });
+    this.write(encoder.encode(`${frame}\0`));
+    const text = await reply;
+    this.onFrame = () => {};
+    return text;
+  }
+
+  /** Logs in; throws when the server refuses. */
+  async logIn(): Promise<void> {
+    const { login, name } = this.account;
+    const reply = await this.request(login);
+    if (!reply.includes('"errno":0')) throw new Error(`${name} was refused: ${reply}`);
   }
 
   /** Sends bytes, which must not change any more. */
@@ -124,7 +135,8 @@ export async function openClients(
   const waiting = accounts.entries();
   const dial = async () => {
     for (const [index, account] of waiting) {
-      clients[index] = await LoadClient.open(account, portOf(index), gate);
+      const client = clients[index] = await LoadClient.connect(account, portOf(index), gate);
+      await client.logIn();
     }
   };
   await Promise.all(Array.from({ length: DIALS_AT_ONCE }, dial));

@@ -10,6 +10,7 @@ import { openReadGate } from "../../lib/read_gate.ts";
 import type { Bench } from "./bench.ts";
 import { describeMachine } from "./cpu.ts";
 import { durable } from "./durable.ts";
+import { group } from "./group.ts";
 import { oneNode } from "./one_node.ts";
 import { twoNodes } from "./two_nodes.ts";
 import { type Finding, formatTable, isMet, toJson } from "./report.ts";
@@ -18,6 +19,7 @@ const BENCHES: Record<string, Bench> = {
   "one-node": oneNode,
   "two-nodes": twoNodes,
   durable,
+  group,
 };
 
 async function main(): Promise<number> {

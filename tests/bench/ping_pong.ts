@@ -6,25 +6,20 @@
  *
  * @module
  */
+import { Acknowledger } from "./acknowledger.ts";
 import { Histogram } from "./histogram.ts";
 import type { LoadClient } from "./load_client.ts";
 import type { Run } from "./side_by_side.ts";
 
 /** What is not back by then is lost. */
 const LOST_AFTER_MS = 10_000;
-/** Received messages between two acknowledgements of a version 2 client. */
-const ACKNOWLEDGE_EVERY = 32;
 /** Length of the text, as issue and README say. */
 const TEXT_BYTES = 64;
 const NUMBER_DIGITS = 8;
 
 const ZERO = 0x30;
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 const CHAT = encoder.encode('{"msgid":6,');
-/** What the server adds to a message of the log. */
-const PLACE = /"conversation":"([^"]+)","seq":(\d+),"at":\d+}$/;
-const PLACE_BYTES = 100;
 
 /** How a load behaves. */
 export interface PingPongOptions {
@@ -46,7 +41,6 @@ interface Side {
   sentAt: Float64Array;
   /** Messages to be answered when the read is done with. */
   due: number;
-  unacknowledged: number;
   peer: Side | undefined;
 }
 
@@ -93,15 +87,15 @@ export class PingPong {
       received: 0,
       sentAt: new Float64Array(window),
       due: 0,
-      unacknowledged: 0,
       peer: undefined,
     };
     let now = 0;
+    const acknowledger = new Acknowledger(client);
     client.onFrame = (bytes, start, end) => {
       if (!startsWith(bytes, start, CHAT)) return;
       if (side.due === 0) now = performance.now();
       this.#onMessage(side, bytes, start, now);
-      if (side.unacknowledged >= ACKNOWLEDGE_EVERY) acknowledge(side, bytes, end);
+      acknowledger.received(bytes, end);
     };
     client.onRead = () => this.#answer(side);
     return side;
@@ -117,7 +111,6 @@ export class PingPong {
     this.#latency.add(now - (sender.sentAt[side.received % this.#options.window] ?? 0));
     side.received++;
     side.due++;
-    side.unacknowledged++;
     this.#messages++;
   }
 
@@ -192,14 +185,5 @@ function writeNumber(bytes: Uint8Array, at: number, number: number): void {
   for (let index = NUMBER_DIGITS - 1; index >= 0; index--) {
     bytes[at + index] = ZERO + rest % 10;
     rest = Math.floor(rest / 10);
-  }
-}
-
-/** Acknowledges everything up to the message that ends at `end`, if the server says what that is. */
-function acknowledge(side: Side, bytes: Uint8Array, end: number): void {
-  side.unacknowledged = 0;
-  const place = PLACE.exec(decoder.decode(bytes.subarray(Math.max(0, end - PLACE_BYTES), end)));
-  if (place) {
-    side.client.write(encoder.encode(`{"msgid":12,"conversation":"${place[1]}","seq":${place[2]}}\0`));
   }
 }
