@@ -21,6 +21,14 @@ const LINGER_MS = 2_000;
 /** How a connection ended: the peer closed its side, the socket broke, or we closed it. */
 export type EndReason = "eof" | "reset" | "closed";
 
+/** How {@linkcode Connection.end} ends it. */
+export interface EndOptions {
+  /** Forgets what a peer that does not read will not read. */
+  dropQueued?: boolean;
+  /** What the peer says before it has seen the end is still handled. */
+  isHeardOut?: boolean;
+}
+
 /** What a connection calls. None may throw. */
 export interface ConnectionEvents {
   /** A frame came in; the next one is given when the promise resolves. */
@@ -58,6 +66,7 @@ export class Connection {
   readonly #events: ConnectionEvents;
   #isPeerGone = false;
   #isQuiet = false;
+  #isHeardOut = false;
   #isEnding = false;
   #isOver = false;
   #hasFrame = false;
@@ -119,12 +128,10 @@ export class Connection {
     else written?.dropped?.();
   }
 
-  /**
-   * Says a last frame, if given, and closes when all is out, after a short while at the latest. `dropQueued` forgets what
-   * a peer that does not read will not read.
-   */
-  end(lastFrame?: string, { dropQueued = false }: { dropQueued?: boolean } = {}): void {
+  /** Says a last frame, if given, and closes when all is out, after a short while at the latest. */
+  end(lastFrame?: string, { dropQueued = false, isHeardOut = false }: EndOptions = {}): void {
     if (this.isEnding) return;
+    this.#isHeardOut = isHeardOut;
     if (dropQueued) this.#queue.drop();
     if (lastFrame !== undefined) this.#queue.add(lastFrame);
     this.#isEnding = true;
@@ -133,11 +140,16 @@ export class Connection {
     if (this.#queue.isEmpty) this.#finishWriting();
   }
 
+  /** Resolves when the frame that is handled now has been. */
+  async settled(): Promise<void> {
+    this.#resumeReading?.();
+    await this.#underWay;
+  }
+
   /** Frames that come from now on are dropped. Resolves when the one that is handled has been. */
   async quiesce(): Promise<void> {
     this.#isQuiet = true;
-    this.#resumeReading?.();
-    await this.#underWay;
+    await this.settled();
   }
 
   /** Closes at once. */
@@ -212,7 +224,7 @@ export class Connection {
   }
 
   #handle(frame: RawFrame): Promise<void> | void {
-    if (this.#isQuiet || this.isEnding) return;
+    if (this.#isQuiet || this.#isOver || (this.#isEnding && !this.#isHeardOut)) return;
     this.#hasFrame = true;
     if (!this.#isTerminatorKnown) this.#lookAtTerminator();
     const done = this.#events.onFrame(frame);

@@ -271,15 +271,20 @@ export class ChatServer {
   }
 
   async #sendAway({ connection, session }: Client): Promise<void> {
-    // What is asked from now on is left to the next server, or a client that never pauses could not be sent away.
-    await connection.quiesce();
-    if (session.version === 2) await session.settled();
+    // Version 1 never hears what became of a message: what it says before it has seen the end is still taken.
+    const isHeardOut = session.version === 1;
+    if (isHeardOut) await connection.settled();
+    else {
+      // What is asked from now on is left to the next server, or a client that never pauses could not be sent away.
+      await connection.quiesce();
+      await session.settled();
+    }
     session.end({
       code: "shutting_down",
       text: "This server is going down; another one takes you.",
       reconnect: true,
       retry_after_ms: Math.floor(Math.random() * COME_BACK_WITHIN_MS),
-    });
+    }, { isHeardOut });
   }
 }
 

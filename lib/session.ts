@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { EndOptions } from "./connection.ts";
 import type { Mailbox, Outlet } from "./mailbox.ts";
 import { MSGID, type NoticeCode } from "./protocol.ts";
 import type { GroupRole } from "./store/groups.ts";
@@ -33,7 +34,7 @@ export interface SessionOutlet extends Outlet {
   /** Several frames may share one write. */
   allowGluing(): void;
   /** Says a last frame and closes. */
-  end(lastFrame?: string, options?: { dropQueued?: boolean }): void;
+  end(lastFrame?: string, options?: EndOptions): void;
 }
 
 /** Who is logged in on a connection, from login to logout. */
@@ -93,7 +94,7 @@ export class Session {
   }
 
   /** Tells the client why and closes its connection. */
-  end(notice: Notice, options?: { dropQueued?: boolean }): void {
+  end(notice: Notice, options?: EndOptions): void {
     this.outlet.end(JSON.stringify({ msgid: MSGID.NOTICE_MSG, ...notice }), options);
   }
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { EXIT } from "../lib/errors.ts";
-import { chat, ChatClient, type Frame, newPerson, type Person } from "./chat_client.ts";
+import { chat, ChatClient, comeBack, type Frame, newPerson, type Person } from "./chat_client.ts";
 import { type TemporaryFolder, temporaryFolder, waitFor } from "./process.ts";
 import { type Server, startMariaDb, startServer } from "./services.ts";
 
@@ -111,6 +111,24 @@ Deno.test("while a node drains it takes no connections, and presence and positio
   const { conversations } = await back.receive();
   assertEquals(conversations?.map(({ delivered }) => delivered), [1]);
   await back.expectNothing(100);
+});
+
+Deno.test("what a version 1 client says before it has seen the end is still stored", async () => {
+  await using folder = await temporaryFolder();
+  await using server = await startOn(folder);
+  await using li = await newPerson(server.port, "li");
+  await using wu = await newPerson(server.port, "wu");
+  await wu.client.send({ msgid: 3, id: wu.id });
+  server.signal("SIGTERM");
+  assertEquals((await li.client.receive()).code, "shutting_down");
+  const texts = ["one", "two", "three"];
+  for (const text of texts) await li.client.send(chat(li, wu.id, text));
+  await li.client.closeWrite();
+  assertEquals((await server.exited).code, EXIT.ok);
+
+  await using again = await startOn(folder);
+  await using back = await comeBack(again.port, wu);
+  assertEquals(back.reply.offlineMsg?.map((text) => JSON.parse(text).msg), texts);
 });
 
 Deno.test("a second signal ends the node at once", async () => {
