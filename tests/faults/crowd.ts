@@ -191,6 +191,20 @@ export class Crowd {
     );
   }
 
+  /** How often each version 2 user has been told to repeat a message (errno 10). */
+  refusals(): ReadonlyMap<V2User, number> {
+    return new Map(this.v2.map((user) => [user, user.refusals]));
+  }
+
+  /** Resolves when each of them has been told so once more than `before`. */
+  async toldToRepeat(before: ReadonlyMap<V2User, number>): Promise<void> {
+    await waitFor(
+      "everybody to be told to repeat",
+      () => this.v2.every((user) => user.refusals > (before.get(user) ?? 0)),
+      DEADLINE_MS,
+    );
+  }
+
   /** Resolves when every message of version 2 has its answer, and everybody is in. */
   async answered(): Promise<void> {
     await this.allIn();

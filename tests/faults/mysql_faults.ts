@@ -5,13 +5,10 @@
  */
 
 import { assert } from "@std/assert";
-import { waitFor } from "../process.ts";
 import type { MariaDb } from "../services.ts";
 import { ClusterSite, MYSQL_USER } from "./cluster_site.ts";
 import { someMoment } from "./site.ts";
 
-/** Generous: it is only ever reached by a failure. */
-const DEADLINE_MS = 60_000;
 /** Longer than a node waits for a statement. */
 const LONGER_THAN_STATEMENT_MS = 11_000;
 
@@ -25,7 +22,7 @@ Deno.test("faults of MySQL", async (context) => {
     rounds: 1,
     async strike() {
       await someMoment(500);
-      const refusals = new Map(crowd.v2.map((user) => [user, user.refusals]));
+      const before = crowd.refusals();
       await mariaDb.stop();
       // Nobody on these nodes has ever written to them: version 1 users are not told that the message has to wait.
       const [first, second, ...leaving] = crowd.strangers;
@@ -33,11 +30,7 @@ Deno.test("faults of MySQL", async (context) => {
         if (stranger) { for (const user of crowd.v1) user.say({ user: stranger.id }); }
       }
       const gone = leaving.map((user, index) => index === 0 ? user.leave() : user.vanish());
-      await waitFor(
-        "everybody to be told to repeat",
-        () => crowd.v2.every((user) => user.refusals > (refusals.get(user) ?? 0)),
-        DEADLINE_MS,
-      );
+      await crowd.toldToRepeat(before);
       await mariaDb.start();
       await Promise.all(gone);
     },

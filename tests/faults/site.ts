@@ -58,6 +58,8 @@ export interface Fault {
    * nobody was told that it was stored; what it had given them lately may come again.
    */
   costsNode?: boolean;
+  /** Why it cannot be done here; undefined when it can. */
+  obstacle?: string | undefined;
   /** Nobody talks unless `strike` makes them. */
   isQuiet?: boolean;
 }
@@ -101,18 +103,14 @@ export class Site {
 
   /** Breaks things as often as asked for and adds a line to the table. */
   async suffer(context: Deno.TestContext, fault: Fault): Promise<void> {
+    const obstacle = this.#broken === undefined ? fault.obstacle : `"${this.#broken}" has failed`;
+    if (obstacle !== undefined) return await skip(context, fault.name, obstacle);
     const row = newRow(fault.name);
     table.add(row);
-    const broken = this.#broken;
-    if (broken !== undefined) row.note = `skipped after the failure of "${broken}"`;
-    const isGood = await context.step({
-      name: broken === undefined ? fault.name : `${fault.name}: ${row.note}`,
-      ignore: broken !== undefined,
-      fn: async () => {
-        for (let round = 0; round < rounds(fault.rounds); round++) await this.#round(fault, round, row);
-      },
+    const isGood = await context.step(fault.name, async () => {
+      for (let round = 0; round < rounds(fault.rounds); round++) await this.#round(fault, round, row);
     });
-    if (!isGood) this.#broken ??= fault.name;
+    if (!isGood) this.#broken = fault.name;
   }
 
   async #round(fault: Fault, round: number, row: TableRow): Promise<void> {
@@ -224,8 +222,13 @@ export class Site {
   }
 }
 
-/** An empty line. */
-export function newRow(fault: string): TableRow {
+/** Says in the test's output and in the table why something was not done. */
+export async function skip(context: Deno.TestContext, name: string, reason: string): Promise<void> {
+  table.add({ ...newRow(name), note: `skipped: ${reason}` });
+  await context.step({ name: `${name}: skipped: ${reason}`, ignore: true, fn() {} });
+}
+
+function newRow(fault: string): TableRow {
   return { fault, rounds: 0, tally: emptyTally(), lost: 0, unstoredV1: 0, note: "" };
 }
 
