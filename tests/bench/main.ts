@@ -11,6 +11,8 @@ import type { Bench } from "./bench.ts";
 import { describeMachine } from "./cpu.ts";
 import { durable } from "./durable.ts";
 import { group } from "./group.ts";
+import { idle } from "./idle.ts";
+import { logins } from "./logins.ts";
 import { oneNode } from "./one_node.ts";
 import { twoNodes } from "./two_nodes.ts";
 import { type Finding, formatTable, isMet, toJson } from "./report.ts";
@@ -20,6 +22,8 @@ const BENCHES: Record<string, Bench> = {
   "two-nodes": twoNodes,
   durable,
   group,
+  idle,
+  logins,
 };
 
 async function main(): Promise<number> {
