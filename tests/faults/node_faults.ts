@@ -48,6 +48,8 @@ Deno.test("faults of nodes", async (context) => {
       await crowd.allIn();
       await someMoment(400, 100);
       for (const user of crowd.users) user.hold();
+      // What was said last is stored by then, and its answer unread.
+      await someMoment(80, 30);
       await cluster.node(name).kill();
       const keys = crowd.v2.flatMap(({ unanswered }) => unanswered);
       const [[stored] = []] = await site.store.sql(
