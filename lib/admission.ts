@@ -19,7 +19,7 @@ import type { Positions } from "./positions.ts";
 import type { ClaimMode, Presence } from "./presence.ts";
 import type { Login, Session } from "./session.ts";
 import type { Groups } from "./store/groups.ts";
-import type { MemberPosition, Messages } from "./store/messages.ts";
+import type { Messages } from "./store/messages.ts";
 import type { Users, UserState } from "./store/users.ts";
 import { turnTime } from "./turn.ts";
 
@@ -62,14 +62,6 @@ interface Admitting {
   isSuperseded: boolean;
 }
 
-/** What a login found: where the user stands in each conversation. */
-export interface Admitted {
-  /** The session's new login. */
-  login: Login;
-  /** As the database had them. */
-  positions: MemberPosition[];
-}
-
 /** One per node. */
 export class Admission {
   readonly #options: AdmissionOptions;
@@ -106,7 +98,7 @@ export class Admission {
     userId: number,
     name: string,
     mode: ClaimMode,
-  ): Promise<Admitted | undefined> {
+  ): Promise<Login | undefined> {
     const before = this.#turns.get(userId) ?? Promise.resolve();
     const turn = before.then(() => this.#admit(session, userId, name, mode));
     // The next one's turn comes whatever becomes of this one.
@@ -124,7 +116,7 @@ export class Admission {
     userId: number,
     name: string,
     mode: ClaimMode,
-  ): Promise<Admitted | undefined> {
+  ): Promise<Login | undefined> {
     await this.#leaving.get(userId);
     // Whoever has given up meanwhile must not take the place of one who has come since.
     if (session.isEnded || (mode === "replace" && session.outlet.isPeerGone)) return undefined;
@@ -147,7 +139,7 @@ export class Admission {
     userId: number,
     { generation, previousNode }: { generation: number; previousNode?: string },
     admitting: Admitting,
-  ): Promise<Admitted | undefined> {
+  ): Promise<Login | undefined> {
     const { presence, delivery, messages } = this.#options;
     try {
       await this.#endOlder(userId, generation, previousNode);
@@ -166,7 +158,7 @@ export class Admission {
         this.#states.add({ userId, state: "online" }),
       ]);
       login.mailbox.place(positions);
-      return { login, positions };
+      return login;
     } catch (error) {
       if (session.login) await this.dismiss(session);
       else await presence.release(userId, generation);

@@ -168,7 +168,7 @@ export class Delivery {
   }
 
   #offerAll(
-    sessions: Set<Session> | undefined,
+    sessions: Iterable<Session> | undefined,
     stored: Pick<Stored, "conversation" | "seq" | "sender">,
     frame?: string,
   ) {
@@ -240,25 +240,32 @@ export class Delivery {
       const place = parseConversation(conversation);
       if (!place) continue;
       const receipts = some.map(({ userId, delivered, read }): Receipt => [userId, delivered, read]);
-      const frame = JSON.stringify(receipts);
-      const envelope = { kind: ENVELOPE.receipts, origin: this.#options.origin, conversation, frame };
       if ("groupId" in place) {
-        for (const session of this.#groups.get(place.groupId) ?? []) {
-          this.#sendReceiptsTo(session, conversation, receipts);
-        }
-        this.#publish(this.#groupChannel(place.groupId), envelope);
+        this.#sendReceiptsToAll(this.#groups.get(place.groupId) ?? [], conversation, receipts);
+        this.#publishReceipts(this.#groupChannel(place.groupId), conversation, receipts);
         continue;
       }
       for (const receipt of receipts) {
         const peer = place.users[0] === receipt[0] ? place.users[1] : place.users[0];
         const session = this.#users.get(peer);
         if (session) this.#sendReceiptsTo(session, conversation, [receipt]);
-        else {this.#publish(this.#userChannel(peer), {
-            ...envelope,
-            frame: JSON.stringify([receipt]),
-          });}
+        else this.#publishReceipts(this.#userChannel(peer), conversation, [receipt]);
       }
     }
+  }
+
+  #publishReceipts(channel: string, conversation: ConversationId, receipts: Receipt[]): void {
+    const { origin } = this.#options;
+    this.#publish(channel, {
+      kind: ENVELOPE.receipts,
+      origin,
+      conversation,
+      frame: JSON.stringify(receipts),
+    });
+  }
+
+  #sendReceiptsToAll(sessions: Iterable<Session>, conversation: ConversationId, receipts: Receipt[]): void {
+    for (const session of sessions) this.#sendReceiptsTo(session, conversation, receipts);
   }
 
   #sendReceiptsTo(session: Session, conversation: ConversationId, receipts: Receipt[]): void {
@@ -309,37 +316,29 @@ export class Delivery {
     }
     const target = channel.slice(this.#options.channelPrefix.length);
     const id = Number(target.slice(2));
-    if (target.startsWith("g:")) this.#onGroupMessage(id, envelope);
+    if (target.startsWith("g:")) this.#handOn(this.#groups.get(id), envelope);
     else if (target.startsWith("u:")) this.#onUserMessage(id, envelope);
   }
 
-  #onGroupMessage(groupId: number, { kind, sender, seq, conversation, frame }: Envelope): void {
-    const sessions = this.#groups.get(groupId);
-    if (kind === ENVELOPE.receipts && sessions) {
-      const receipts: Receipt[] = JSON.parse(frame);
-      for (const session of sessions) this.#sendReceiptsTo(session, conversation, receipts);
-      return;
-    }
-    if (kind === ENVELOPE.event) sessions?.forEach((session) => this.#sendEventTo(session, sender, frame));
-    else if (kind === ENVELOPE.message) {
-      this.#offerAll(sessions, { conversation, seq, sender }, frame.length > 0 ? frame : undefined);
-    }
-  }
-
-  #onUserMessage(userId: number, { kind, sender, seq, conversation, frame }: Envelope): void {
+  #onUserMessage(userId: number, envelope: Envelope): void {
+    const { kind, sender, frame } = envelope;
     const session = this.#users.get(userId);
     if (kind === ENVELOPE.unlogged) {
-      const unlogged = { sender, receiver: userId, text: frame };
-      if (!session || !this.#sendUnlogged(session, unlogged)) {
-        this.#options.onUndeliverable(sender, userId, unlogged.text);
+      if (!session || !this.#sendUnlogged(session, { sender, receiver: userId, text: frame })) {
+        this.#options.onUndeliverable(sender, userId, frame);
       }
     } else if (session && kind === ENVELOPE.beat) session.beatAt = performance.now();
-    else if (session && kind === ENVELOPE.receipts) {
-      this.#sendReceiptsTo(session, conversation, JSON.parse(frame));
-    } else if (session && kind === ENVELOPE.event) this.#sendEventTo(session, sender, frame);
-    else if (session && kind === ENVELOPE.message) {
-      this.#offer(session, { conversation, seq, sender }, frame.length > 0 ? frame : undefined);
-    }
+    else if (session) this.#handOn([session], envelope);
+  }
+
+  /** What is for whoever listens to a channel, one user or a group. */
+  #handOn(sessions: Iterable<Session> | undefined, envelope: Envelope): void {
+    if (!sessions) return;
+    const { kind, sender, conversation, frame } = envelope;
+    if (kind === ENVELOPE.message) this.#offerAll(sessions, envelope, frame.length > 0 ? frame : undefined);
+    else if (kind === ENVELOPE.event) {
+      for (const session of sessions) this.#sendEventTo(session, sender, frame);
+    } else if (kind === ENVELOPE.receipts) this.#sendReceiptsToAll(sessions, conversation, JSON.parse(frame));
   }
 
   /** The bus works again: what could not be published, here or elsewhere, is fetched from the log. */

@@ -134,15 +134,15 @@ async function welcome(
 ): Promise<void> {
   const { session } = request;
   const { admission } = services;
-  const admitted = await admission.admit(session, account.id, account.name, mode);
-  if (!admitted) throw new Refusal(ERRNO.ALREADY_ONLINE, "This user is already online");
-  const { login } = admitted;
+  const login = await admission.admit(session, account.id, account.name, mode);
+  if (!login) throw new Refusal(ERRNO.ALREADY_ONLINE, "This user is already online");
   session.refusedLogins = 0;
   try {
     const who = { id: account.id, name: account.name };
     const [friends, groups] = await Promise.all([
       services.users.friends(account.id),
-      services.groups.ofUser(account.id),
+      // Who is in no group, as was just read, need not be asked for their members.
+      login.groups.size > 0 ? services.groups.ofUser(account.id) : [],
     ]);
     if (session.version === 2) {
       const token = await giveToken(login);

@@ -22,6 +22,7 @@ const BATCH_CHARS = 262_144;
 const GIVE_UP_MS = 5_000;
 /** More text than this does not wait for a database that is away. */
 const QUEUE_CHARS = 67_108_864;
+/** How far a message's time may be ahead of the clock, ms. */
 const TIME_AHEAD_MS = 1_000;
 /** A batch waits no longer than this for more, ms, however slow the disk is. */
 const GATHER_MAX_MS = 20;
@@ -395,16 +396,7 @@ export class MessageLog {
         const row = byCid.get(entry.draft.cid ?? "");
         if (!row) continue;
         const { conversation, seq, at, message } = row;
-        found.set(entry, {
-          conversation,
-
-          seq,
-          at,
-          sender,
-          text: message,
-          members: 0,
-          isRepeat: true,
-        });
+        found.set(entry, { conversation, seq, at, sender, text: message, members: 0, isRepeat: true });
       }
     }
     return found;

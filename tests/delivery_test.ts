@@ -6,8 +6,9 @@ import { Limiter } from "../lib/limiter.ts";
 import { Mailbox } from "../lib/mailbox.ts";
 import type { Stored } from "../lib/message_log.ts";
 import { Positions } from "../lib/positions.ts";
-import { Session, type SessionOutlet } from "../lib/session.ts";
+import { Session } from "../lib/session.ts";
 import type { Messages } from "../lib/store/messages.ts";
+import { fakeOutlet } from "./fake_outlet.ts";
 
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 const unit = { permissions: "none" } as const;
@@ -53,16 +54,7 @@ function openNode(origin: number, bus = new FakeBus()) {
     { version = 1, groups = [] }: { version?: 1 | 2; groups?: number[] } = {},
   ) => {
     const frames: string[] = [];
-    const outlet: SessionOutlet = {
-      remote: "test",
-      isCongested: false,
-      queuedBytes: 0,
-      isPeerGone: false,
-      isEnding: false,
-      send: (frame) => frames.push(frame),
-      allowGluing() {},
-      end() {},
-    };
+    const outlet = fakeOutlet((frame) => frames.push(frame));
     const session = new Session(userId, outlet);
     session.version = version;
     const positions = new Positions(messages, SILENT, () => {});

@@ -2,8 +2,9 @@ import { createSocket, type Socket } from "node:dgram";
 import { assert, assertEquals, assertGreaterOrEqual, assertLess, assertStringIncludes } from "@std/assert";
 import { BeatDesk } from "../lib/beat_desk.ts";
 import { createLogger } from "../lib/logger.ts";
-import { Session, type SessionOutlet } from "../lib/session.ts";
+import { Session } from "../lib/session.ts";
 import { openUdpBeats } from "../lib/udp_beats.ts";
+import { fakeOutlet } from "./fake_outlet.ts";
 import { chat, ChatClient, comeBack, newPerson, PASSWORD, signUp } from "./chat_client.ts";
 import { startCluster } from "./cluster.ts";
 import { run, ServiceProcess, waitFor } from "./process.ts";
@@ -18,21 +19,10 @@ function beat(id: number, token: string): Uint8Array {
   return encoder.encode(JSON.stringify({ msgid: 18, id, token }));
 }
 
-function outlet(): SessionOutlet {
-  return {
-    remote: "test",
-    isCongested: false,
-    queuedBytes: 0,
-    isPeerGone: false,
-    isEnding: false,
-    send() {},
-    allowGluing() {},
-    end() {},
-  };
-}
-
 /** A desk whose database, sessions and clock are the test's. */
-function fakeDesk({ isClustered = false, session = new Session(1, outlet()) as Session | undefined } = {}) {
+function fakeDesk(
+  { isClustered = false, session = new Session(1, fakeOutlet()) as Session | undefined } = {},
+) {
   const world = { isGood: true, isAway: false, queries: 0, relayed: 0, now: 1_000, session };
   const desk = new BeatDesk({
     users: {

@@ -6,9 +6,10 @@ import { Positions } from "../lib/positions.ts";
 import { MSGID } from "../lib/protocol.ts";
 import { Request } from "../lib/request.ts";
 import type { Services } from "../lib/services.ts";
-import { Session, type SessionOutlet } from "../lib/session.ts";
+import { Session } from "../lib/session.ts";
 import type { HistoryRange, Messages, StoredMessage } from "../lib/store/messages.ts";
 import type { Frame } from "./chat_client.ts";
+import { fakeOutlet } from "./fake_outlet.ts";
 
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 const unit = { permissions: "none" } as const;
@@ -36,16 +37,7 @@ function openLog(length: number) {
 /** What a member of the conversation is answered. */
 async function ask(log: ReturnType<typeof openLog>, fields: object): Promise<Frame> {
   const replies: Frame[] = [];
-  const outlet: SessionOutlet = {
-    remote: "test",
-    isCongested: false,
-    queuedBytes: 0,
-    isPeerGone: false,
-    isEnding: false,
-    send: (frame) => replies.push(JSON.parse(frame)),
-    allowGluing() {},
-    end() {},
-  };
+  const outlet = fakeOutlet((frame) => replies.push(JSON.parse(frame)));
   // History needs one method of the model and nothing else of a node.
   const messages = log as unknown as Messages;
   const services = { messages } as unknown as Services;

@@ -43,7 +43,7 @@ export interface MysqlDatabase extends Database {
 }
 
 /** What MySQL and MariaDB say differently from SQLite. */
-export const MYSQL_DIALECT: Dialect = {
+const MYSQL_DIALECT: Dialect = {
   name: "mysql",
   insertIgnore: "INSERT IGNORE",
   upsert(_keys, updates) {
