@@ -7,7 +7,6 @@
 import { DatabaseError } from "./errors.ts";
 import { membersOf } from "./members.ts";
 import { checkName, normalizeName } from "./names.ts";
-import { hashPassword, verifyPassword } from "./password.ts";
 import {
   type ConversationId,
   conversationOfGroup,
@@ -48,12 +47,12 @@ const HISTORY_FIRST_ROWS = 32;
 export type Handler = (services: Services, request: Request) => Promise<void> | void;
 
 /** SIGNUP_MSG. */
-export async function signup({ users }: Services, request: Request): Promise<void> {
+export async function signup({ users, passwords }: Services, request: Request): Promise<void> {
   const name = normalizeName(request.string("name"));
   const password = request.string("password");
   const problem = nameProblem(name) ?? checkPassword(password);
   if (problem !== undefined) throw new Refusal(ERRNO.REFUSED, problem);
-  const id = await users.create(name, await hashPassword(password));
+  const id = await users.create(name, await passwords.hash(password));
   if (id === undefined) throw new Refusal(ERRNO.REFUSED, "This name is taken");
   request.reply({ id });
 }
@@ -71,14 +70,14 @@ function checkPassword(password: string): string | undefined {
 
 /** LOGIN_MSG. */
 export async function login(services: Services, request: Request): Promise<void> {
-  const { users, tokens, settings } = services;
+  const { users, tokens, passwords, settings } = services;
   const { session } = request;
   checkLoginAllowed(session);
   const id = request.integer("id");
   const password = request.string("password");
   if (password.length > PASSWORD_MAX) throw refusedLogin(session, ERRNO.REFUSED, "Wrong id or password");
   const account = await users.account(id);
-  const { isRight, replacement } = await verifyPassword(password, account?.password);
+  const { isRight, replacement } = await passwords.verify(password, account?.password);
   if (!account || !isRight) throw refusedLogin(session, ERRNO.REFUSED, "Wrong id or password");
   if (replacement !== undefined) {
     await users.replacePassword(id, account.password, replacement);

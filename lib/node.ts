@@ -14,6 +14,7 @@ import { LogBudget } from "./log_budget.ts";
 import type { Logger } from "./logger.ts";
 import { MessageLog } from "./message_log.ts";
 import type { ServeOptions } from "./options.ts";
+import { Passwords } from "./password.ts";
 import { Positions } from "./positions.ts";
 import { openBeats, openHttp, openListeners } from "./ports.ts";
 import { createMemoryPresence, type Presence, type PresenceEvents } from "./presence.ts";
@@ -136,6 +137,8 @@ async function assemble(
   // An earlier process of this name may have stored messages, and died before it rang for them.
   delivery.requestSweep();
 
+  const passwords = new Passwords();
+  closers.push(() => passwords[Symbol.dispose]());
   const tokens = new TokenDesk(new Tokens(db), options.tokenTtlMs);
   const beats = await openBeats(options, { users, tokens, delivery, isClustered }, logger, closers);
   const services: Services = {
@@ -157,6 +160,7 @@ async function assemble(
     log,
     delivery,
     admission,
+    passwords,
     tokens,
   };
   const gate = await openReadGate();

@@ -8,6 +8,7 @@ import type { Delivery } from "./delivery.ts";
 import type { LogBudget } from "./log_budget.ts";
 import type { Logger } from "./logger.ts";
 import type { MessageLog } from "./message_log.ts";
+import type { Passwords } from "./password.ts";
 import type { Groups } from "./store/groups.ts";
 import type { Messages } from "./store/messages.ts";
 import type { Users } from "./store/users.ts";
@@ -53,6 +54,8 @@ export interface Services {
   delivery: Delivery;
   /** Logins and logouts. */
   admission: Admission;
+  /** Password hashes. */
+  passwords: Passwords;
   /** Resume tokens. */
   tokens: TokenDesk;
 }

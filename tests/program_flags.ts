@@ -26,10 +26,17 @@ export async function programFlags(denoVersion: string = Deno.version.deno): Pro
   return ["--no-lock", ...known.map((flag) => flag.startsWith("--allow-env") ? "--allow-env" : flag)];
 }
 
-/** The flags for `deno compile`: the program's permissions, its migrations, and no package it does not use. */
+/** The flags for `deno compile`: the program's permissions, its migrations, its worker, and no package it does not use. */
 export async function compileFlags(denoVersion: string = Deno.version.deno): Promise<string[]> {
   const prune = knowsAllFlags(denoVersion) ? ["--exclude-unused-npm"] : [];
-  return [...await programFlags(denoVersion), "--include", "sql", ...prune];
+  return [
+    ...await programFlags(denoVersion),
+    "--include",
+    "sql",
+    "--include",
+    "lib/scrypt_worker.ts",
+    ...prune,
+  ];
 }
 
 if (import.meta.main) console.log((await compileFlags()).join(" "));

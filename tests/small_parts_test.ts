@@ -3,7 +3,6 @@ import { Batcher } from "../lib/batcher.ts";
 import { decodeEnvelope, encodeEnvelope, ENVELOPE } from "../lib/envelope.ts";
 import { Limiter } from "../lib/limiter.ts";
 import { LogBudget } from "../lib/log_budget.ts";
-import { hashPassword, verifyPassword } from "../lib/password.ts";
 import { conversationOfUsers, parseConversation, spliceFields } from "../lib/protocol.ts";
 import type { Database } from "../lib/store/database.ts";
 import { Messages } from "../lib/store/messages.ts";
@@ -11,45 +10,6 @@ import { Throttle } from "../lib/throttle.ts";
 import { hashToken, tokenUserId } from "../lib/tokens.ts";
 
 const unit = { permissions: "none" } as const;
-
-Deno.test(
-  "a password is recognised by its hash, and by the original's plain text, which is then replaced",
-  unit,
-  async () => {
-    const hash = await hashPassword("s3cret ☃");
-    assert(hash.length <= 255);
-    assertEquals(await verifyPassword("s3cret ☃", hash), { isRight: true });
-    assertEquals(await verifyPassword("s3cret", hash), { isRight: false });
-    const { isRight, replacement } = await verifyPassword("plain", "plain");
-    assert(isRight && replacement !== undefined);
-    assertEquals(await verifyPassword("plain", replacement), { isRight: true });
-    assertEquals(await verifyPassword("plain ", "plain"), { isRight: false });
-    assertEquals(await verifyPassword("anything", undefined), { isRight: false });
-  },
-);
-
-Deno.test("a hash with other parameters is right and gets a replacement", unit, async () => {
-  // scrypt of "pw" with N = 16: made by node:crypto.
-  const { scryptSync } = await import("node:crypto");
-  const key = scryptSync("pw", "salt", 32, { N: 16, r: 8, p: 1 }).toString("base64").replace(/=+$/, "");
-  const stored = `$scrypt$ln=4,r=8,p=1$${btoa("salt").replace(/=+$/, "")}$${key}`;
-  const { isRight, replacement } = await verifyPassword("pw", stored);
-  assert(isRight && replacement?.includes("ln=14"));
-});
-
-Deno.test("an unknown user costs the work of a known one", unit, async () => {
-  const hash = await hashPassword("a");
-  const time = async (stored: string | undefined) => {
-    const start = performance.now();
-    for (let i = 0; i < 5; i++) await verifyPassword("b", stored);
-    return performance.now() - start;
-  };
-  await time(hash);
-  const [known, unknown, plain] = [await time(hash), await time(undefined), await time("plain")];
-  // A path without a hash would be thousands of times faster.
-  assert(unknown > known / 50, `${unknown} ms for an unknown user, ${known} ms for a known one`);
-  assert(plain > known / 50, `${plain} ms for plain text, ${known} ms for a hash`);
-});
 
 Deno.test("a token's hash changes with the stored password", unit, () => {
   assertEquals(hashToken("1.x", "p").length, 32);

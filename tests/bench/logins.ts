@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { hashPassword } from "../../lib/password.ts";
+import { Passwords } from "../../lib/password.ts";
 import { startRedis } from "../services.ts";
 import { createUsers } from "./accounts.ts";
 import {
@@ -83,7 +83,8 @@ async function measureStorm({ gate, report, say }: BenchContext): Promise<void> 
   say("chat during a storm of logins with passwords");
   await using storage = await sqliteStorage();
   const talkers = await makeAccounts(storage, 20);
-  const hash = await hashPassword(PASSWORD);
+  using passwords = new Passwords();
+  const hash = await passwords.hash(PASSWORD);
   const comers = await withStorage(storage, (db) => createUsers(db, 1_000, STORM_CLIENTS, hash));
   for (const account of comers) {
     account.login = JSON.stringify({ msgid: 1, v: 2, id: account.id, password: PASSWORD });

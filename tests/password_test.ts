@@ -1,0 +1,76 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { Passwords } from "../lib/password.ts";
+import { newPerson } from "./chat_client.ts";
+import { runOrThrow } from "./process.ts";
+import { startServer } from "./services.ts";
+
+/** Threads read their program. */
+const withThreads = { permissions: { read: true } } as const;
+
+Deno.test(
+  "a password is recognised by its hash, and by the original's plain text, which is then replaced",
+  withThreads,
+  async () => {
+    using passwords = new Passwords();
+    const hash = await passwords.hash("s3cret ☃");
+    assert(hash.length <= 255);
+    assertEquals(await passwords.verify("s3cret ☃", hash), { isRight: true });
+    assertEquals(await passwords.verify("s3cret", hash), { isRight: false });
+    const { isRight, replacement } = await passwords.verify("plain", "plain");
+    assert(isRight && replacement !== undefined);
+    assertEquals(await passwords.verify("plain", replacement), { isRight: true });
+    assertEquals(await passwords.verify("plain ", "plain"), { isRight: false });
+    assertEquals(await passwords.verify("anything", undefined), { isRight: false });
+  },
+);
+
+Deno.test("a hash with other parameters is right and gets a replacement", withThreads, async () => {
+  using passwords = new Passwords();
+  // scrypt of "pw" with N = 16: made by node:crypto.
+  const { scryptSync } = await import("node:crypto");
+  const key = scryptSync("pw", "salt", 32, { N: 16, r: 8, p: 1 }).toString("base64").replace(/=+$/, "");
+  const stored = `$scrypt$ln=4,r=8,p=1$${btoa("salt").replace(/=+$/, "")}$${key}`;
+  const { isRight, replacement } = await passwords.verify("pw", stored);
+  assert(isRight && replacement?.includes("ln=14"));
+});
+
+Deno.test("a hash that cannot be made fails alone", withThreads, async () => {
+  using passwords = new Passwords();
+  const right = await passwords.hash("pw");
+  const impossible = right.replace("ln=14", "ln=60");
+  await assertRejects(() => passwords.verify("pw", impossible), Error, "cannot be hashed");
+  assertEquals(await passwords.verify("pw", right), { isRight: true });
+});
+
+Deno.test("an unknown user costs the work of a known one", withThreads, async () => {
+  using passwords = new Passwords();
+  const hash = await passwords.hash("a");
+  const time = async (stored: string | undefined) => {
+    const start = performance.now();
+    for (let i = 0; i < 5; i++) await passwords.verify("b", stored);
+    return performance.now() - start;
+  };
+  await time(hash);
+  const [known, unknown, plain] = [await time(hash), await time(undefined), await time("plain")];
+  // A path without a hash would be thousands of times faster.
+  assert(unknown > known / 50, `${unknown} ms for an unknown user, ${known} ms for a known one`);
+  assert(plain > known / 50, `${plain} ms for plain text, ${known} ms for a hash`);
+});
+
+Deno.test({
+  name: "passwords are hashed on threads that give way to chat",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    await using server = await startServer(["--sqlite", ":memory:"]);
+    await using _person = await newPerson(server.port, "ann");
+    const stat = await runOrThrow("sh", ["-c", `cat /proc/${server.pid}/task/*/stat`]);
+    // Behind the name in brackets, which may hold anything: state, …, and as the 17th the niceness.
+    const threads = stat.trim().split("\n").map((line) => ({
+      id: parseInt(line),
+      niceness: Number(line.slice(line.lastIndexOf(")") + 2).split(" ")[16]),
+    }));
+    assert(threads.some(({ niceness }) => niceness === 19));
+    const main = threads.find(({ id }) => id === server.pid);
+    assert(main && main.niceness < 19);
+  },
+});
