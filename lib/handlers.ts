@@ -140,8 +140,7 @@ async function welcome(
     const who = { id: account.id, name: account.name };
     const [friends, groups] = await Promise.all([
       services.users.friends(account.id),
-      // Who is in no group, as was just read, need not be asked for their members.
-      login.groups.size > 0 ? services.groups.ofUser(account.id) : [],
+      services.groups.describe(login.groups.keys()),
     ]);
     if (session.version === 2) {
       const token = await giveToken(login);

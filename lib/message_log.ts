@@ -11,7 +11,7 @@ import { type Clock, systemClock } from "./clock.ts";
 import { DatabaseError, errorText } from "./errors.ts";
 import type { Logger } from "./logger.ts";
 import type { ConversationId } from "./protocol.ts";
-import { nextTurn } from "./turn.ts";
+import { gather } from "./turn.ts";
 import type { Database, SqlConnection, SqlValue } from "./store/database.ts";
 
 /** One transaction holds at most this many messages … */
@@ -224,16 +224,13 @@ export class MessageLog {
     this.#running = undefined;
   }
 
-  /**
-   * Where everything else waits for a commit, each should be worth it: a batch waits while every turn of the event loop
-   * brings more, for no longer than the last commit took. Otherwise it would hold what one turn can read: 48 messages.
-   */
+  /** Where everything else waits for a commit, each should be worth it; and none should wait longer than it takes. */
   async #gather(): Promise<void> {
-    const until = this.#clock.now() + Math.min(this.#lastCommitMs, GATHER_MAX_MS);
-    for (let seen = 0; seen < this.#queue.length && seen < BATCH_MESSAGES && this.#clock.now() < until;) {
-      seen = this.#queue.length;
-      await nextTurn();
-    }
+    await gather(() => this.#queue.length, {
+      enough: BATCH_MESSAGES,
+      maxMs: Math.min(this.#lastCommitMs, GATHER_MAX_MS),
+      now: () => this.#clock.now(),
+    });
   }
 
   #takeBatch(): Entry[] {

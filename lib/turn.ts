@@ -37,6 +37,21 @@ function forgetTime(): void {
   time = undefined;
 }
 
+/**
+ * Waits while every turn of the event loop makes `count()` grow, for about `maxMs` and up to `enough`: where many do the
+ * same at once, more of them share what it is for. One turn brings what 48 connections have sent at most.
+ */
+export async function gather(
+  count: () => number,
+  { enough, maxMs, now = () => performance.now() }: { enough: number; maxMs: number; now?: () => number },
+): Promise<void> {
+  const until = now() + maxMs;
+  for (let seen = 0; seen < count() && seen < enough && now() < until;) {
+    seen = count();
+    await nextTurn();
+  }
+}
+
 /** Resolves when the event loop has been round: what could be read meanwhile has been handled. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));

@@ -5,6 +5,7 @@ import { Limiter } from "../lib/limiter.ts";
 import { LogBudget } from "../lib/log_budget.ts";
 import { conversationOfUsers, parseConversation, spliceFields } from "../lib/protocol.ts";
 import type { Database } from "../lib/store/database.ts";
+import { Lookup } from "../lib/store/lookup.ts";
 import { Messages } from "../lib/store/messages.ts";
 import { Throttle } from "../lib/throttle.ts";
 import { hashToken, tokenUserId } from "../lib/tokens.ts";
@@ -106,6 +107,36 @@ Deno.test(
     await assertRejects(() => Promise.all(first), Error, "bad");
     await Promise.all([batcher.add(3), batcher.add(4)]);
     assertEquals(batches, [[1, 2], [3, 4]]);
+  },
+);
+
+Deno.test(
+  "a batcher's batches are no larger than they may be, and each caller gets its own's result",
+  unit,
+  async () => {
+    const batcher = new Batcher((items: number[]) => Promise.resolve(items.join()), { limit: 2 });
+    const results = await Promise.all([1, 2, 3, 4, 5].map((item) => batcher.add(item)));
+    assertEquals(results, ["1,2", "1,2", "3,4", "3,4", "5"]);
+    assertEquals(await batcher.add(6), "6");
+  },
+);
+
+Deno.test(
+  "rows are looked up for many at once, in a statement that begins after each has asked",
+  unit,
+  async () => {
+    const statements: number[][] = [];
+    const lookup = new Lookup((keys: readonly number[]) => {
+      statements.push([...keys]);
+      const rows = keys.flatMap((key) => key === 3 ? [] : [{ key, n: 1 }, { key, n: statements.length }]);
+      return Promise.resolve(rows);
+    }, ({ key }) => key);
+    const first = [lookup.rows(1), lookup.rows(2), lookup.rows(2), lookup.rows(3)];
+    while (statements.length === 0) await Promise.resolve();
+    const later = lookup.rows(1);
+    assertEquals((await Promise.all(first)).map((rows) => rows.length), [2, 2, 2, 0]);
+    assertEquals(await later, [{ key: 1, n: 1 }, { key: 1, n: 2 }]);
+    assertEquals(statements, [[1, 2, 3], [1]]);
   },
 );
 

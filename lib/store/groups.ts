@@ -7,6 +7,7 @@ import { DatabaseError } from "../errors.ts";
 import { nameKey, normalizeName } from "../names.ts";
 import { type ConversationId, conversationOfGroup } from "../protocol.ts";
 import type { Database, SqlConnection } from "./database.ts";
+import { Lookup } from "./lookup.ts";
 import type { User, UserState } from "./users.ts";
 
 /** What a member may do: only the creator recalls others' messages. */
@@ -40,13 +41,44 @@ export interface Membership {
   delivered: number;
 }
 
+type MembershipRow = { userid: number; groupid: number; grouprole: GroupRole };
+type GroupRow = { id: number; groupname: string; groupdesc: string };
+type MemberRow = { groupid: number; id: number; name: string; state: UserState; grouprole: GroupRole };
+
+/** Groups whose members one statement reads: each may have thousands. */
+const GROUPS_PER_STATEMENT = 10;
+
 /** The tables AllGroup and GroupUser, and the groups' share of Conversation and Member. */
 export class Groups {
   readonly #db: Database;
+  readonly #memberships: Lookup<number, MembershipRow>;
+  readonly #groups: Lookup<number, GroupRow>;
+  readonly #members: Lookup<number, MemberRow>;
 
   /** Reads and writes `db`. */
   constructor(db: Database) {
     this.#db = db;
+    const { isOneOf } = db.dialect;
+    this.#memberships = new Lookup((ids) => {
+      const { sql, params } = isOneOf("userid", ids);
+      return db.query(`SELECT userid, groupid, grouprole FROM GroupUser WHERE ${sql}`, params);
+    }, ({ userid }) => userid);
+    this.#groups = new Lookup((ids) => {
+      const { sql, params } = isOneOf("id", ids);
+      return db.query(`SELECT id, groupname, groupdesc FROM AllGroup WHERE ${sql}`, params);
+    }, ({ id }) => id);
+    this.#members = new Lookup(
+      (ids) => {
+        const { sql, params } = isOneOf("m.groupid", ids);
+        return db.query(
+          "SELECT m.groupid, u.id, u.name, u.state, m.grouprole FROM GroupUser m JOIN User u ON u.id = m.userid " +
+            `WHERE ${sql} ORDER BY u.id`,
+          params,
+        );
+      },
+      ({ groupid }) => groupid,
+      GROUPS_PER_STATEMENT,
+    );
   }
 
   /** Makes a group with `creatorId` as its first member and returns its id, or undefined when the name is taken. */
@@ -97,34 +129,21 @@ export class Groups {
 
   /** The groups of `userId` with the role it has there. */
   async memberships(userId: number): Promise<Map<number, GroupRole>> {
-    const rows = await this.#db.query<{ groupid: number; grouprole: GroupRole }>(
-      "SELECT groupid, grouprole FROM GroupUser WHERE userid = ?",
-      [userId],
-    );
+    const rows = await this.#memberships.rows(userId);
     return new Map(rows.map(({ groupid, grouprole }) => [groupid, grouprole]));
   }
 
-  /** The groups of `userId`, by id, each with all its members. */
-  async ofUser(userId: number): Promise<Group[]> {
-    const groups = await this.#db.query<{ id: number; groupname: string; groupdesc: string }>(
-      "SELECT g.id, g.groupname, g.groupdesc FROM GroupUser m JOIN AllGroup g ON g.id = m.groupid " +
-        "WHERE m.userid = ? ORDER BY g.id",
-      [userId],
-    );
-    if (groups.length === 0) return [];
-    const rows = await this.#db.query<
-      { groupid: number; id: number; name: string; state: UserState; grouprole: GroupRole }
-    >(
-      "SELECT o.groupid, u.id, u.name, u.state, o.grouprole FROM GroupUser m " +
-        "JOIN GroupUser o ON o.groupid = m.groupid JOIN User u ON u.id = o.userid " +
-        "WHERE m.userid = ? ORDER BY o.groupid, u.id",
-      [userId],
-    );
-    const users = new Map<number, GroupMember[]>(groups.map(({ id }) => [id, []]));
-    for (const { groupid, id, name, state, grouprole } of rows) {
-      users.get(groupid)?.push({ id, name, state, role: grouprole });
-    }
-    return groups.map((group) => ({ ...group, users: users.get(group.id) ?? [] }));
+  /** These groups, by id, each with all its members. */
+  async describe(groupIds: Iterable<number>): Promise<Group[]> {
+    const ids = [...groupIds].sort((a, b) => a - b);
+    return (await Promise.all(ids.map((id) => this.#describe(id)))).filter((group) => group !== undefined);
+  }
+
+  async #describe(groupId: number): Promise<Group | undefined> {
+    const [[group], members] = await Promise.all([this.#groups.rows(groupId), this.#members.rows(groupId)]);
+    if (!group) return undefined;
+    const users = members.map(({ id, name, state, grouprole }) => ({ id, name, state, role: grouprole }));
+    return { ...group, users };
   }
 }
 

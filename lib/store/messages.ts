@@ -6,6 +6,7 @@
  */
 import type { ConversationId } from "../protocol.ts";
 import type { Database } from "./database.ts";
+import { Lookup } from "./lookup.ts";
 
 /** Users in one statement of {@link Messages.unsent}. */
 const USERS_PER_STATEMENT = 200;
@@ -55,10 +56,27 @@ export interface HistoryRange {
 /** Reads Message, Conversation and Member; moves positions. */
 export class Messages {
   readonly #db: Database;
+  readonly #positions: Lookup<number, MemberPosition & { userid: number }>;
+  readonly #peers: Lookup<ConversationId, Position & { userid: number; conversation: ConversationId }>;
 
   /** Reads and writes `db`. */
   constructor(db: Database) {
     this.#db = db;
+    this.#positions = new Lookup((userIds) => {
+      const { sql, params } = db.dialect.isOneOf("m.userid", userIds);
+      return db.query(
+        "SELECT m.userid, m.conversation, m.since, m.delivered, m.`read`, c.last_seq FROM Member m " +
+          `JOIN Conversation c ON c.id = m.conversation WHERE ${sql} ORDER BY m.conversation`,
+        params,
+      );
+    }, ({ userid }) => userid);
+    this.#peers = new Lookup((conversations) => {
+      const { sql, params } = db.dialect.isOneOf("conversation", conversations);
+      return db.query(
+        `SELECT userid, conversation, since, delivered, \`read\` FROM Member WHERE ${sql}`,
+        params,
+      );
+    }, ({ conversation }) => conversation);
   }
 
   /** Rows after `seq`, ascending. */
@@ -107,12 +125,8 @@ export class Messages {
   }
 
   /** Every conversation `userId` is in. */
-  positions(userId: number): Promise<MemberPosition[]> {
-    return this.#db.query<MemberPosition>(
-      "SELECT m.conversation, m.since, m.delivered, m.`read`, c.last_seq FROM Member m " +
-        "JOIN Conversation c ON c.id = m.conversation WHERE m.userid = ? ORDER BY m.conversation",
-      [userId],
-    );
+  async positions(userId: number): Promise<readonly MemberPosition[]> {
+    return await this.#positions.rows(userId);
   }
 
   /** How far the members of the given conversations other than `userId` have come. */
@@ -121,14 +135,10 @@ export class Messages {
     conversations: readonly ConversationId[],
   ): Promise<Map<ConversationId, Position>> {
     const peers = new Map<ConversationId, Position>();
-    for (let start = 0; start < conversations.length; start += USERS_PER_STATEMENT) {
-      const some = conversations.slice(start, start + USERS_PER_STATEMENT);
-      const { sql, params } = this.#db.dialect.isOneOf("conversation", some);
-      const rows = await this.#db.query<Position & { conversation: ConversationId }>(
-        `SELECT conversation, since, delivered, \`read\` FROM Member WHERE ${sql} AND userid <> ?`,
-        [...params, userId],
-      );
-      for (const row of rows) peers.set(row.conversation, row);
+    for (
+      const rows of await Promise.all(conversations.map((conversation) => this.#peers.rows(conversation)))
+    ) {
+      for (const row of rows) if (row.userid !== userId) peers.set(row.conversation, row);
     }
     return peers;
   }

@@ -3,7 +3,9 @@
  *
  * @module
  */
+import { timingSafeEqual } from "node:crypto";
 import type { Database } from "./database.ts";
+import { Lookup } from "./lookup.ts";
 
 /** A token that has been given out. */
 export interface TokenRow {
@@ -18,10 +20,15 @@ export interface TokenRow {
 /** The table Token: at most one row a user. */
 export class Tokens {
   readonly #db: Database;
+  readonly #byUser: Lookup<number, { userid: number; hash: Uint8Array; expires: number }>;
 
   /** Reads and writes `db`. */
   constructor(db: Database) {
     this.#db = db;
+    this.#byUser = new Lookup((userIds) => {
+      const { sql, params } = db.dialect.isOneOf("userid", userIds);
+      return db.query(`SELECT userid, hash, expires FROM Token WHERE ${sql}`, params);
+    }, ({ userid }) => userid);
   }
 
   /** Puts these in the place of whatever token their users had; the last one of a user counts. */
@@ -39,13 +46,10 @@ export class Tokens {
     });
   }
 
-  /** Whose token has this hash, and until when. */
-  async find(hash: Uint8Array): Promise<{ userid: number; expires: number } | undefined> {
-    const [row] = await this.#db.query<{ userid: number; expires: number }>(
-      "SELECT userid, expires FROM Token WHERE hash = ?",
-      [hash],
-    );
-    return row;
+  /** Until when the token with this hash is good, ms since the epoch; undefined when the user has no such token. */
+  async find(userId: number, hash: Uint8Array): Promise<number | undefined> {
+    const rows = await this.#byUser.rows(userId);
+    return rows.find((row) => timingSafeEqual(row.hash, hash))?.expires;
   }
 
   /** The token with this hash is good until `expires`, unless it has become worthless meanwhile. */

@@ -6,6 +6,7 @@
 import { DatabaseError } from "../errors.ts";
 import { nameKey, normalizeName } from "../names.ts";
 import type { Database } from "./database.ts";
+import { Lookup } from "./lookup.ts";
 
 /** Known ids are remembered up to this many: users are never deleted. */
 const KNOWN_IDS = 100_000;
@@ -35,14 +36,32 @@ export interface Account {
   password: string;
 }
 
+type AccountRow = { id: number; name: string; password: string };
+type FriendRow = { owner: number; id: number; name: string; state: UserState };
+
 /** The tables User and Friend. */
 export class Users {
   readonly #db: Database;
+  readonly #accounts: Lookup<number, AccountRow>;
+  readonly #friends: Lookup<number, FriendRow>;
   readonly #knownIds = new Set<number>();
 
   /** Reads and writes `db`. */
   constructor(db: Database) {
     this.#db = db;
+    const { isOneOf } = db.dialect;
+    this.#accounts = new Lookup((ids) => {
+      const { sql, params } = isOneOf("id", ids);
+      return db.query(`SELECT id, name, password FROM User WHERE ${sql}`, params);
+    }, ({ id }) => id);
+    this.#friends = new Lookup((ids) => {
+      const { sql, params } = isOneOf("f.userid", ids);
+      return db.query(
+        "SELECT f.userid AS owner, u.id, u.name, u.state FROM Friend f JOIN User u ON u.id = f.friendid " +
+          `WHERE ${sql} ORDER BY u.id`,
+        params,
+      );
+    }, ({ owner }) => owner);
   }
 
   /** Makes a user and returns its id, or undefined when the name is taken. `password` is a hash. */
@@ -62,11 +81,9 @@ export class Users {
 
   /** The account with this id. */
   async account(id: number): Promise<Account | undefined> {
-    const [row] = await this.#db.query<{ id: number; name: string; password: string }>(
-      "SELECT id, name, password FROM User WHERE id = ?",
-      [id],
-    );
-    return row;
+    const [account] = await this.#accounts.rows(id);
+    // A copy: the caller may go on with another password.
+    return account && { ...account };
   }
 
   /** Puts `hash` in the place of `old`, unless somebody has changed the password meanwhile. */
@@ -124,10 +141,7 @@ export class Users {
   }
 
   /** Those whom `userId` has added, by id. */
-  friends(userId: number): Promise<User[]> {
-    return this.#db.query<{ id: number; name: string; state: UserState }>(
-      "SELECT u.id, u.name, u.state FROM Friend f JOIN User u ON u.id = f.friendid WHERE f.userid = ? ORDER BY u.id",
-      [userId],
-    );
+  async friends(userId: number): Promise<User[]> {
+    return (await this.#friends.rows(userId)).map(({ id, name, state }) => ({ id, name, state }));
   }
 }
