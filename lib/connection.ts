@@ -10,7 +10,7 @@ import { SendQueue, type Written } from "./send_queue.ts";
 import { turnTime } from "./turn.ts";
 
 /** Every pending read holds its buffer, so an idle connection's is small; one that streams gets the large one. */
-const SMALL_BUFFER_BYTES = 1024;
+const SMALL_BUFFER_BYTES = 512;
 const LARGE_BUFFER_BYTES = 65_536;
 const BUFFER_GROWTH = 8;
 /** Small reads in a row after which the large buffer is given back. */

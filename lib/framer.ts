@@ -26,6 +26,9 @@ for (const byte of [NUL, LF, QUOTE, COLON, BACKSLASH, OPEN, CLOSE]) IS_ORDINARY[
  */
 const SHARED_TEXT_BYTES = 4_096;
 
+/** An empty one for all: each has 200 bytes of its own. */
+const NOTHING: Uint8Array = new Uint8Array(0);
+
 /** The decoder that reports errors takes three times as long. */
 const decoder = new TextDecoder();
 const strictDecoder = new TextDecoder("utf-8", { fatal: true });
@@ -79,13 +82,13 @@ export type FramerFailure = "garbage" | "too_long";
  */
 export class Framer {
   readonly #maxFrameBytes: number;
-  #chunk: Uint8Array = new Uint8Array(0);
+  #chunk = NOTHING;
   #chunkText: string | undefined;
   #position = 0;
   /** Start of the current frame in the chunk; 0 when it began in an earlier one. */
   #start = 0;
   /** The current frame's bytes from earlier chunks. */
-  #pending: Uint8Array = new Uint8Array(0);
+  #pending = NOTHING;
   #pendingLength = 0;
   #depth = 0;
   #isInString = false;
@@ -131,6 +134,19 @@ export class Framer {
 
   /** The next whole frame, or undefined when more bytes are needed. */
   next(): RawFrame | undefined {
+    const frame = this.#next();
+    if (frame === undefined) this.#forgetChunk();
+    return frame;
+  }
+
+  /** Thousands of idle connections would each hold the view and the text of what they read last. */
+  #forgetChunk(): void {
+    this.#chunk = NOTHING;
+    this.#chunkText = undefined;
+    this.#position = this.#start = 0;
+  }
+
+  #next(): RawFrame | undefined {
     if (this.#failure !== undefined) return undefined;
     if (this.#depth === 0 && !this.#skipToFrame()) return undefined;
     const end = this.#scan();
@@ -213,7 +229,7 @@ export class Framer {
     bytes.set(this.#pending.subarray(0, this.#pendingLength));
     bytes.set(this.#chunk.subarray(this.#start, end), this.#pendingLength);
     // A long frame's buffer is not kept: thousands of idle connections would each hold one.
-    if (this.#pending.length > 4096) this.#pending = new Uint8Array(0);
+    if (this.#pending.length > 4096) this.#pending = NOTHING;
     this.#pendingLength = 0;
     return { text: decode(bytes), memberCount: this.#memberCount };
   }
@@ -243,7 +259,7 @@ export class Framer {
 
   #fail(failure: FramerFailure): void {
     this.#failure = failure;
-    this.#chunk = this.#pending = new Uint8Array(0);
+    this.#chunk = this.#pending = NOTHING;
     this.#position = this.#pendingLength = 0;
   }
 }
