@@ -5,6 +5,7 @@ import { createLogger } from "../lib/logger.ts";
 import type { SqlValue } from "../lib/store/database.ts";
 import { type MysqlDatabase, type MysqlOptions, openMysql } from "../lib/store/mysql.ts";
 import { MysqlConnection } from "../lib/store/mysql_connection.ts";
+import { bind } from "../lib/store/mysql_text.ts";
 import { parseMysqlUrl } from "../lib/store/mysql_url.ts";
 import { freePort, runOrThrow, waitFor } from "./process.ts";
 import { type MariaDb, startMariaDb } from "./services.ts";
@@ -550,10 +551,10 @@ Deno.test("a connection knows that it is broken, and ends at once even if the se
   };
   const { signal } = new AbortController();
   const killed = await MysqlConnection.open(options, signal);
-  const [self] = await killed.query("SELECT CONNECTION_ID() AS id");
+  const [self] = await killed.query(bind("SELECT CONNECTION_ID() AS id"));
   await server.sql(`KILL ${self?.id}`);
   await waitFor("the break to be noticed", () => killed.isBroken);
-  const error = await failure(() => killed.run("COMMIT", [], { commits: true }), "unavailable");
+  const error = await failure(() => killed.run(bind("COMMIT"), { commits: true }), "unavailable");
   assertEquals(error.outcomeUnknown, false);
   await killed.end();
 

@@ -8,9 +8,10 @@ import { type Clock, systemClock } from "../clock.ts";
 import { DatabaseError, EXIT, FatalError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { Database, Dialect, Insertion, Row, RunResult, SqlConnection, SqlValue } from "./database.ts";
-import { MysqlConnection, type StatementOptions } from "./mysql_connection.ts";
+import { MysqlConnection } from "./mysql_connection.ts";
 import { toDatabaseError } from "./mysql_errors.ts";
 import { Pool, type PoolStats } from "./mysql_pool.ts";
+import { bind, bindRows, join, type Statement } from "./mysql_text.ts";
 import { mysqlName, parseMysqlUrl } from "./mysql_url.ts";
 
 /** Options of {@linkcode openMysql}. Times are milliseconds. */
@@ -62,21 +63,9 @@ const MYSQL_DIALECT: Dialect = {
   isBlocking: false,
 };
 
-/** A statement and its parameters. */
-interface Statement {
-  readonly sql: string;
-  readonly params: readonly SqlValue[];
-}
-
-type Send<Result> = (sql: string, params: readonly SqlValue[], options: StatementOptions) => Promise<Result>;
-
-/** A statement is a round trip, so it takes all rows. */
-function insertStatement({ into, rows, tail = "" }: Insertion): Statement {
-  const marks = `(${(rows[0] ?? []).map(() => "?").join(",")})`;
-  return { sql: `${into} VALUES ${Array(rows.length).fill(marks).join(",")}${tail}`, params: rows.flat() };
-}
-
-const START: Statement = { sql: "START TRANSACTION", params: [] };
+const START = bind("START TRANSACTION");
+const COMMIT = bind("COMMIT");
+const ROLLBACK = bind("ROLLBACK");
 
 /**
  * A connection while a transaction is open on it. What needs no answer waits for the next statement that does, and goes
@@ -98,30 +87,26 @@ class MysqlTransaction implements SqlConnection {
     return this.#hasBegun;
   }
 
-  async query<Shape extends Row = Row>(sql: string, params: readonly SqlValue[] = []): Promise<Shape[]> {
-    const rows = await this.#send(
-      { sql, params },
-      (text, all, options) => this.#connection.query(text, all, options),
-    );
+  async query<Shape extends Row = Row>(sql: string, params?: readonly SqlValue[]): Promise<Shape[]> {
+    const rows = await this.#send(bind(sql, params), (statement) => this.#connection.query(statement));
     return rows as Shape[]; // The caller's promise, as database.ts says
   }
 
-  run(sql: string, params: readonly SqlValue[] = []): Promise<RunResult> {
-    return this.#send({ sql, params }, (text, all, options) => this.#connection.run(text, all, options));
+  // deno-lint-ignore require-await -- what it throws must become a rejection
+  async run(sql: string, params?: readonly SqlValue[]): Promise<RunResult> {
+    return this.#send(bind(sql, params), (statement) => this.#connection.run(statement));
   }
 
   /** Resolves before the server has it. If it fails, then so does the next statement, or the commit. */
   // deno-lint-ignore require-await -- what it throws must become a rejection
   async insert(insertion: Insertion): Promise<void> {
     if (this.#endedBy) throw this.#endedBy;
-    this.#unsent.push(insertStatement(insertion));
+    this.#unsent.push(bindRows(insertion));
   }
 
   async commit(): Promise<void> {
     if (!this.#hasBegun && this.#unsent.length === 1) return;
-    const run: Send<RunResult> = (text, all, options) =>
-      this.#connection.run(text, all, { ...options, commits: true });
-    await this.#send({ sql: "COMMIT", params: [] }, run);
+    await this.#send(COMMIT, (statement) => this.#connection.run(statement, { commits: true }));
   }
 
   /** Makes it useless to whoever kept it. */
@@ -134,17 +119,14 @@ class MysqlTransaction implements SqlConnection {
    * succeed. So such an error ends the transaction even if `work` has caught it, and so does any error of a statement
    * that brought along others, which may not have been done.
    */
-  async #send<Result>(statement: Statement, send: Send<Result>): Promise<Result> {
+  async #send<Result>(last: Statement, send: (statement: Statement) => Promise<Result>): Promise<Result> {
     if (this.#endedBy) throw this.#endedBy;
-    const statements = [...this.#unsent, statement];
+    const statement = join([...this.#unsent, last]);
     const bringsOthers = this.#unsent.some((unsent) => unsent !== START);
     this.#unsent = [];
     this.#hasBegun = true;
     try {
-      const params = statements.flatMap(({ params }) => params);
-      return await send(statements.map(({ sql }) => sql).join(";"), params, {
-        isJoined: statements.length > 1,
-      });
+      return await send(statement);
     } catch (error) {
       const isMild = error instanceof DatabaseError && (error.kind === "duplicate" || error.kind === "other");
       if (error instanceof DatabaseError && (!isMild || bringsOthers)) this.#endedBy ??= error;
@@ -164,17 +146,17 @@ class PooledMysql implements MysqlDatabase {
   }
 
   async query<Shape extends Row = Row>(sql: string, params?: readonly SqlValue[]): Promise<Shape[]> {
-    const rows = await this.#withConnection((connection) => connection.query(sql, params));
+    const rows = await this.#withConnection((connection) => connection.query(bind(sql, params)));
     return rows as Shape[]; // The caller's promise, as database.ts says
   }
 
   run(sql: string, params?: readonly SqlValue[]): Promise<RunResult> {
-    return this.#withConnection((connection) => connection.run(sql, params, { commits: true }));
+    return this.#withConnection((connection) => connection.run(bind(sql, params), { commits: true }));
   }
 
   async insert(insertion: Insertion): Promise<void> {
-    const { sql, params } = insertStatement(insertion);
-    await this.run(sql, params);
+    const statement = bindRows(insertion);
+    await this.#withConnection((connection) => connection.run(statement, { commits: true }));
   }
 
   async transaction<Result>(work: (tx: SqlConnection) => Promise<Result>): Promise<Result> {
@@ -219,7 +201,7 @@ class PooledMysql implements MysqlDatabase {
 /** Returns why it failed, in which case the connection may still be inside the transaction and must not be lent again. */
 async function rollback(connection: MysqlConnection): Promise<unknown> {
   try {
-    await connection.run("ROLLBACK");
+    await connection.run(ROLLBACK);
     return undefined;
   } catch (error) {
     return error;

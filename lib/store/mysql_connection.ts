@@ -12,16 +12,15 @@ import { connect as connectSocket, type Socket } from "node:net";
 import mysql, { type Connection, type ConnectionOptions, type ResultSetHeader } from "mysql2";
 import type { Clock } from "../clock.ts";
 import { DatabaseError } from "../errors.ts";
-import type { Row, RunResult, SqlValue } from "./database.ts";
+import type { Row, RunResult } from "./database.ts";
 import { abbreviate, breaksConnection, type ErrorContext, toDatabaseError } from "./mysql_errors.ts";
+import { bind, type Statement } from "./mysql_text.ts";
 import type { MysqlAddress } from "./mysql_url.ts";
 
 /** What a statement's text does not say. */
 export interface StatementOptions {
   /** It takes effect by itself, so that a break leaves open whether it did. */
   commits?: boolean;
-  /** The text is several statements, joined by semicolons. */
-  isJoined?: boolean;
 }
 
 /** What is the same for all connections of a database. */
@@ -40,7 +39,7 @@ const DRIVER_OPTIONS: ConnectionOptions = {
   charset: "utf8mb4",
   // Both are on by default: counting rows that matched but did not change, and sending our files to the server.
   flags: ["-FOUND_ROWS", "-LOCAL_FILES"],
-  // A transaction sends what needs no answer together with what does; nobody else may (see #execute).
+  // A transaction sends what needs no answer together with what does; nobody else may (see bind).
   multipleStatements: true,
   // Values as database.ts promises them: numbers as far as they are exact, anything else as text.
   supportBigNumbers: true,
@@ -69,24 +68,6 @@ function sessionStatements(statementTimeoutMs: number): string[] {
     "time_zone = '+00:00', innodb_lock_wait_timeout = 5, lock_wait_timeout = 5" +
     `/*M!100300 , idle_transaction_timeout = ${idleTransactionS} */`,
   ];
-}
-
-/**
- * Statements go as text with the parameters escaped by the driver, not as prepared statements. Measured (MariaDB on the
- * same machine, two cores): the same CPU time here and 0–10 % more latency for single rows, 25 % more for inserts of 100
- * rows, most of it parsing in the server. For that there is no statement cache to thrash with inserts of varying length,
- * nothing counts against max_prepared_stmt_count, and numbers are not sent as DOUBLE, which breaks `LIMIT ?`.
- */
-function checkedParameters(sql: string, params: readonly SqlValue[]): SqlValue[] {
-  return params.map((value: unknown, index) => {
-    if (typeof value === "string" || value === null || value instanceof Uint8Array) return value;
-    if (typeof value === "number" && Number.isSafeInteger(value)) return value;
-    // The driver would expand an array or object into SQL, which a client's unchecked JSON must never bring about.
-    const text = `Parameter ${index + 1} is no string, whole number, null or Uint8Array at: ${
-      abbreviate(sql)
-    }`;
-    throw new DatabaseError("other", text);
-  });
 }
 
 function isResultHeader(result: unknown): result is ResultSetHeader {
@@ -128,8 +109,8 @@ export class MysqlConnection {
     signal.addEventListener("abort", giveUp);
     try {
       await connection.#command((done) => driver.connect(done));
-      for (const sql of sessionStatements(options.statementTimeoutMs)) await connection.#execute(sql);
-      const [row] = await connection.query("SELECT @@max_allowed_packet AS bytes");
+      for (const sql of sessionStatements(options.statementTimeoutMs)) await connection.#execute(bind(sql));
+      const [row] = await connection.query(bind("SELECT @@max_allowed_packet AS bytes"));
       connection.#maxStatementBytes = Number(row?.bytes);
       return connection;
     } catch (error) {
@@ -146,16 +127,20 @@ export class MysqlConnection {
   }
 
   /** Runs a SELECT. */
-  async query(sql: string, params: readonly SqlValue[] = [], options?: StatementOptions): Promise<Row[]> {
-    const rows = await this.#execute(sql, params, options);
-    if (!Array.isArray(rows)) throw new DatabaseError("other", `This returns no rows: ${abbreviate(sql)}`);
+  async query(statement: Statement, options?: StatementOptions): Promise<Row[]> {
+    const rows = await this.#execute(statement, options);
+    if (!Array.isArray(rows)) {
+      throw new DatabaseError("other", `This returns no rows: ${abbreviate(statement.sql)}`);
+    }
     return rows;
   }
 
   /** Runs a statement that writes. */
-  async run(sql: string, params: readonly SqlValue[] = [], options?: StatementOptions): Promise<RunResult> {
-    const result = await this.#execute(sql, params, options);
-    if (!isResultHeader(result)) throw new DatabaseError("other", `This returns rows: ${abbreviate(sql)}`);
+  async run(statement: Statement, options?: StatementOptions): Promise<RunResult> {
+    const result = await this.#execute(statement, options);
+    if (!isResultHeader(result)) {
+      throw new DatabaseError("other", `This returns rows: ${abbreviate(statement.sql)}`);
+    }
     return { changes: result.affectedRows, insertId: result.insertId };
   }
 
@@ -178,23 +163,17 @@ export class MysqlConnection {
     await this.#closed;
   }
 
-  /** Several statements, joined by semicolons, are one round trip: up to the first that fails. The last one answers. */
   async #execute(
-    sql: string,
-    params: readonly SqlValue[] = [],
-    { commits = false, isJoined = false }: StatementOptions = {},
+    { sql, text, count }: Statement,
+    { commits = false }: StatementOptions = {},
   ): Promise<unknown> {
-    if (!isJoined && sql.includes(";")) {
-      throw new DatabaseError("other", `This is more than one statement: ${abbreviate(sql)}`);
-    }
-    const text = mysql.format(sql, checkedParameters(sql, params));
     // The server would hang up in the middle of it, which looks like an outage and would be tried again for ever.
     if (text.length * 3 > this.#maxStatementBytes && Buffer.byteLength(text) >= this.#maxStatementBytes) {
       const limit = `max_allowed_packet, ${this.#maxStatementBytes} bytes`;
       throw new DatabaseError("other", `The statement is longer than ${limit}: ${abbreviate(sql)}`);
     }
     const answer = await this.#command((done) => this.#driver.query(text, done), { sql, commits });
-    return isJoined && Array.isArray(answer) ? answer.at(-1) : answer;
+    return count > 1 && Array.isArray(answer) ? answer.at(-1) : answer;
   }
 
   /** Gives the driver a command and waits for its answer, but not for longer than the statement timeout. */
