@@ -13,13 +13,7 @@ import { errorText } from "./errors.ts";
 import type { Logger } from "./logger.ts";
 import type { Stored } from "./message_log.ts";
 import type { Move } from "./positions.ts";
-import {
-  type ConversationId,
-  conversationOfUsers,
-  MSGID,
-  parseConversation,
-  spliceFields,
-} from "./protocol.ts";
+import { type ConversationId, MSGID, parseConversation, spliceFields } from "./protocol.ts";
 import type { Login, Session } from "./session.ts";
 import type { Messages } from "./store/messages.ts";
 
@@ -38,7 +32,7 @@ export interface DeliveryOptions {
   /** For what fails. */
   logger: Logger;
   /** A message of this conversation is on its way into the log: what comes after it must not overtake it. */
-  isStoring: (conversation: ConversationId) => boolean;
+  isStoring: (userA: number, userB: number) => boolean;
   /** A message that is in no log came for somebody whom this node could not give it to: store it. */
   onUndeliverable: (sender: number, receiver: number, text: string) => void;
 }
@@ -193,7 +187,7 @@ export class Delivery {
     const { bus, origin, isClustered, isStoring } = this.#options;
     const session = this.#users.get(receiver);
     if (session) return this.#sendUnlogged(session, unlogged);
-    if (!isClustered || isStoring(conversationOfUsers(sender, receiver))) return false;
+    if (!isClustered || isStoring(sender, receiver)) return false;
     this.counters.published++;
     return bus.publish(
       this.#userChannel(receiver),
@@ -202,7 +196,7 @@ export class Delivery {
   }
 
   #sendUnlogged({ outlet, login }: Session, { sender, receiver, text }: Unlogged): boolean {
-    if (login === undefined || this.#options.isStoring(conversationOfUsers(sender, receiver))) return false;
+    if (login === undefined || this.#options.isStoring(sender, receiver)) return false;
     // The connection may die between the queue and the wire; then the log takes the message after all.
     const dropped = () => this.#options.onUndeliverable(sender, receiver, text);
     const written = { written: () => outlet.isPeerGone && dropped(), dropped };

@@ -10,7 +10,7 @@
 import { type Clock, systemClock } from "./clock.ts";
 import { DatabaseError, errorText } from "./errors.ts";
 import type { Logger } from "./logger.ts";
-import type { ConversationId } from "./protocol.ts";
+import { type ConversationId, conversationOfUsers } from "./protocol.ts";
 import { gather } from "./turn.ts";
 import type { Database, SqlConnection, SqlValue } from "./store/database.ts";
 
@@ -162,9 +162,10 @@ export class MessageLog {
     this.#running ??= Promise.resolve().then(() => this.#run());
   }
 
-  /** True while a message of this conversation waits for its commit. */
-  isStoring(conversation: ConversationId): boolean {
-    return this.#waiting.has(conversation);
+  /** True while a message between these two waits for its commit. */
+  isStoring(userA: number, userB: number): boolean {
+    // Mostly nothing waits, and then no conversation's name need be made up and looked for.
+    return this.#waiting.size > 0 && this.#waiting.has(conversationOfUsers(userA, userB));
   }
 
   /** Resolves when nothing waits, or after `timeoutMs`; what waits then without a cid is lost, and logged. */

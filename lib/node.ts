@@ -103,7 +103,7 @@ async function assemble(
     origin,
     messages,
     logger,
-    isStoring: (conversation) => log.isStoring(conversation),
+    isStoring: (sender, receiver) => log.isStoring(sender, receiver),
     onUndeliverable: (sender, receiver, text) => {
       const conversation = conversationOfUsers(sender, receiver);
       log.append({ conversation, users: [sender, receiver], sender, text }).catch((error) => {
