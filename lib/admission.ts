@@ -23,8 +23,6 @@ import type { Messages } from "./store/messages.ts";
 import type { Users, UserState } from "./store/users.ts";
 import { turnTime } from "./turn.ts";
 
-/** Logins of a storm that share a write of states: with SQLite everybody waits for its fsync. */
-const STATES_GATHER_MS = 50;
 /** How long another node may take to end the older session of a user, ms. It may be dead. */
 const EVICTION_MS = 2_000;
 
@@ -83,7 +81,7 @@ export class Admission {
   /** See {@link AdmissionOptions}. */
   constructor(options: AdmissionOptions) {
     this.#options = options;
-    this.#states = new Batcher((changes) => this.#writeStates(changes), { gatherMs: STATES_GATHER_MS });
+    this.#states = new Batcher((changes) => this.#writeStates(changes));
   }
 
   /** The channel on which other nodes speak to this one. */

@@ -4,34 +4,21 @@
  * @module
  */
 
-import { gather } from "./turn.ts";
-
-/** How a {@link Batcher} makes its batches. */
-export interface BatcherOptions {
-  /** Items in one batch at most; any number by default. */
-  limit?: number;
-  /** A batch waits while every turn of the event loop brings more items, for about this long; 0 by default. */
-  gatherMs?: number;
-}
+import { endOfTurn } from "./turn.ts";
 
 /** Collects items and hands them on in batches, one batch at a time, in the order they came. */
 export class Batcher<Item, Result = void> {
   readonly #work: (items: Item[]) => Promise<Result>;
   readonly #limit: number;
-  readonly #gatherMs: number;
   #items: Item[] = [];
   /** Of the batches that are not full or have not begun, the last. */
   #next: { batch: Promise<Result>; size: number } | undefined;
   #running: Promise<unknown> = Promise.resolve();
 
-  /** `work` gets everything added since its last call, in order. */
-  constructor(
-    work: (items: Item[]) => Promise<Result>,
-    { limit = Infinity, gatherMs = 0 }: BatcherOptions = {},
-  ) {
+  /** `work` gets everything added since its last call, in order, but no more than `limit` items. */
+  constructor(work: (items: Item[]) => Promise<Result>, limit = Infinity) {
     this.#work = work;
     this.#limit = limit;
-    this.#gatherMs = gatherMs;
   }
 
   /** Settles as the batch does that holds `item`. */
@@ -50,9 +37,8 @@ export class Batcher<Item, Result = void> {
 
   async #begin(before: Promise<unknown>): Promise<Result> {
     await before;
-    if (this.#gatherMs > 0) {
-      await gather(() => this.#items.length, { enough: this.#limit, maxMs: this.#gatherMs });
-    }
+    // What comes in at once goes together.
+    await endOfTurn();
     const items = this.#items.splice(0, this.#limit);
     if (this.#items.length === 0) this.#next = undefined;
     return await this.#work(items);

@@ -11,7 +11,7 @@ import { type Clock, systemClock } from "./clock.ts";
 import { DatabaseError, errorText } from "./errors.ts";
 import type { Logger } from "./logger.ts";
 import { type ConversationId, conversationOfUsers } from "./protocol.ts";
-import { gather } from "./turn.ts";
+import { endOfTurn } from "./turn.ts";
 import type { Database, SqlConnection, SqlValue } from "./store/database.ts";
 
 /** One transaction holds at most this many messages … */
@@ -24,8 +24,6 @@ const GIVE_UP_MS = 5_000;
 const QUEUE_CHARS = 67_108_864;
 /** How far a message's time may be ahead of the clock, ms. */
 const TIME_AHEAD_MS = 1_000;
-/** A batch waits no longer than this for more, ms, however slow the disk is. */
-const GATHER_MAX_MS = 20;
 const RETRY_MIN_MS = 50;
 const RETRY_MAX_MS = 1_000;
 /** A deadlock is tried again this often at once before it counts as an outage. */
@@ -118,7 +116,6 @@ export class MessageLog {
   readonly #waiting = new Map<ConversationId, number>();
   #running: Promise<void> | undefined;
   #retryMs = 0;
-  #lastCommitMs = 0;
   #wake: (() => void) | undefined;
   #isClosing = false;
   /** Batches and messages committed so far. */
@@ -210,12 +207,11 @@ export class MessageLog {
 
   async #run(): Promise<void> {
     while (this.#queue.length > 0 && !this.#isClosing) {
-      if (this.#db.dialect.isBlocking) await this.#gather();
+      // Where everything else waits for a commit, what came in at once shares one.
+      if (this.#db.dialect.isBlocking) await endOfTurn();
       const batch = this.#takeBatch();
       try {
-        const startedAt = this.#clock.now();
         await this.#commit(batch);
-        this.#lastCommitMs = this.#clock.now() - startedAt;
         this.#recovered();
       } catch (error) {
         await this.#waitForDatabase(batch, error);
@@ -223,15 +219,6 @@ export class MessageLog {
     }
     // Here and not when the promise is settled: what is added between would find a run that does not look any more.
     this.#running = undefined;
-  }
-
-  /** Where everything else waits for a commit, each should be worth it; and none should wait longer than it takes. */
-  async #gather(): Promise<void> {
-    await gather(() => this.#queue.length, {
-      enough: BATCH_MESSAGES,
-      maxMs: Math.min(this.#lastCommitMs, GATHER_MAX_MS),
-      now: () => this.#clock.now(),
-    });
   }
 
   #takeBatch(): Entry[] {

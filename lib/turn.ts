@@ -38,21 +38,9 @@ function forgetTime(): void {
 }
 
 /**
- * Waits while every turn of the event loop makes `count()` grow, for about `maxMs` and up to `enough`: where many do the
- * same at once, more of them share what it is for. One turn brings what 48 connections have sent at most.
+ * Resolves when everything that came in at once has been handled. It does not look for more: only input and output of its
+ * own makes the runtime go round the sockets (see read_gate.ts).
  */
-export async function gather(
-  count: () => number,
-  { enough, maxMs, now = () => performance.now() }: { enough: number; maxMs: number; now?: () => number },
-): Promise<void> {
-  const until = now() + maxMs;
-  for (let seen = 0; seen < count() && seen < enough && now() < until;) {
-    seen = count();
-    await nextTurn();
-  }
-}
-
-/** Resolves when the event loop has been round: what could be read meanwhile has been handled. */
-export function nextTurn(): Promise<void> {
+export function endOfTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -9,6 +9,7 @@ import { Lookup } from "../lib/store/lookup.ts";
 import { Messages } from "../lib/store/messages.ts";
 import { Throttle } from "../lib/throttle.ts";
 import { hashToken, tokenUserId } from "../lib/tokens.ts";
+import { endOfTurn } from "../lib/turn.ts";
 
 const unit = { permissions: "none" } as const;
 
@@ -114,7 +115,7 @@ Deno.test(
   "a batcher's batches are no larger than they may be, and each caller gets its own's result",
   unit,
   async () => {
-    const batcher = new Batcher((items: number[]) => Promise.resolve(items.join()), { limit: 2 });
+    const batcher = new Batcher((items: number[]) => Promise.resolve(items.join()), 2);
     const results = await Promise.all([1, 2, 3, 4, 5].map((item) => batcher.add(item)));
     assertEquals(results, ["1,2", "1,2", "3,4", "3,4", "5"]);
     assertEquals(await batcher.add(6), "6");
@@ -132,7 +133,7 @@ Deno.test(
       return Promise.resolve(rows);
     }, ({ key }) => key);
     const first = [lookup.rows(1), lookup.rows(2), lookup.rows(2), lookup.rows(3)];
-    while (statements.length === 0) await Promise.resolve();
+    while (statements.length === 0) await endOfTurn();
     const later = lookup.rows(1);
     assertEquals((await Promise.all(first)).map((rows) => rows.length), [2, 2, 2, 0]);
     assertEquals(await later, [{ key: 1, n: 1 }, { key: 1, n: 2 }]);

@@ -19,9 +19,7 @@ export class Lookup<Key extends number | string, Shape> {
     keyOf: (row: Shape) => Key,
     limit: number = KEYS_PER_STATEMENT,
   ) {
-    this.#batches = new Batcher(async (keys) => Map.groupBy(await read([...new Set(keys)]), keyOf), {
-      limit,
-    });
+    this.#batches = new Batcher(async (keys) => Map.groupBy(await read([...new Set(keys)]), keyOf), limit);
   }
 
   /**
