@@ -2,42 +2,13 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { VERSION } from "../lib/options.ts";
-import { isFile, run, runOrThrow, type TemporaryFolder, temporaryFolder } from "./process.ts";
-import { compileFlags } from "./program_flags.ts";
+import { buildExecutable } from "./compile.ts";
+import { isFile, temporaryFolder } from "./process.ts";
 import { runProgram, startServer } from "./services.ts";
 
-/** Deno to compile with: this one, or the one that goes with the base runtime in DENORT_BIN. */
-const DENO = Deno.env.get("DENO_FOR_COMPILE") ?? Deno.execPath();
-
-interface Build {
-  folder: TemporaryFolder;
-  /** The executable; null where Deno cannot get the base runtime that it goes into. */
-  executable: string | null;
-  /** What Deno said. */
-  output: string;
-}
-
-async function build(): Promise<Build> {
-  const folder = await temporaryFolder();
-  const executable = `${folder.path}/chatserver`;
-  const version = await runOrThrow(DENO, ["eval", "--no-lock", "console.log(Deno.version.deno)"]);
-  const flags = await compileFlags(version.trim());
-  const { code, stdout, stderr } = await run(
-    DENO,
-    ["compile", "--quiet", ...flags, "--output", executable, "main.ts"],
-    { cwd: new URL("..", import.meta.url).pathname, deadlineMs: 300_000 },
-  );
-  const output = stdout + stderr;
-  const isWithoutBase = code !== 0 && /denort/.test(output);
-  return { folder, executable: isWithoutBase ? null : executable, output };
-}
-
-const { folder, executable, output } = await build();
+const { folder, executable, output, reason } = await buildExecutable();
 globalThis.addEventListener("unload", () => Deno.removeSync(folder.path, { recursive: true }));
-if (executable === null) {
-  const reason = output.split("\n").find((line) => line.includes("denort"))?.trim();
-  console.log(`Skipped: deno compile cannot get its base runtime (DENORT_BIN can name one): ${reason}`);
-}
+if (executable === null) console.log(`Skipped: ${reason}`);
 
 /** A test of the executable in an empty folder of its own. */
 function compiledTest(name: string, fn: (executable: string, cwd: string) => Promise<void>): void {

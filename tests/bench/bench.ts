@@ -8,9 +8,8 @@ import type { Database } from "../../lib/store/database.ts";
 import { temporaryFolder } from "../process.ts";
 import { type MariaDb, type Server, startMariaDb, startServer } from "../services.ts";
 import { createAccounts, openStorage } from "./accounts.ts";
-import { type Account, openClients } from "./load_client.ts";
+import { type Account, type LoadClient, openClients } from "./load_client.ts";
 import { PingPong } from "./ping_pong.ts";
-import type { Yardstick } from "./programs.ts";
 import type { Finding } from "./report.ts";
 import type { Contestant, Rounds } from "./side_by_side.ts";
 
@@ -97,16 +96,25 @@ export function relayAccounts(count: number): Account[] {
 
 /** Pairs of clients on these nodes: the first of each pair on the first node, and so on round. */
 export async function openPairs(
-  nodes: readonly (Server | Yardstick)[],
+  nodes: readonly { port: number; pid: number }[],
   accounts: readonly Account[],
   window: number,
   gate: ReadGate,
 ): Promise<Contestant & Disposable> {
   const clients = await openClients(accounts, (index) => nodes[index % nodes.length]?.port ?? 0, gate);
+  return pairUp(clients, nodes.map(({ pid }) => pid), window);
+}
+
+/** Clients 0 and 1 are a pair, and so on; `pids` are the processes they keep busy. */
+export function pairUp(
+  clients: readonly LoadClient[],
+  pids: readonly number[],
+  window: number,
+): Contestant & Disposable {
   const load = new PingPong(clients, { window });
   return {
     run: (ms) => load.run(ms),
-    pids: nodes.map(({ pid }) => pid),
+    pids,
     [Symbol.dispose]: () => clients.forEach((client) => client.close()),
   };
 }

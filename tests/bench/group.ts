@@ -27,7 +27,7 @@ const SPEAKERS = 16;
 const AWAY = [10, 10_000];
 
 /** Makes a group of these users. */
-async function createGroup(db: Database, groupId: number, members: readonly Account[]): Promise<void> {
+export async function createGroup(db: Database, groupId: number, members: readonly Account[]): Promise<void> {
   const conversation = `g${groupId}`;
   await db.run("INSERT INTO AllGroup (id, groupname, groupdesc) VALUES (?, ?, '')", [
     groupId,
@@ -87,9 +87,11 @@ async function countPublishes(redis: Redis): Promise<number> {
   return Number(/cmdstat_publish:calls=(\d+)/.exec(await redis.cli("INFO", "commandstats"))?.[1] ?? 0);
 }
 
-/** Statements that MariaDB has been asked for. */
-export async function countQuestions(mariaDb: MariaDb): Promise<number> {
-  return Number((await mariaDb.sql("SHOW GLOBAL STATUS LIKE 'Questions'")).split("\t")[1]);
+/** How many statements of these kinds MariaDB has run: `begin`, `insert`, `commit`, `select`. */
+export async function countStatements(mariaDb: MariaDb, kinds: readonly string[]): Promise<number> {
+  const names = kinds.map((kind) => `'Com_${kind}'`).join(",");
+  const rows = await mariaDb.sql(`SHOW GLOBAL STATUS WHERE Variable_name IN (${names})`);
+  return rows.split("\n").reduce((sum, row) => sum + Number(row.split("\t")[1]), 0);
 }
 
 /** Deliveries, publishes and the cost of those who are away. */
