@@ -3,13 +3,15 @@
  *
  * A message to somebody on this node goes straight to the mailbox. For the rest one envelope is published: on the
  * receiver's channel for a one-to-one message, on the group's for a group message, whatever the number of members and
- * nodes. What the bus loses is read from the log: at a gap, after an outage, and by a sweep now and then.
+ * nodes. A group's messages of several nodes are put in order before they go to many mailboxes. What the bus loses is read from the log: at a gap, after an outage, and by a sweep now and then.
  *
  * @module
  */
 import type { Bus } from "./bus.ts";
+import type { Clock } from "./clock.ts";
 import { decodeEnvelope, encodeEnvelope, ENVELOPE, type Envelope } from "./envelope.ts";
 import { errorText } from "./errors.ts";
+import { InOrder } from "./in_order.ts";
 import type { Logger } from "./logger.ts";
 import type { Stored } from "./message_log.ts";
 import type { Move } from "./positions.ts";
@@ -33,6 +35,8 @@ export interface DeliveryOptions {
   logger: Logger;
   /** A message of this conversation is on its way into the log: what comes after it must not overtake it. */
   isStoring: (userA: number, userB: number) => boolean;
+  /** For what waits a moment; the system's by default. */
+  clock?: Clock;
   /** A message that is in no log came for somebody whom this node could not give it to: store it. */
   onUndeliverable: (sender: number, receiver: number, text: string) => void;
 }
@@ -47,6 +51,20 @@ export interface Unlogged {
   text: string;
 }
 
+/** A stored message on its way to mailboxes: see Mailbox.offer. */
+interface Offer {
+  conversation: ConversationId;
+  seq: number;
+  sender: number;
+  frame: string | undefined;
+}
+
+/** A group with members on this node. */
+interface LocalGroup {
+  sessions: Set<Session>;
+  inOrder: InOrder<Offer>;
+}
+
 /** User id, delivered, read: as it travels between nodes. */
 type Receipt = [number, number, number];
 
@@ -54,7 +72,7 @@ type Receipt = [number, number, number];
 export class Delivery {
   readonly #options: DeliveryOptions;
   readonly #users = new Map<number, Session>();
-  readonly #groups = new Map<number, Set<Session>>();
+  readonly #groups = new Map<number, LocalGroup>();
   #sweeping: Promise<void> | undefined;
   #isSweepDue = false;
   /** An envelope could not be published: the other nodes have to look into the log. */
@@ -106,9 +124,11 @@ export class Delivery {
   detach(session: Session, login: Login): void {
     if (this.#users.get(login.userId) === session) this.#users.delete(login.userId);
     for (const groupId of login.groups.keys()) {
-      const members = this.#groups.get(groupId);
-      members?.delete(session);
-      if (members?.size === 0) this.#groups.delete(groupId);
+      const group = this.#groups.get(groupId);
+      group?.sessions.delete(session);
+      if (group?.sessions.size !== 0) continue;
+      group.inOrder.close();
+      this.#groups.delete(groupId);
     }
     this.unsubscribe(login.userId, login.groups.keys());
   }
@@ -129,9 +149,14 @@ export class Delivery {
   }
 
   #addToGroup(session: Session, groupId: number): void {
-    const members = this.#groups.get(groupId);
-    if (members) members.add(session);
-    else this.#groups.set(groupId, new Set([session]));
+    let group = this.#groups.get(groupId);
+    if (!group) {
+      const sessions = new Set<Session>();
+      const inOrder = new InOrder<Offer>((offer) => this.#offerAll(sessions, offer), this.#options.clock);
+      group = { sessions, inOrder };
+      this.#groups.set(groupId, group);
+    }
+    group.sessions.add(session);
   }
 
   /** A message is durable: hands it to those who are here and rings for the others. Never throws, never waits. */
@@ -147,9 +172,9 @@ export class Delivery {
     };
     if ("groupId" in place) {
       const local = this.#groups.get(place.groupId);
-      this.#offerAll(local, stored, frame);
+      local?.inOrder.add(seq, { conversation, seq, sender, frame });
       // `members` was counted in the transaction that stored the message: when they are all here nobody else needs it.
-      if (local?.size !== members) ring(this.#groupChannel(place.groupId));
+      if (local?.sessions.size !== members) ring(this.#groupChannel(place.groupId));
       return;
     }
     const [one, other] = place.users;
@@ -157,23 +182,15 @@ export class Delivery {
     this.#users.get(sender)?.login?.mailbox.offer(conversation, seq, sender, frame);
     if (receiver === sender) return;
     const session = this.#users.get(receiver);
-    if (session) this.#offer(session, stored, frame);
+    if (session) this.#offer(session, { conversation, seq, sender, frame });
     else ring(this.#userChannel(receiver));
   }
 
-  #offerAll(
-    sessions: Iterable<Session> | undefined,
-    stored: Pick<Stored, "conversation" | "seq" | "sender">,
-    frame?: string,
-  ) {
-    if (sessions) { for (const session of sessions) this.#offer(session, stored, frame); }
+  #offerAll(sessions: Iterable<Session>, offer: Offer): void {
+    for (const session of sessions) this.#offer(session, offer);
   }
 
-  #offer(
-    { login }: Session,
-    { conversation, seq, sender }: Pick<Stored, "conversation" | "seq" | "sender">,
-    frame: string | undefined,
-  ): void {
+  #offer({ login }: Session, { conversation, seq, sender, frame }: Offer): void {
     this.counters.offered++;
     login?.mailbox.offer(conversation, seq, sender, frame);
   }
@@ -215,7 +232,9 @@ export class Delivery {
       frame,
     };
     if ("groupId" in place) {
-      for (const session of this.#groups.get(place.groupId) ?? []) this.#sendEventTo(session, sender, frame);
+      for (const session of this.#groups.get(place.groupId)?.sessions ?? []) {
+        this.#sendEventTo(session, sender, frame);
+      }
       this.#publish(this.#groupChannel(place.groupId), envelope);
       return;
     }
@@ -235,7 +254,7 @@ export class Delivery {
       if (!place) continue;
       const receipts = some.map(({ userId, delivered, read }): Receipt => [userId, delivered, read]);
       if ("groupId" in place) {
-        this.#sendReceiptsToAll(this.#groups.get(place.groupId) ?? [], conversation, receipts);
+        this.#sendReceiptsToAll(this.#groups.get(place.groupId)?.sessions ?? [], conversation, receipts);
         this.#publishReceipts(this.#groupChannel(place.groupId), conversation, receipts);
         continue;
       }
@@ -310,8 +329,14 @@ export class Delivery {
     }
     const target = channel.slice(this.#options.channelPrefix.length);
     const id = Number(target.slice(2));
-    if (target.startsWith("g:")) this.#handOn(this.#groups.get(id), envelope);
+    if (target.startsWith("g:")) this.#onGroupMessage(this.#groups.get(id), envelope);
     else if (target.startsWith("u:")) this.#onUserMessage(id, envelope);
+  }
+
+  #onGroupMessage(group: LocalGroup | undefined, envelope: Envelope): void {
+    if (!group) return;
+    if (envelope.kind === ENVELOPE.message) group.inOrder.add(envelope.seq, toOffer(envelope));
+    else this.#handOn(group.sessions, envelope);
   }
 
   #onUserMessage(userId: number, envelope: Envelope): void {
@@ -322,15 +347,13 @@ export class Delivery {
         this.#options.onUndeliverable(sender, userId, frame);
       }
     } else if (session && kind === ENVELOPE.beat) session.beatAt = performance.now();
+    else if (session && kind === ENVELOPE.message) this.#offer(session, toOffer(envelope));
     else if (session) this.#handOn([session], envelope);
   }
 
-  /** What is for whoever listens to a channel, one user or a group. */
-  #handOn(sessions: Iterable<Session> | undefined, envelope: Envelope): void {
-    if (!sessions) return;
-    const { kind, sender, conversation, frame } = envelope;
-    if (kind === ENVELOPE.message) this.#offerAll(sessions, envelope, frame.length > 0 ? frame : undefined);
-    else if (kind === ENVELOPE.event) {
+  /** What is no message and for whoever listens to a channel, one user or a group. */
+  #handOn(sessions: Iterable<Session>, { kind, sender, conversation, frame }: Envelope): void {
+    if (kind === ENVELOPE.event) {
       for (const session of sessions) this.#sendEventTo(session, sender, frame);
     } else if (kind === ENVELOPE.receipts) this.#sendReceiptsToAll(sessions, conversation, JSON.parse(frame));
   }
@@ -392,4 +415,8 @@ export class Delivery {
   #groupChannel(groupId: number): string {
     return `${this.#options.channelPrefix}g:${groupId}`;
   }
+}
+
+function toOffer({ conversation, seq, sender, frame }: Envelope): Offer {
+  return { conversation, seq, sender, frame: frame.length > 0 ? frame : undefined };
 }

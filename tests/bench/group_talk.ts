@@ -41,7 +41,7 @@ export class GroupTalk {
   constructor(groupId: number, members: readonly LoadClient[], speakers: number) {
     this.#groupId = groupId;
     this.#members = members.length;
-    this.#speakers = members.filter((_, index) => index % Math.ceil(members.length / speakers) === 0);
+    this.#speakers = members.filter((_, index) => index % Math.floor(members.length / speakers) === 0);
     for (const client of members) this.#listen(client);
   }
 

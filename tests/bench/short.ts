@@ -50,6 +50,7 @@ export const short: Bench = async ({ gate, report, say }) => {
     const published = await sum("chat_publishes_total");
     const batches = await sum("chat_commit_batches_total");
     const written = await count(BATCH_STATEMENTS);
+    const read = await count(["select"]);
     await talk.run(MS);
     const messages = talk.messages;
     report({
@@ -68,6 +69,14 @@ export const short: Bench = async ({ gate, report, say }) => {
       unit: "",
       // START TRANSACTION, the conversations, the messages, COMMIT; positions are written on top, once a second.
       goal: { at: "most", bound: 4 + 40 / newBatches },
+    });
+    report({
+      target: 4,
+      what: "reads of the log for each group message, speakers on both nodes",
+      value: (await count(["select"]) - read - newBatches) / messages,
+      unit: "",
+      // A node's look for what it has missed, and a hole that a very busy machine leaves open for too long.
+      goal: { at: "most", bound: 1 + 10 / messages },
     });
     for (const client of clients) client.close();
   }
