@@ -3,7 +3,8 @@
  *
  * A message to somebody on this node goes straight to the mailbox. For the rest one envelope is published: on the
  * receiver's channel for a one-to-one message, on the group's for a group message, whatever the number of members and
- * nodes. A group's messages of several nodes are put in order before they go to many mailboxes. What the bus loses is read from the log: at a gap, after an outage, and by a sweep now and then.
+ * nodes. A group's messages of several nodes are put in order before they go to many mailboxes. What the bus loses is
+ * read from the log: at a gap, after an outage, and by a sweep now and then.
  *
  * @module
  */

@@ -78,29 +78,41 @@ return redis.call('DEL', prefix .. 'node:' .. node)
 `);
 
 /**
- * Claims a user. A claim of this very boot that the node does not know of is left from a reply that got lost.
- * ARGV: prefix, user, node, boot, generation this node holds or 0, mode.
- * Reply: `claimed`, generation, previous node or empty; or `refused`; or `leaseless`, and nothing was done.
+ * Claims users. A claim of this very boot that the node does not know of is left from a reply that got lost.
+ * ARGV: prefix, node, boot, then for each user: id, generation this node holds or 0, mode.
+ * Reply: for each user `claimed`, generation, previous node or empty; or `refused` and two empty texts. Without a lease
+ * the reply is empty, and nothing was done.
  *
  * Generations follow Redis' clock in microseconds, so that they increase even when Redis has lost all it
  * knew.
  */
 export const CLAIM: RedisScript = createScript(`${CLAIMS}
-local _, user, node, boot, held, mode = unpack(ARGV)
-if not isLive(boot, node) then return { 'leaseless' } end
-local claim = read(user)
-local previous = ''
-if claim and claim.isLive and not (claim.boot == boot and claim.generation ~= held) then
-  if mode == 'refuse' then return { 'refused' } end
-  previous = claim.node
-end
+local node, boot = ARGV[2], ARGV[3]
+if not isLive(boot, node) then return {} end
 local time = redis.call('TIME')
-local last = tonumber(redis.call('GET', prefix .. 'generation') or 0)
-if claim then last = math.max(last, tonumber(claim.generation)) end
-local generation = string.format('%.0f', math.max(last + 1, time[1] * 1000000 + time[2]))
-redis.call('SET', prefix .. 'generation', generation)
-write(user, generation, boot, node)
-return { 'claimed', generation, previous }
+local last = math.max(tonumber(redis.call('GET', prefix .. 'generation') or 0), time[1] * 1000000 + time[2] - 1)
+local replies = {}
+local function reply(outcome, generation, previous)
+  replies[#replies + 1] = outcome
+  replies[#replies + 1] = generation
+  replies[#replies + 1] = previous
+end
+for i = 4, #ARGV, 3 do
+  local user, held, mode = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local claim = read(user)
+  local counts = claim and claim.isLive and not (claim.boot == boot and claim.generation ~= held)
+  if counts and mode == 'refuse' then
+    reply('refused', '', '')
+  else
+    if claim then last = math.max(last, tonumber(claim.generation)) end
+    last = last + 1
+    local generation = string.format('%.0f', last)
+    write(user, generation, boot, node)
+    reply('claimed', generation, counts and claim.node or '')
+  end
+end
+redis.call('SET', prefix .. 'generation', string.format('%.0f', last))
+return replies
 `);
 
 /**

@@ -17,6 +17,7 @@
  * @module
  */
 
+import { Batcher } from "./batcher.ts";
 import { type Clock, systemClock, type Timer } from "./clock.ts";
 import { errorText, EXIT, FatalError } from "./errors.ts";
 import type { Logger } from "./logger.ts";
@@ -60,17 +61,30 @@ const DEFAULT_LEASE_MS = 10_000;
 /** Users a script looks at in one go: measured, 2 ms there and back. Redis does nothing else meanwhile. */
 const BATCH_SIZE = 500;
 
+/** Fewer: each is written, and whoever logs in waits. */
+const CLAIMS_PER_COMMAND = 100;
+
 /** How often a starting node looks at the lease of a namesake. */
 const TAKE_POLL_MS = 100;
 
 /** A dead node's users are looked after by one node for this many leases; then another may try. */
 const CLEANUP_LEASES = 3;
 
+interface Claim {
+  userId: number;
+  mode: ClaimMode;
+}
+
 function textList(reply: unknown): string[] {
   if (!Array.isArray(reply)) {
     throw new Error(`Redis answered a presence script with ${JSON.stringify(reply)}`);
   }
   return reply.map(String);
+}
+
+function toClaimResult([outcome, generation, previousNode]: string[]): ClaimResult {
+  if (outcome !== "claimed") return { claimed: false };
+  return { claimed: true, generation: Number(generation), ...(previousNode ? { previousNode } : {}) };
 }
 
 function* batches<Item>(items: readonly Item[]): Generator<Item[]> {
@@ -94,6 +108,8 @@ export class RedisPresence implements Presence {
   readonly #doubtful = new Set<number>();
   /** Claims and releases of one user run one after the other. */
   readonly #turns = new Map<number, Promise<unknown>>();
+  /** Logins that come at once share a command. */
+  readonly #claims = new Batcher((claims: Claim[]) => this.#claimAll(claims), CLAIMS_PER_COMMAND);
   /** Live nodes when we last looked: Redis may forget them. */
   #peers: string[] = [];
   #leaseUntil = 0;
@@ -248,23 +264,32 @@ export class RedisPresence implements Presence {
 
   async #claim(userId: number, mode: ClaimMode): Promise<ClaimResult> {
     if (!this.isUp) throw new Error("Presence is away: no user can be claimed");
-    const held = this.#held.get(userId) ?? 0;
+    const claims = await this.#claims.add({ userId, mode });
+    const claim = claims.get(userId);
+    if (!claim) throw new Error("Presence is away: the lease of this node has run out");
+    if (claim.claimed) this.#held.set(userId, claim.generation);
+    return claim;
+  }
+
+  /** Different users' at once: each user has one turn at a time. Empty when this node's lease has run out. */
+  async #claimAll(claims: readonly Claim[]): Promise<Map<number, ClaimResult>> {
+    const args = claims.flatMap(({ userId, mode }) => [userId, this.#held.get(userId) ?? 0, mode]);
     let reply: string[];
     try {
-      reply = textList(await this.#run(CLAIM, userId, this.#node, this.#boot, held, mode));
+      reply = textList(await this.#run(CLAIM, this.#node, this.#boot, ...args));
     } catch (error) {
-      this.#doubtful.add(userId); // It may have been claimed all the same.
+      // They may have been claimed all the same.
+      for (const { userId } of claims) this.#doubtful.add(userId);
       throw error;
     }
-    const [outcome, generation, previousNode] = reply;
-    if (outcome === "refused") return { claimed: false };
-    if (outcome !== "claimed") {
+    if (reply.length === 0) {
       this.#leaseUntil = 0;
       this.#beatNow();
-      throw new Error("Presence is away: the lease of this node has run out");
+      return new Map();
     }
-    this.#held.set(userId, Number(generation));
-    return { claimed: true, generation: Number(generation), ...(previousNode ? { previousNode } : {}) };
+    return new Map(
+      claims.map(({ userId }, index) => [userId, toClaimResult(reply.slice(3 * index, 3 * index + 3))]),
+    );
   }
 
   /**
