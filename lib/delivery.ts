@@ -34,7 +34,7 @@ export interface DeliveryOptions {
   messages: Messages;
   /** For what fails. */
   logger: Logger;
-  /** A message of this conversation is on its way into the log: what comes after it must not overtake it. */
+  /** A message between these two is on its way into the log: what comes after it must not overtake it. */
   isStoring: (userA: number, userB: number) => boolean;
   /** For what waits a moment; the system's by default. */
   clock?: Clock;
@@ -173,7 +173,9 @@ export class Delivery {
     };
     if ("groupId" in place) {
       const local = this.#groups.get(place.groupId);
-      local?.inOrder.add(seq, { conversation, seq, sender, frame });
+      // At once, and not when its turn comes: receipts may be faster.
+      this.#users.get(sender)?.login?.mailbox.noteOwn(conversation, seq);
+      if (local) this.#toGroup(local, { conversation, seq, sender, frame });
       // `members` was counted in the transaction that stored the message: when they are all here nobody else needs it.
       if (local?.sessions.size !== members) ring(this.#groupChannel(place.groupId));
       return;
@@ -185,6 +187,12 @@ export class Delivery {
     const session = this.#users.get(receiver);
     if (session) this.#offer(session, { conversation, seq, sender, frame });
     else ring(this.#userChannel(receiver));
+  }
+
+  #toGroup({ sessions, inOrder }: LocalGroup, offer: Offer): void {
+    // An old one that rings again says nothing about where the conversation stands.
+    if (offer.frame === undefined && !inOrder.hasBegun) this.#offerAll(sessions, offer);
+    else inOrder.add(offer.seq, offer);
   }
 
   #offerAll(sessions: Iterable<Session>, offer: Offer): void {
@@ -233,9 +241,8 @@ export class Delivery {
       frame,
     };
     if ("groupId" in place) {
-      for (const session of this.#groups.get(place.groupId)?.sessions ?? []) {
-        this.#sendEventTo(session, sender, frame);
-      }
+      const group = this.#groups.get(place.groupId);
+      if (group) this.#sendGroupEvent(group, sender, frame);
       this.#publish(this.#groupChannel(place.groupId), envelope);
       return;
     }
@@ -294,6 +301,12 @@ export class Delivery {
     }
   }
 
+  /** The text that a recall takes back must not come behind it: what waits is read from the log. */
+  #sendGroupEvent({ sessions, inOrder }: LocalGroup, sender: number, frame: string): void {
+    inOrder.flush();
+    for (const session of sessions) this.#sendEventTo(session, sender, frame);
+  }
+
   #sendEventTo(session: Session, sender: number, frame: string): void {
     // An event is a courtesy: a client that does not keep up learns the same from the log.
     if (session.version === 2 && session.login?.userId !== sender && !session.outlet.isCongested) {
@@ -336,27 +349,26 @@ export class Delivery {
 
   #onGroupMessage(group: LocalGroup | undefined, envelope: Envelope): void {
     if (!group) return;
-    if (envelope.kind === ENVELOPE.message) group.inOrder.add(envelope.seq, toOffer(envelope));
-    else this.#handOn(group.sessions, envelope);
+    const { kind, sender, conversation, frame } = envelope;
+    if (kind === ENVELOPE.message) this.#toGroup(group, toOffer(envelope));
+    else if (kind === ENVELOPE.event) this.#sendGroupEvent(group, sender, frame);
+    else if (kind === ENVELOPE.receipts) {
+      this.#sendReceiptsToAll(group.sessions, conversation, JSON.parse(frame));
+    }
   }
 
   #onUserMessage(userId: number, envelope: Envelope): void {
-    const { kind, sender, frame } = envelope;
+    const { kind, sender, conversation, frame } = envelope;
     const session = this.#users.get(userId);
     if (kind === ENVELOPE.unlogged) {
       if (!session || !this.#sendUnlogged(session, { sender, receiver: userId, text: frame })) {
         this.#options.onUndeliverable(sender, userId, frame);
       }
-    } else if (session && kind === ENVELOPE.beat) session.beatAt = performance.now();
-    else if (session && kind === ENVELOPE.message) this.#offer(session, toOffer(envelope));
-    else if (session) this.#handOn([session], envelope);
-  }
-
-  /** What is no message and for whoever listens to a channel, one user or a group. */
-  #handOn(sessions: Iterable<Session>, { kind, sender, conversation, frame }: Envelope): void {
-    if (kind === ENVELOPE.event) {
-      for (const session of sessions) this.#sendEventTo(session, sender, frame);
-    } else if (kind === ENVELOPE.receipts) this.#sendReceiptsToAll(sessions, conversation, JSON.parse(frame));
+    } else if (!session) return;
+    else if (kind === ENVELOPE.beat) session.beatAt = performance.now();
+    else if (kind === ENVELOPE.message) this.#offer(session, toOffer(envelope));
+    else if (kind === ENVELOPE.event) this.#sendEventTo(session, sender, frame);
+    else if (kind === ENVELOPE.receipts) this.#sendReceiptsTo(session, conversation, JSON.parse(frame));
   }
 
   /** The bus works again: what could not be published, here or elsewhere, is fetched from the log. */

@@ -193,6 +193,12 @@ export class Mailbox {
     else this.#push(cursor, seq, frame);
   }
 
+  /** The user has written this message: receipts for it are of interest. */
+  noteOwn(conversation: ConversationId, seq: number): void {
+    const cursor = this.#cursors.get(conversation);
+    if (cursor) cursor.own = Math.max(cursor.own, seq);
+  }
+
   /** The conversation holds messages up to `seq`. */
   notice(conversation: ConversationId, seq: number): void {
     this.offer(conversation, seq, 0, undefined);

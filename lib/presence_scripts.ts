@@ -92,6 +92,7 @@ if not isLive(boot, node) then return {} end
 local time = redis.call('TIME')
 local last = math.max(tonumber(redis.call('GET', prefix .. 'generation') or 0), time[1] * 1000000 + time[2] - 1)
 local replies = {}
+local isClaimed = false
 local function reply(outcome, generation, previous)
   replies[#replies + 1] = outcome
   replies[#replies + 1] = generation
@@ -108,10 +109,11 @@ for i = 4, #ARGV, 3 do
     last = last + 1
     local generation = string.format('%.0f', last)
     write(user, generation, boot, node)
+    isClaimed = true
     reply('claimed', generation, counts and claim.node or '')
   end
 end
-redis.call('SET', prefix .. 'generation', string.format('%.0f', last))
+if isClaimed then redis.call('SET', prefix .. 'generation', string.format('%.0f', last)) end
 return replies
 `);
 

@@ -267,11 +267,10 @@ export class RedisPresence implements Presence {
     const claims = await this.#claims.add({ userId, mode });
     const claim = claims.get(userId);
     if (!claim) throw new Error("Presence is away: the lease of this node has run out");
-    if (claim.claimed) this.#held.set(userId, claim.generation);
     return claim;
   }
 
-  /** Different users' at once: each user has one turn at a time. Empty when this node's lease has run out. */
+  /** Of different users, for each has one turn at a time. Holds what is claimed; empty when this node's lease has run out. */
   async #claimAll(claims: readonly Claim[]): Promise<Map<number, ClaimResult>> {
     const args = claims.flatMap(({ userId, mode }) => [userId, this.#held.get(userId) ?? 0, mode]);
     let reply: string[];
@@ -287,9 +286,13 @@ export class RedisPresence implements Presence {
       this.#beatNow();
       return new Map();
     }
-    return new Map(
-      claims.map(({ userId }, index) => [userId, toClaimResult(reply.slice(3 * index, 3 * index + 3))]),
-    );
+    const results = new Map<number, ClaimResult>();
+    claims.forEach(({ userId }, index) => {
+      const result = toClaimResult(reply.slice(3 * index, 3 * index + 3));
+      results.set(userId, result);
+      if (result.claimed) this.#held.set(userId, result.generation);
+    });
+    return results;
   }
 
   /**

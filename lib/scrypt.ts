@@ -30,39 +30,50 @@ export interface ScryptJob {
 /** The hash, or why there is none. */
 export type ScryptAnswer = { hash: Uint8Array } | { reason: string };
 
-/** As many threads as are busy at once, up to one for each core; made when they are first needed. */
+/** As many threads as are busy at once, made when they are first needed. */
 export class ScryptThreads implements Disposable {
   readonly #limiter = new Limiter(THREADS);
-  #idle: Worker[] = [];
+  readonly #idle = new Set<Worker>();
+  #isClosed = false;
 
   /** Resolves with the hash; rejects when it cannot be made. */
   run(job: ScryptJob): Promise<Uint8Array> {
     return this.#limiter.run(async () => {
-      const worker = this.#idle.pop() ??
-        new Worker(new URL("./scrypt_worker.ts", import.meta.url), { type: "module" });
+      const [worker = this.#start()] = this.#idle;
+      this.#idle.delete(worker);
       // A thread that dies is not used again.
       const answer = await ask(worker, job);
-      this.#idle.push(worker);
+      if (this.#isClosed) worker.terminate();
+      else this.#idle.add(worker);
       if ("hash" in answer) return answer.hash;
       throw new Error(`A password cannot be hashed: ${answer.reason}`);
     });
   }
 
-  /** Ends the threads that have nothing to do. */
+  /** Ends the threads, those at work when they are done. */
   [Symbol.dispose](): void {
-    for (const worker of this.#idle.splice(0)) worker.terminate();
+    this.#isClosed = true;
+    for (const worker of this.#idle) worker.terminate();
+    this.#idle.clear();
+  }
+
+  #start(): Worker {
+    const worker = new Worker(new URL("./scrypt_worker.ts", import.meta.url), { type: "module" });
+    worker.addEventListener("error", (event) => {
+      // Otherwise the error would end the process.
+      event.preventDefault();
+      this.#idle.delete(worker);
+      worker.terminate();
+    });
+    return worker;
   }
 }
 
 function ask(worker: Worker, job: ScryptJob): Promise<ScryptAnswer> {
   return new Promise((resolve, reject) => {
     worker.onmessage = ({ data }: MessageEvent<ScryptAnswer>) => resolve(data);
-    worker.onerror = (event) => {
-      // Otherwise the error would end the process.
-      event.preventDefault();
-      worker.terminate();
-      reject(new Error(`A thread that hashes passwords has died: ${event.message}`));
-    };
+    worker.onerror = ({ message }) =>
+      reject(new Error(`A thread that hashes passwords has died: ${message}`));
     worker.postMessage(job);
   });
 }

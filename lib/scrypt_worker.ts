@@ -12,11 +12,13 @@ import type { ScryptAnswer, ScryptJob } from "./scrypt.ts";
 
 const LOWEST_PRIORITY = 19;
 
-try {
-  // On Linux that is the calling thread's priority, not the process's.
-  setPriority(LOWEST_PRIORITY);
-} catch {
-  // Without the permission a storm of logins is felt more by those who chat, and nothing else.
+if (Deno.build.os === "linux") {
+  try {
+    // The calling thread's there; elsewhere it would be the whole process's.
+    setPriority(LOWEST_PRIORITY);
+  } catch {
+    // Without the permission a storm of logins is felt more by those who chat, and nothing else.
+  }
 }
 
 self.onmessage = ({ data }: MessageEvent<ScryptJob>) => {

@@ -8,6 +8,7 @@ import type { Stored } from "../lib/message_log.ts";
 import { Positions } from "../lib/positions.ts";
 import { Session } from "../lib/session.ts";
 import type { Messages } from "../lib/store/messages.ts";
+import { FakeClock } from "./fake_clock.ts";
 import { fakeOutlet } from "./fake_outlet.ts";
 
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
@@ -30,11 +31,18 @@ class FakeBus implements Bus {
   close = () => Promise.resolve();
 }
 
+/** Lets everything happen that needs no time. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 50; turn++) await Promise.resolve();
+}
+
 /** One node with users logged in by hand. */
 function openNode(origin: number, bus = new FakeBus()) {
-  // Nothing in these tests reads the log or writes positions.
+  // The log of these tests is empty, and nothing writes positions.
+  const clock = new FakeClock();
+  let reads = 0;
   const messages = {
-    after: () => Promise.resolve([]),
+    after: () => Promise.resolve([]).finally(() => reads++),
     unsent: () => Promise.resolve([]),
   } as unknown as Messages;
   const undeliverable: string[] = [];
@@ -46,6 +54,7 @@ function openNode(origin: number, bus = new FakeBus()) {
     origin,
     messages,
     logger: SILENT,
+    clock,
     isStoring: () => storing.isStoring,
     onUndeliverable: (sender, receiver, text) => undeliverable.push(`${sender} ${receiver} ${text}`),
   });
@@ -82,7 +91,7 @@ function openNode(origin: number, bus = new FakeBus()) {
     mailbox.open();
     return { session, frames };
   };
-  return { bus, delivery, logIn, undeliverable, storing };
+  return { bus, delivery, logIn, undeliverable, storing, clock, reads: () => reads };
 }
 
 function stored(conversation: string, seq: number, sender: number, members = 2): Stored {
@@ -129,6 +138,80 @@ Deno.test(
     assertEquals(sender.frames, []);
   },
 );
+
+/** A node with members 2 and 3 of group 9 who have its first message, and another's second one, still on its way. */
+function openGroup() {
+  const here = openNode(1);
+  const there = openNode(2);
+  const [two, three] = [2, 3].map((userId) => here.logIn(userId, { version: 2, groups: [9] }));
+  here.delivery.deliver(stored("g9", 1, 4, 3));
+  there.delivery.deliver(stored("g9", 2, 4, 3));
+  if (!two || !three) throw new Error("Nobody has logged in");
+  for (const { frames } of [two, three]) frames.length = 0;
+  const arrive = () => {
+    for (const { channel, payload } of there.bus.published) here.delivery.onMessage(channel, payload);
+  };
+  return { here, there, two, three, arrive };
+}
+
+Deno.test(
+  "a message stored here waits for the one of another node that belongs before it",
+  unit,
+  async () => {
+    const { here, two, three, arrive } = openGroup();
+    here.delivery.deliver(stored("g9", 3, 2, 3));
+    assertEquals([two.frames, three.frames], [[], []]);
+    arrive();
+    assertEquals([two.frames, three.frames], [[wire("g9", 2)], [wire("g9", 2), wire("g9", 3)]]);
+    here.clock.advance(1_000);
+    await settle();
+    assertEquals(here.reads(), 0);
+  },
+);
+
+Deno.test("what is lost on the bus is looked for in the log after a moment", unit, async () => {
+  const { here, three } = openGroup();
+  here.delivery.deliver(stored("g9", 3, 2, 3));
+  await settle();
+  assertEquals(here.reads(), 0);
+  here.clock.advance(100);
+  await settle();
+  assertEquals([three.frames, here.reads() > 0], [[], true]);
+});
+
+Deno.test("what was taken back is not handed on behind the news of it", unit, async () => {
+  const { here, three, arrive } = openGroup();
+  here.delivery.deliver(stored("g9", 3, 2, 3));
+  here.delivery.sendEvent("g9", 2, "{recall}");
+  arrive();
+  await settle();
+  assertEquals(three.frames.filter((frame) => frame !== wire("g9", 2)), ["{recall}"]);
+});
+
+Deno.test("receipts that are faster than their message's turn are handed on", unit, () => {
+  const { here, two } = openGroup();
+  here.delivery.deliver(stored("g9", 3, 2, 3));
+  here.delivery.sendReceipts([{ userId: 3, conversation: "g9", delivered: 3, read: 0 }]);
+  assertEquals(two.frames.map((frame) => JSON.parse(frame).id), [3]);
+});
+
+Deno.test("nothing waits for a group whose last member here has left", unit, () => {
+  const { here, two, three, arrive } = openGroup();
+  here.delivery.deliver(stored("g9", 3, 2, 3));
+  assertEquals(here.clock.timers, 1);
+  for (const { session } of [two, three]) if (session.login) here.delivery.detach(session, session.login);
+  assertEquals(here.clock.timers, 0);
+  arrive();
+  assertEquals(three.frames, []);
+});
+
+Deno.test("an old message that rings first says nothing about where its group stands", unit, () => {
+  const { delivery, logIn, clock } = openNode(1);
+  const { frames } = logIn(2, { groups: [9] });
+  delivery.deliver({ ...stored("g9", 1, 1, 3), text: null, isRepeat: true });
+  delivery.deliver(stored("g9", 7, 1, 3));
+  assertEquals([frames, clock.timers], [[], 0]);
+});
 
 Deno.test("a node skips what it published itself", unit, () => {
   const { bus, delivery, logIn } = openNode(1);

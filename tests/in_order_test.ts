@@ -44,7 +44,7 @@ Deno.test("nothing waits for long for what is lost", unit, () => {
   assertEquals(out, [1, 3, 5, 6]);
 });
 
-Deno.test("each that is missing is waited for, however many were before it", unit, () => {
+Deno.test("each that is missing is waited for", unit, () => {
   const { clock, out, add } = open();
   add(1);
   for (let seq = 2; seq < 40; seq += 2) {
@@ -72,17 +72,44 @@ Deno.test("what was closed hands nothing on", unit, () => {
   assertEquals(out, [1]);
 });
 
-Deno.test("whatever the order, each is handed on, and in order if it was not too late", unit, () => {
+Deno.test("what waits can be handed on before its time", unit, () => {
+  const { clock, out, add, inOrder } = open();
+  add(1, 5, 3);
+  inOrder.flush();
+  assertEquals(out, [1, 3, 5]);
+  add(4, 6);
+  assertEquals(out, [1, 3, 5, 4, 6]);
+  clock.advance(100);
+  assertEquals([out.length, clock.timers], [5, 0]);
+});
+
+Deno.test("nothing waits for longer than it should, however much comes meanwhile", unit, () => {
+  const { clock, out, add } = open();
+  add(1, 60);
+  for (let seq = 2; seq < 30; seq += 2) {
+    add(seq + 1, seq);
+    clock.advance(10);
+  }
+  assertEquals(out.includes(60), true);
+});
+
+Deno.test("whatever is lost or late, each is handed on once, and in order while nothing is", unit, () => {
   const random = randomFrom(seed);
-  for (let round = 0; round < 200; round++) {
+  for (let round = 0; round < 300; round++) {
     const { clock, out, add } = open();
     add(0);
-    const waiting = Array.from({ length: 50 }, (_, index) => index + 1);
+    const coming = Array.from({ length: 50 }, (_, index) => index + 1);
+    const isAllInTime = random.chance(0.5);
+    const lost = new Set(isAllInTime ? [] : coming.filter(() => random.chance(0.1)));
+    const waiting = coming.filter((seq) => !lost.has(seq));
     while (waiting.length > 0) {
-      // Out of order by up to eight places, and never for long.
       add(...waiting.splice(random.below(Math.min(8, waiting.length)), 1));
-      clock.advance(1);
+      clock.advance(isAllInTime ? 1 : random.below(60));
     }
-    assertEquals(out, Array.from({ length: 51 }, (_, index) => index), `seed ${seed}`);
+    clock.advance(100);
+    const sorted = [...out].sort((a, b) => a - b);
+    assertEquals(sorted, [0, ...coming.filter((seq) => !lost.has(seq))], `seed ${seed}`);
+    if (isAllInTime) assertEquals(out, sorted, `seed ${seed}`);
+    assertEquals(clock.timers, 0);
   }
 });

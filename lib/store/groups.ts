@@ -136,7 +136,13 @@ export class Groups {
   /** These groups, by id, each with all its members. */
   async describe(groupIds: Iterable<number>): Promise<Group[]> {
     const ids = [...groupIds].sort((a, b) => a - b);
-    return (await Promise.all(ids.map((id) => this.#describe(id)))).filter((group) => group !== undefined);
+    const groups: Group[] = [];
+    // Some at a time, or who is in thousands of groups would keep everybody else's login waiting.
+    for (let start = 0; start < ids.length; start += GROUPS_PER_STATEMENT) {
+      const some = ids.slice(start, start + GROUPS_PER_STATEMENT).map((id) => this.#describe(id));
+      for (const group of await Promise.all(some)) if (group) groups.push(group);
+    }
+    return groups;
   }
 
   async #describe(groupId: number): Promise<Group | undefined> {

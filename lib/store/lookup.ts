@@ -6,8 +6,8 @@
  */
 import { Batcher } from "../batcher.ts";
 
-/** Keys in one statement. */
-const KEYS_PER_STATEMENT = 200;
+/** Keys in one statement, unless the caller wants fewer. */
+export const KEYS_PER_STATEMENT = 200;
 
 /** Rows of one kind by one key. */
 export class Lookup<Key extends number | string, Shape> {

@@ -6,7 +6,7 @@
  */
 import type { ConversationId } from "../protocol.ts";
 import type { Database } from "./database.ts";
-import { Lookup } from "./lookup.ts";
+import { KEYS_PER_STATEMENT, Lookup } from "./lookup.ts";
 
 /** Users in one statement of {@link Messages.unsent}. */
 const USERS_PER_STATEMENT = 200;
@@ -135,10 +135,12 @@ export class Messages {
     conversations: readonly ConversationId[],
   ): Promise<Map<ConversationId, Position>> {
     const peers = new Map<ConversationId, Position>();
-    for (
-      const rows of await Promise.all(conversations.map((conversation) => this.#peers.rows(conversation)))
-    ) {
-      for (const row of rows) if (row.userid !== userId) peers.set(row.conversation, row);
+    // Some at a time: others ask too.
+    for (let start = 0; start < conversations.length; start += KEYS_PER_STATEMENT) {
+      const some = conversations.slice(start, start + KEYS_PER_STATEMENT);
+      for (const rows of await Promise.all(some.map((conversation) => this.#peers.rows(conversation)))) {
+        for (const row of rows) if (row.userid !== userId) peers.set(row.conversation, row);
+      }
     }
     return peers;
   }

@@ -127,8 +127,8 @@ export class MysqlConnection {
   }
 
   /** Runs a SELECT. */
-  async query(statement: Statement, options?: StatementOptions): Promise<Row[]> {
-    const rows = await this.#execute(statement, options);
+  async query(statement: Statement): Promise<Row[]> {
+    const rows = await this.#execute(statement);
     if (!Array.isArray(rows)) {
       throw new DatabaseError("other", `This returns no rows: ${abbreviate(statement.sql)}`);
     }

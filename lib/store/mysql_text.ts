@@ -40,12 +40,12 @@ export function bindRows({ into, rows, tail = "" }: Insertion): Statement {
   return { sql, text: `${sql} ${values.join(",")}${tail}`, count: 1 };
 }
 
-/** To be sent together, which is one round trip: up to the first that fails. The last one answers. */
+/** Single statements, to be sent together, which is one round trip: up to the first that fails. The last one answers. */
 export function join(statements: readonly Statement[]): Statement {
   return {
     sql: statements.map(({ sql }) => sql).join(";"),
     text: statements.map(({ text }) => text).join(";"),
-    count: statements.reduce((sum, { count }) => sum + count, 0),
+    count: statements.length,
   };
 }
 

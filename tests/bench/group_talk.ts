@@ -41,7 +41,10 @@ export class GroupTalk {
   constructor(groupId: number, members: readonly LoadClient[], speakers: number) {
     this.#groupId = groupId;
     this.#members = members.length;
-    this.#speakers = members.filter((_, index) => index % Math.floor(members.length / speakers) === 0);
+    const every = members.length / speakers;
+    this.#speakers = members.filter((_, index) =>
+      Math.floor(index / every) > Math.floor((index - 1) / every)
+    );
     for (const client of members) this.#listen(client);
   }
 

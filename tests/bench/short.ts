@@ -1,5 +1,5 @@
 /**
- * The bench's assertions of behaviour, for CI: counts, which no busy machine can change.
+ * The bench's assertions of behaviour, for CI: counts, which a busy machine hardly changes.
  *
  * @module
  */
