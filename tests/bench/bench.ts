@@ -113,7 +113,7 @@ export function pairUp(
 ): Contestant & Disposable {
   const load = new PingPong(clients, { window });
   return {
-    run: (ms) => load.run(ms),
+    run: (ms, meter) => load.run(ms, meter),
     pids,
     [Symbol.dispose]: () => clients.forEach((client) => client.close()),
   };

@@ -77,7 +77,7 @@ async function openGroup(
   const talk = new GroupTalk(groupId, clients, SPEAKERS);
   return {
     talk,
-    run: (ms) => talk.run(ms),
+    run: (ms, meter) => talk.run(ms, meter),
     pids: nodes.map(({ pid }) => pid),
     [Symbol.dispose]: () => clients.forEach((client) => client.close()),
   };

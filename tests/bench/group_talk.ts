@@ -6,7 +6,7 @@
 import { Acknowledger } from "./acknowledger.ts";
 import { Histogram } from "./histogram.ts";
 import type { LoadClient } from "./load_client.ts";
-import type { Run } from "./side_by_side.ts";
+import { type Meter, type Run, SETTLE_MS } from "./side_by_side.ts";
 
 /** What has not come to everybody by then is lost. */
 const LOST_AFTER_MS = 10_000;
@@ -83,15 +83,18 @@ export class GroupTalk {
     ));
   }
 
-  /** Lets them talk for `ms`, then waits until nothing is under way. Counts deliveries, not messages. */
-  async run(ms: number): Promise<Run> {
+  /** Lets them talk for `ms` once they have settled, then waits until nothing is under way. Counts deliveries. */
+  async run(ms: number, meter?: Meter): Promise<Run> {
     this.#isRunning = true;
+    for (const speaker of this.#speakers) this.#speak(speaker);
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    meter?.begin();
     this.#deliveries = 0;
     this.#latency = new Histogram();
     const startedAt = performance.now();
-    for (const speaker of this.#speakers) this.#speak(speaker);
     await new Promise((resolve) => setTimeout(resolve, ms));
     const run = { messages: this.#deliveries, ms: performance.now() - startedAt, latency: this.#latency };
+    meter?.end();
     this.#latency = new Histogram();
     this.#isRunning = false;
     await new Promise<void>((resolve, reject) => {

@@ -9,7 +9,7 @@
 import { Acknowledger } from "./acknowledger.ts";
 import { Histogram } from "./histogram.ts";
 import type { LoadClient } from "./load_client.ts";
-import type { Run } from "./side_by_side.ts";
+import { type Meter, type Run, SETTLE_MS } from "./side_by_side.ts";
 
 /** What is not back by then is lost. */
 const LOST_AFTER_MS = 10_000;
@@ -132,8 +132,8 @@ export class PingPong {
     side.client.write(bytes);
   }
 
-  /** Lets the pairs talk for `ms`, then waits until nothing is under way. */
-  async run(ms: number): Promise<Run> {
+  /** Lets the pairs talk for `ms` once they have settled, then waits until nothing is under way. */
+  async run(ms: number, meter?: Meter): Promise<Run> {
     const { window } = this.#options;
     this.#isRunning = true;
     this.#underWay = window * this.#sides.length / 2;
@@ -142,11 +142,14 @@ export class PingPong {
       const side = this.#sides[index];
       if (side) this.#send(side, window);
     }
+    await pause(SETTLE_MS);
+    meter?.begin();
     this.#messages = 0;
     this.#latency = new Histogram();
     const startedAt = performance.now();
-    await new Promise((resolve) => setTimeout(resolve, ms));
+    await pause(ms);
     const result = { messages: this.#messages, ms: performance.now() - startedAt, latency: this.#latency };
+    meter?.end();
     this.#latency = new Histogram();
     await this.#stop();
     return result;
@@ -165,6 +168,10 @@ export class PingPong {
       };
     });
   }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function startsWith(bytes: Uint8Array, start: number, head: Uint8Array): boolean {

@@ -16,10 +16,21 @@ export interface Run {
   latency: Histogram;
 }
 
+/** What is looked at while a load is measured. */
+export interface Meter {
+  /** The load has settled: what counts begins. */
+  begin(): void;
+  /** What counts is over. */
+  end(): void;
+}
+
+/** Before a load is measured, ms: when thousands begin at once, their first messages wait for each other. */
+export const SETTLE_MS = 600;
+
 /** One of those that are compared. */
 export interface Contestant {
-  /** Puts it under load for so long. */
-  run(ms: number): Promise<Run>;
+  /** Puts it under load, and measures for so long once the load has settled. */
+  run(ms: number, meter?: Meter): Promise<Run>;
   /** The processes it consists of. */
   pids: readonly number[];
 }
@@ -71,17 +82,21 @@ export function ratioOfRounds(measured: Standing, yardstick: Standing): number {
 /** Puts one under load for one round, and adds what it showed to `standing`. */
 export async function measure(contestant: Contestant, ms: number, standing: Standing): Promise<void> {
   const pids = [Deno.pid, ...contestant.pids];
-  const [startedAt, all, each] = [performance.now(), machineCpuSeconds(), cpuSeconds(...pids)];
-  const { messages, ms: loadedMs, latency } = await contestant.run(ms);
-  const [generator = 0, ...own] = cpuSeconds(...pids).map((seconds, index) => seconds - (each[index] ?? 0));
+  const look = () => ({ at: performance.now(), all: machineCpuSeconds(), each: cpuSeconds(...pids) });
+  let [before, after] = [look(), look()];
+  const { messages, ms: loadedMs, latency } = await contestant.run(ms, {
+    begin: () => before = look(),
+    end: () => after = look(),
+  });
+  const [generator = 0, ...own] = after.each.map((seconds, index) => seconds - (before.each[index] ?? 0));
   const ownSum = own.reduce((sum, seconds) => sum + seconds, 0);
   standing.rates.push(messages / loadedMs * 1_000);
   standing.messages += messages;
   standing.latency.merge(latency);
-  standing.seconds += (performance.now() - startedAt) / 1_000;
+  standing.seconds += (after.at - before.at) / 1_000;
   standing.own += ownSum;
   standing.generator += generator;
-  standing.others += machineCpuSeconds() - all - generator - ownSum;
+  standing.others += after.all - before.all - generator - ownSum;
 }
 
 /** Puts each under load in turn. */
