@@ -19,7 +19,15 @@ import {
 import type { Account } from "./load_client.ts";
 import { readMetrics } from "./metrics.ts";
 import { runScript } from "./programs.ts";
-import { detailsOf, emptyStanding, measure, median, type Standing } from "./side_by_side.ts";
+import {
+  detailsOf,
+  emptyStanding,
+  measure,
+  median,
+  ratioOfRounds,
+  sideBySide,
+  type Standing,
+} from "./side_by_side.ts";
 
 const LOADS = [{ pairs: 500, window: 1 }, { pairs: 50, window: 16 }];
 const ROUNDS = 4;
@@ -149,16 +157,21 @@ export const durable: Bench = async (context) => {
       const args = ["--redis", redis.url];
       await using first = await startNode(storage, [...args, "--node", "one"]);
       await using second = await startNode(storage, [...args, "--node", "two"]);
+      await using third = await startNode(storage, [...args, "--node", "alone"]);
       using pairsOfTwo = await openPairs([first, second], await newAccounts(2 * pairs), window, gate);
-      await pairsOfTwo.run(1_000);
-      const two = emptyStanding();
-      for (let round = 0; round < ROUNDS; round++) await measure(pairsOfTwo, ROUND_MS, two);
+      using pairsOfOne = await openPairs([third], await newAccounts(2 * pairs), window, gate);
+      const { two, alone } = await sideBySide({ two: pairsOfTwo, alone: pairsOfOne }, {
+        count: ROUNDS,
+        ms: ROUND_MS,
+        warmUpMs: 1_000,
+      });
       report({
         target: 3,
         what: `two nodes, ${what}`,
         value: median(two.rates),
         unit: "msgs/s",
-        yardstick: { name: "one node", value: median(one.standing.rates) },
+        yardstick: { name: "one node", value: median(alone.rates) },
+        ratio: ratioOfRounds(two, alone),
         goal: { at: "least", bound: 0.8 },
         details: detailsOf(two),
       });
