@@ -2,13 +2,13 @@
  * Hashes off the event loop, on threads that give way to it: a hash takes a core for some 40 ms, and a storm of logins
  * would take the cores from everybody who chats. Priorities of threads are what operating systems have for that; the
  * runtime's own thread pool gives no hold on its threads, workers do (p99 of chat on 2 cores during a storm: 25 times the
- * quiet value with the pool, 3 with these).
+ * quiet value with the pool, 1.1 to 1.8 with these).
  *
  * @module
  */
 import { Limiter } from "./limiter.ts";
 
-/** Each takes some 25 MiB, and 16 more while it hashes. */
+/** Each takes some 30 MiB, 16 of them for the hash. */
 const THREADS = Math.min(4, navigator.hardwareConcurrency);
 
 /** What is to be hashed and how: RFC 7914. */
