@@ -5,6 +5,7 @@
  */
 import type { ByteSocket } from "./byte_socket.ts";
 import { formatHostPort } from "./listen.ts";
+import { personAddress } from "./person_address.ts";
 import type { Proxies } from "./proxies.ts";
 import type { TlsServer } from "./tls.ts";
 
@@ -14,6 +15,8 @@ export interface Accepted {
   socket: ByteSocket;
   /** "address:port" of the client. */
   remote: string;
+  /** What limits by address go by; undefined: none does, the address is no person's. */
+  person: string | undefined;
 }
 
 /** Makes a client's connection of an accepted socket; rejects to refuse it. The socket is then closed by the caller. */
@@ -33,11 +36,18 @@ export function createAdmit({ proxies, tls }: AdmitOptions): Admit {
     tcp.setNoDelay(true);
     tcp.setKeepAlive(true);
     const { hostname, port } = tcp.remoteAddr;
-    let accepted: Accepted = { socket: tcp, remote: formatHostPort(hostname, port) };
+    const own = { remote: formatHostPort(hostname, port), person: personAddress(hostname, proxies) };
+    let accepted: Accepted = { socket: tcp, ...own };
     if (proxies.trusts(hostname)) {
       const { socket, source } = await proxies.readHeader(tcp);
-      accepted = { socket, remote: source ?? accepted.remote };
+      accepted = { socket, ...(source === undefined ? own : proxied(source, proxies)) };
     }
     return tls ? { ...accepted, socket: await tls.accept(accepted.socket) } : accepted;
   };
+}
+
+/** Of a connection that a proxy passes on; `source`: "address:port", with an IPv6 address in brackets. */
+function proxied(source: string, proxies: Proxies): Pick<Accepted, "remote" | "person"> {
+  const address = source.slice(0, source.lastIndexOf(":")).replace(/^\[|\]$/g, "");
+  return { remote: source, person: personAddress(address, proxies) };
 }

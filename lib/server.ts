@@ -148,7 +148,7 @@ export class ChatServer {
     this.#logger.info("connection refused", { remote, reason: errorText(error) });
   }
 
-  #serve({ socket, remote }: Accepted): void {
+  #serve({ socket, remote, person }: Accepted): void {
     const services = this.#services;
     const connection: Connection = new Connection(socket, remote, {
       maxFrameBytes: this.#options.maxFrameBytes,
@@ -174,7 +174,7 @@ export class ChatServer {
         services.admission.dismiss(session, { isBroken: reason !== "eof" });
       },
     });
-    const session = new Session(this.#nextId++, connection);
+    const session = new Session(this.#nextId++, connection, person);
     const client = { connection, session, openedAt: performance.now() };
     this.#clients.add(client);
     this.#logger.debug("connection opened", { session: session.id, remote });

@@ -59,6 +59,8 @@ export class Session {
   readonly id: number;
   /** The connection. */
   readonly outlet: SessionOutlet;
+  /** What limits by address go by; undefined: the address is no person's. */
+  readonly person: string | undefined;
   /** 2 once a login, signup or resume has asked for it. */
   version: 1 | 2 = 1;
   /** Who is logged in. */
@@ -82,9 +84,10 @@ export class Session {
   #onSettled: (() => void)[] = [];
 
   /** `id`: unique in this process. */
-  constructor(id: number, outlet: SessionOutlet) {
+  constructor(id: number, outlet: SessionOutlet, person?: string) {
     this.id = id;
     this.outlet = outlet;
+    this.person = person;
   }
 
   /** Switches to version 2 for the rest of the connection. */
