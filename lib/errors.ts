@@ -63,6 +63,17 @@ export class DatabaseError extends Error {
   }
 }
 
+/** Nobody can be claimed, and so log in, at the moment: an outage of Redis, which is told of once and not for each who meets it. */
+export class PresenceError extends Error {
+  /** As it stands in stack traces. */
+  override readonly name = "PresenceError";
+
+  /** `reason` is for operators. */
+  constructor(reason: string) {
+    super(`No user can be claimed: ${reason}`);
+  }
+}
+
 /** The text of anything thrown. */
 export function errorText(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -5,7 +5,7 @@
  * @module
  */
 import { type Command, COMMANDS, type FieldType } from "./commands.ts";
-import { DatabaseError, errorText } from "./errors.ts";
+import { DatabaseError, errorText, PresenceError } from "./errors.ts";
 import type { RawFrame } from "./framer.ts";
 import { ERRNO, isJsonObject, type JsonObject, MSGID } from "./protocol.ts";
 import { type Answer, Refusal, Request } from "./request.ts";
@@ -126,7 +126,7 @@ function refuse({ logger, refusalLines, failureLines }: Services, request: Reque
     reason: errorText(error),
   };
   const now = performance.now();
-  if (!(error instanceof Refusal)) {
+  if (!(error instanceof Refusal || error instanceof PresenceError)) {
     if (failureLines.take(now)) logger.error("request failed", fields);
   } else if (session.refusedFrames++ < REFUSALS_LOGGED && refusalLines.take(now)) {
     logger.info("frame refused", fields);
@@ -135,6 +135,9 @@ function refuse({ logger, refusalLines, failureLines }: Services, request: Reque
 
 function toRefusal(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
+  if (error instanceof PresenceError) {
+    return new Refusal(ERRNO.UNAVAILABLE, "Nobody can log in at the moment; try again");
+  }
   const isDatabase = error instanceof DatabaseError;
   return new Refusal(
     ERRNO.UNAVAILABLE,

@@ -26,7 +26,7 @@ export interface Presence {
   readonly isUp: boolean;
   /**
    * Claims a user for this node. Claims of nodes that are dead, or were restarted since, do not count.
-   * Rejects while presence is away; the claim is not made then, or is taken back later.
+   * Rejects with a PresenceError while presence is away; the claim is not made then, or is taken back later.
    */
   claim(userId: number, mode: ClaimMode): Promise<ClaimResult>;
   /**

@@ -4,7 +4,7 @@
  * - `node:NAME`, the lease: the boot id of the process that runs under this name, with a time to live
  * - `user:ID`, a claim: `GENERATION BOOT NODE`; it lives while the lease of NODE is BOOT
  * - `nodes`, a set: the names of nodes that have not been shut down in good order
- * - `cleanup:NAME`: somebody is looking after the users of this dead node
+ * - `cleanup:NAME`: somebody is looking after the users of this dead node, or it has left in good order
  * - `generation`: the last one given out
  *
  * Keys follow from data and are not declared, so this is for one Redis with or without replicas, not for
@@ -69,11 +69,15 @@ redis.call('DEL', prefix .. 'cleanup:' .. node)
 return 'restored'
 `);
 
-/** Gives the lease back, and all claims with it. ARGV: prefix, node, boot. */
+/**
+ * Gives the lease back, and all claims with it. Nobody has to look after the users of a node that leaves: nodes that
+ * remember it find the mark of that for some time. ARGV: prefix, node, boot, that time in ms.
+ */
 export const LEAVE: RedisScript = createScript(`
-local prefix, node, boot = unpack(ARGV)
+local prefix, node, boot, markMs = unpack(ARGV)
 if redis.call('GET', prefix .. 'node:' .. node) ~= boot then return 0 end
 redis.call('SREM', prefix .. 'nodes', node)
+redis.call('SET', prefix .. 'cleanup:' .. node, boot, 'PX', markMs)
 return redis.call('DEL', prefix .. 'node:' .. node)
 `);
 

@@ -19,7 +19,7 @@
 
 import { Batcher } from "./batcher.ts";
 import { type Clock, systemClock, type Timer } from "./clock.ts";
-import { errorText, EXIT, FatalError } from "./errors.ts";
+import { errorText, EXIT, FatalError, PresenceError } from "./errors.ts";
 import type { Logger } from "./logger.ts";
 import type { ClaimMode, ClaimResult, Presence, PresenceEvents } from "./presence.ts";
 import {
@@ -69,6 +69,9 @@ const TAKE_POLL_MS = 100;
 
 /** A dead node's users are looked after by one node for this many leases; then another may try. */
 const CLEANUP_LEASES = 3;
+
+/** How long others can be cut off from Redis and still find that a node has left and not died, in milliseconds. */
+const LEFT_MARK_MS = 3_600_000;
 
 interface Claim {
   userId: number;
@@ -191,7 +194,7 @@ export class RedisPresence implements Presence {
     await this.#beating;
     this.#redis.unsubscribe(this.#bootChannel(this.#boot));
     try {
-      await this.#run(LEAVE, this.#node, this.#boot);
+      await this.#run(LEAVE, this.#node, this.#boot, LEFT_MARK_MS);
     } catch (error) {
       this.#logger.warn("cannot give the lease back; it runs out by itself", { reason: errorText(error) });
     }
@@ -263,10 +266,10 @@ export class RedisPresence implements Presence {
   }
 
   async #claim(userId: number, mode: ClaimMode): Promise<ClaimResult> {
-    if (!this.isUp) throw new Error("Presence is away: no user can be claimed");
+    if (!this.isUp) throw new PresenceError("this node is cut off from Redis");
     const claims = await this.#claims.add({ userId, mode });
     const claim = claims.get(userId);
-    if (!claim) throw new Error("Presence is away: the lease of this node has run out");
+    if (!claim) throw new PresenceError("the lease of this node has run out");
     return claim;
   }
 
@@ -279,7 +282,7 @@ export class RedisPresence implements Presence {
     } catch (error) {
       // They may have been claimed all the same.
       for (const { userId } of claims) this.#doubtful.add(userId);
-      throw error;
+      throw new PresenceError(errorText(error));
     }
     if (reply.length === 0) {
       this.#leaseUntil = 0;

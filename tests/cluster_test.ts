@@ -354,9 +354,13 @@ Deno.test("while Redis is away users go on and logins are refused, and afterward
   await say(li.id, "there");
   assertEquals((await li.client.receive()).msg, "there");
   await late.send({ msgid: 1, id: lateId, password: PASSWORD });
-  assertEquals((await late.receive()).errno, 1);
+  const reason = "Nobody can log in at the moment; try again";
+  const { errno, errmsg } = await late.receive();
+  assertEquals({ errno, errmsg }, { errno: 1, errmsg: reason });
   await using young = await ChatClient.connect(portA);
-  assertEquals((await young.request({ msgid: 1, v: 2, id: lateId, password: PASSWORD })).errno, 10);
+  const refusal = await young.request({ msgid: 1, v: 2, id: lateId, password: PASSWORD });
+  assertEquals([refusal.errno, refusal.errmsg], [10, reason]);
+  assert(!cluster.node("A").stderr.includes("request failed"), cluster.node("A").stderr);
   await cluster.redis.start();
   await cluster.node("A").logged("Redis is back");
   await waitFor(

@@ -6,7 +6,7 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { EXIT, FatalError } from "../lib/errors.ts";
+import { EXIT, FatalError, PresenceError } from "../lib/errors.ts";
 import {
   type ClaimResult,
   createMemoryPresence,
@@ -277,9 +277,12 @@ Deno.test("a node that closes frees its users at once and is not taken for dead"
   {
     await using b = await Node.open(service, "b");
     await b.presence.claim(7, "refuse");
+    await pass(2 * LEASE_MS); // The other one has looked round, and remembers it.
   }
   assertEquals(await a.presence.claim(7, "refuse").then(({ claimed }) => claimed), true);
   assertEquals(await service.cli("SMEMBERS", `${CLUSTER}:nodes`), "a");
+  await pass(LEASE_MS); // Several more looks.
+  assertEquals(a.died, []);
   await using again = await Node.open(service, "b"); // Nobody to wait for.
   assert(again.presence.isUp);
 });
@@ -389,7 +392,7 @@ Deno.test("an outage shorter than the lease changes nothing, but what was releas
   const released = generationOf(await a.presence.claim(2, "refuse"));
   service.signal("SIGSTOP");
   await waitFor("down", () => !a.presence.isUp && !b.presence.isUp);
-  await assertRejects(() => a.presence.claim(5, "refuse"), Error, "away");
+  await assertRejects(() => a.presence.claim(5, "refuse"), PresenceError, "cut off");
   await assertRejects(() => a.presence.online([1]));
   await a.presence.release(2, released);
   service.signal("SIGCONT");
