@@ -11,6 +11,7 @@ const encoder = new TextEncoder();
 class FakeTerminal implements Terminal {
   isInputTerminal = true;
   isOutputTerminal = true;
+  isErrorTerminal = false;
   isRaw = false;
   isBroken = false;
   output = "";

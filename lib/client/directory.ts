@@ -7,6 +7,7 @@
 import { conversationOfGroup, parseConversation } from "../protocol.ts";
 import type { ConversationId } from "../protocol.ts";
 import type { Group, Person, Profile } from "./profile.ts";
+import { showName } from "./show_name.ts";
 
 /** Who and what the user knows. */
 export class Directory {
@@ -55,13 +56,13 @@ export class Directory {
   /** "li (2)", or "user 2" without a name. */
   describeUser(id: number): string {
     const name = this.#names.get(id);
-    return name === undefined ? `user ${id}` : `${name} (${id})`;
+    return name === undefined ? `user ${id}` : `${showName(name)} (${id})`;
   }
 
   /** "devs (g1)", or "g1" without a name. */
   describeGroup(id: number): string {
     const name = this.#groups.get(id)?.name;
-    return name ? `${name} (${conversationOfGroup(id)})` : conversationOfGroup(id);
+    return name ? `${showName(name)} (${conversationOfGroup(id)})` : conversationOfGroup(id);
   }
 
   /** The other user, or the group, of a conversation. */

@@ -6,6 +6,7 @@
 
 import type { ControlKey, Key } from "./keys.ts";
 import { graphemeWidth, splitGraphemes, textWidth } from "./text_width.ts";
+import { terminalRows } from "./wrap.ts";
 
 /** What a key led to, where the owner has to act. */
 export type EditorOutcome =
@@ -101,7 +102,8 @@ export class LineEditor {
 
   /** The whole line as it stays on the screen once it has been entered. */
   renderEntered(): string {
-    return ERASE_ROW + this.#prompt + (this.#isSecret ? "" : this.#cells.map(drawn).join(""));
+    const line = this.#prompt + (this.#isSecret ? "" : this.#cells.map(drawn).join(""));
+    return ERASE_ROW + terminalRows(line, this.#columns, "\r\n");
   }
 
   /** A prompt that takes more than half of a narrow terminal gives way to the text. */

@@ -6,6 +6,7 @@
 
 import { printable } from "./printable.ts";
 import type { ReadLineOptions, Screen, Terminal } from "./screen.ts";
+import { terminalRows } from "./wrap.ts";
 
 const CTRL_C = "\x03";
 
@@ -33,12 +34,20 @@ export class PipeScreen implements Screen {
 
   /** One line on standard output. */
   print(line: string): void {
-    this.#write(() => this.#terminal.write(printable(line) + "\n"));
+    const { isOutputTerminal } = this.#terminal;
+    this.#write(() => this.#terminal.write(this.#drawn(line, isOutputTerminal) + "\n"));
   }
 
   /** One line on standard error. */
   status(line: string): void {
-    this.#write(() => this.#terminal.writeError(`* ${printable(line)}\n`));
+    const { isErrorTerminal } = this.#terminal;
+    this.#write(() => this.#terminal.writeError(this.#drawn(`* ${line}`, isErrorTerminal) + "\n"));
+  }
+
+  /** A program reads lines, a person reads rows. */
+  #drawn(line: string, isOnTerminal: boolean): string {
+    const text = printable(line);
+    return isOnTerminal ? terminalRows(text, this.#terminal.columns(), "\n") : text;
   }
 
   /** The next line of input; the last one need not end with a newline. The prompt is not shown. */

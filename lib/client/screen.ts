@@ -16,7 +16,10 @@ export interface ReadLineOptions {
 export interface Screen {
   /** True when a person sees prompts and may be asked again. */
   readonly isInteractive: boolean;
-  /** Prints a finished line. Any text is safe: controls are made visible, never carried out. */
+  /**
+   * Prints a finished line. Any text is safe: controls are made visible, never carried out, and what does not fit into a
+   * terminal's row goes on indented.
+   */
   print(line: string): void;
   /** Prints a line about the connection, apart from the results where that is possible. */
   status(line: string): void;
@@ -34,6 +37,8 @@ export interface Terminal {
   readonly isInputTerminal: boolean;
   /** Standard output is a terminal. */
   readonly isOutputTerminal: boolean;
+  /** Standard error is a terminal. */
+  readonly isErrorTerminal: boolean;
   /** The next bytes of standard input, undefined at its end. The bytes are the caller's until the next call. */
   read(): Promise<Uint8Array | undefined>;
   /** Writes to standard output, whole. */

@@ -58,6 +58,7 @@ export function openTerminal(): Terminal {
   return {
     isInputTerminal: Deno.stdin.isTerminal(),
     isOutputTerminal: Deno.stdout.isTerminal(),
+    isErrorTerminal: Deno.stderr.isTerminal(),
     read: () => readInput(buffer),
     write: (text) => writeWhole(Deno.stdout, text),
     writeError: (text) => writeWhole(Deno.stderr, text),

@@ -15,6 +15,10 @@ const WIDE = new RegExp(
 const EMOJI_SEQUENCE = /\ufe0f|\p{Regional_Indicator}{2}/u;
 const ZERO_WIDTH = /^[\p{Mark}\u200b-\u200d\ufe00-\ufe0f]*$/u;
 
+const PICTURE = /\p{Extended_Pictographic}|\p{Regional_Indicator}/u;
+/** Drawn into the cell before. Not U+FE0F, which may make that cell wider. */
+const JOINS_BEFORE = /[\p{Mn}\p{Me}\u200b-\u200d\ufe00-\ufe0e]/u;
+
 const segmenter = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 
 /** Splits text into what a reader sees as one character each. */
@@ -31,4 +35,14 @@ export function graphemeWidth(grapheme: string): number {
 /** Cells the text takes on one line. */
 export function textWidth(text: string): number {
   return splitGraphemes(text).reduce((sum, grapheme) => sum + graphemeWidth(grapheme), 0);
+}
+
+/** Cells the text takes at most, for terminals differ about sequences, new emoji and what has two widths. */
+export function widestCells(text: string): number {
+  let cells = 0;
+  for (const character of text) {
+    if (WIDE.test(character) || PICTURE.test(character)) cells += 2;
+    else if (!JOINS_BEFORE.test(character)) cells++;
+  }
+  return cells;
 }

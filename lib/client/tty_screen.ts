@@ -9,6 +9,7 @@ import type { Key } from "./keys.ts";
 import { ERASE_ROW, LineEditor } from "./line_editor.ts";
 import { printable } from "./printable.ts";
 import type { ReadLineOptions, Screen, Terminal } from "./screen.ts";
+import { terminalRows } from "./wrap.ts";
 
 const BRACKETED_PASTE_ON = "\x1b[?2004h";
 const BRACKETED_PASTE_OFF = "\x1b[?2004l";
@@ -49,8 +50,9 @@ export class TtyScreen implements Screen {
   /** Prints above the line being typed. */
   print(line: string): void {
     if (this.#isClosed) return;
-    if (this.#prompt === undefined) this.#write(printable(line) + "\r\n");
-    else this.#write(`${ERASE_ROW}${printable(line)}\r\n${this.#editor.render()}`);
+    const rows = terminalRows(printable(line), this.#terminal.columns(), "\r\n");
+    if (this.#prompt === undefined) this.#write(rows + "\r\n");
+    else this.#write(`${ERASE_ROW}${rows}\r\n${this.#editor.render()}`);
   }
 
   /** The same place: a person reads both. */

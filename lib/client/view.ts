@@ -12,6 +12,7 @@ import type { HistoryStore } from "./history_store.ts";
 import type { ChatMessage } from "./messages.ts";
 import type { Group, Profile } from "./profile.ts";
 import type { Receipt } from "./receipts.ts";
+import { showName } from "./show_name.ts";
 import { formatTime } from "./time_text.ts";
 
 const STORED_MARK = "✓";
@@ -55,19 +56,19 @@ function receiptLine({ conversation, id, kind, seq }: Receipt, directory: Direct
 function groupLines(group: Group): string[] {
   const description = group.description === "" ? "" : `: ${group.description}`;
   return [
-    `  ${group.id} ${group.name}${description}`,
-    ...group.members.map(({ id, name, state, role }) => `    ${id} ${name} ${role} ${state}`),
+    `  ${group.id} ${showName(group.name)}${description}`,
+    ...group.members.map(({ id, name, state, role }) => `    ${id} ${showName(name)} ${role} ${state}`),
   ];
 }
 
 /** What the original client shows after login: the user, friends with state, groups with members and roles. */
 function profileLines({ id, name, friends, groups, offlineMessages }: Profile): string[] {
   return [
-    `logged in as ${name} (${id})`,
+    `logged in as ${showName(name)} (${id})`,
     "friends:",
     ...(friends.length === 0
       ? ["  none"]
-      : friends.map((friend) => `  ${friend.id} ${friend.name} ${friend.state}`)),
+      : friends.map(({ id, name, state }) => `  ${id} ${showName(name)} ${state}`)),
     "groups:",
     ...(groups.length === 0 ? ["  none"] : groups.flatMap(groupLines)),
     ...(offlineMessages.length === 0 ? [] : ["offline messages:"]),
