@@ -314,12 +314,12 @@ export class Delivery {
     }
   }
 
-  /** Passes a heartbeat on to the node that has the user; resolves with whether one has. */
-  relayBeat(userId: number): Promise<boolean> {
+  /** Passes a heartbeat with its key on to the node that has the user; resolves with whether one has. */
+  relayBeat(userId: number, key: string): Promise<boolean> {
     const { bus, origin, isClustered } = this.#options;
     if (!isClustered) return Promise.resolve(false);
     this.counters.published++;
-    return bus.publish(this.#userChannel(userId), encodeEnvelope({ kind: ENVELOPE.beat, origin }))
+    return bus.publish(this.#userChannel(userId), encodeEnvelope({ kind: ENVELOPE.beat, origin, frame: key }))
       .then((receivers) => receivers > 0, () => false);
   }
 
@@ -365,8 +365,9 @@ export class Delivery {
         this.#options.onUndeliverable(sender, userId, frame);
       }
     } else if (!session) return;
-    else if (kind === ENVELOPE.beat) session.beatAt = performance.now();
-    else if (kind === ENVELOPE.message) this.#offer(session, toOffer(envelope));
+    else if (kind === ENVELOPE.beat) {
+      if (session.udpKey === frame) session.beatAt = performance.now();
+    } else if (kind === ENVELOPE.message) this.#offer(session, toOffer(envelope));
     else if (kind === ENVELOPE.event) this.#sendEventTo(session, sender, frame);
     else if (kind === ENVELOPE.receipts) this.#sendReceiptsTo(session, conversation, JSON.parse(frame));
   }

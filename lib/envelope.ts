@@ -23,7 +23,7 @@ export const ENVELOPE = {
   evicted: 6,
   /** How far members have come, as JSON `[[user id, delivered, read], …]`. */
   receipts: 7,
-  /** A heartbeat of the user whose channel this is came to another node as a datagram. */
+  /** A heartbeat of the user whose channel this is came to another node as a datagram; its key is the frame. */
   beat: 8,
 } as const;
 

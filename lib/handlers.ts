@@ -24,7 +24,7 @@ import type { Login, Session } from "./session.ts";
 import type { Membership } from "./store/groups.ts";
 import type { Account } from "./store/users.ts";
 import type { HistoryRange, StoredMessage } from "./store/messages.ts";
-import { tokenUserId } from "./tokens.ts";
+import { createBeatKey, type IssuedToken, tokenUserId } from "./tokens.ts";
 
 /** A password's length, in characters. */
 const PASSWORD_MAX = 512;
@@ -83,11 +83,13 @@ export async function login(services: Services, request: Request): Promise<void>
     await users.replacePassword(id, account.password, replacement);
     account.password = replacement;
   }
-  await welcome(services, request, account, settings.duplicateLogin, async (login) => {
-    const { token, hash } = await tokens.issue(id, account.password);
-    login.tokenHash = hash;
-    return token;
-  });
+  await welcome(
+    services,
+    request,
+    account,
+    settings.duplicateLogin,
+    () => tokens.issue(id, account.password),
+  );
 }
 
 /** RESUME_MSG: a login by token, which takes the place of an older session. */
@@ -99,10 +101,7 @@ export async function resume(services: Services, request: Request): Promise<void
   const account = userId === undefined ? undefined : await services.users.account(userId);
   const hash = account && await services.tokens.recognise(token, account.id, account.password);
   if (!account || !hash) throw refusedLogin(session, ERRNO.TOKEN_UNKNOWN, "Token expired or unknown");
-  await welcome(services, request, account, "replace", (login) => {
-    login.tokenHash = hash;
-    return Promise.resolve(token);
-  });
+  await welcome(services, request, account, "replace", () => Promise.resolve({ token, hash }));
 }
 
 function checkLoginAllowed(session: Session): void {
@@ -129,7 +128,7 @@ async function welcome(
   request: Request,
   account: Account,
   mode: "refuse" | "replace",
-  giveToken: (login: Login) => Promise<string>,
+  giveToken: () => Promise<IssuedToken>,
 ): Promise<void> {
   const { session } = request;
   const { admission } = services;
@@ -143,17 +142,20 @@ async function welcome(
       services.groups.describe(login.groups.keys()),
     ]);
     if (session.version === 2) {
-      const token = await giveToken(login);
+      const { token, hash } = await giveToken();
+      if (services.settings.udpPort !== undefined) session.udpKey = createBeatKey(hash, account.password);
       const conversations = await describeConversations(services, login);
       request.reply({
         ...who,
         ...nonEmpty({ friends, groups }),
         conversations,
         token,
-        heartbeat: heartbeat(services),
+        heartbeat: heartbeat(services, session),
         max_frame: services.settings.maxFrameBytes,
       });
     } else {
+      // A password makes the token before it worthless, also when there is no new one.
+      await services.tokens.revoke(account.id);
       const { frames, written } = await login.mailbox.takeOffline(OFFLINE_CHARS);
       const texts = {
         offlineMsg: frames,
@@ -178,10 +180,10 @@ function nonEmpty(lists: Record<string, unknown[]>): Record<string, unknown[]> {
   return Object.fromEntries(Object.entries(lists).filter(([, list]) => list.length > 0));
 }
 
-function heartbeat({ settings }: Services): JsonObject {
+function heartbeat({ settings }: Services, { udpKey }: Session): JsonObject {
   const { heartbeatIntervalMs, heartbeatMisses, udpPort } = settings;
   const beat = { interval_ms: heartbeatIntervalMs, misses: heartbeatMisses };
-  return udpPort === undefined ? beat : { ...beat, udp_port: udpPort };
+  return udpPort === undefined ? beat : { ...beat, udp_port: udpPort, udp_key: udpKey };
 }
 
 /** Where the user stands in each conversation; of a one-to-one conversation also where the other one stands. */
@@ -198,9 +200,9 @@ async function describeConversations({ messages }: Services, login: Login): Prom
 
 /** LOGINOUT_MSG: the connection stays and may log in again. The resume token is worth nothing any more. */
 export async function logout({ admission, tokens }: Services, request: Request): Promise<void> {
-  const { tokenHash } = request.login;
+  const { userId } = request.login;
   if (request.session.version === 2) await request.session.settled();
-  if (tokenHash) await tokens.revoke(tokenHash);
+  await tokens.revoke(userId);
   await admission.dismiss(request.session);
   request.reply();
 }

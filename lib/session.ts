@@ -49,8 +49,6 @@ export interface Login {
   readonly groups: Map<number, GroupRole>;
   /** What the user still has to receive. */
   readonly mailbox: Mailbox;
-  /** Where the resume token is stored under; undefined for version 1. */
-  tokenHash?: Uint8Array;
 }
 
 /** One connection's session. */
@@ -71,6 +69,8 @@ export class Session {
   hasLoggedIn = false;
   /** When a heartbeat last came as a datagram, as of performance.now(). */
   beatAt = 0;
+  /** What such a heartbeat has to show: another one for each login; undefined: none can come. */
+  udpKey: string | undefined;
   /** Nothing will be read or sent any more. */
   isEnded = false;
   /** Passwords and tokens refused in a row. */

@@ -3,13 +3,20 @@
  * password, so that a changed password, however it was changed, makes the token worthless. No password hash is
  * computed: thousands of clients that come back at once cost little.
  *
+ * A token logs in, and so travels on connections only. Datagrams carry a beat key, `<16 random bytes>.<SHA-256>`, both
+ * base64url: it is another one at each login, is derived from what the token is stored under, so that any node can tell
+ * whether it is good, and is good for heartbeats alone.
+ *
  * @module
  */
-import { createHash, randomBytes } from "node:crypto";
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { Buffer } from "node:buffer";
 import { Batcher } from "./batcher.ts";
 import type { TokenRow, Tokens } from "./store/tokens.ts";
 
 const TOKEN = /^([1-9]\d{0,9})\.[A-Za-z0-9_-]{43}$/;
+
+const BEAT_KEY = /^([A-Za-z0-9_-]{22})\.([A-Za-z0-9_-]{43})$/;
 
 /** A token and what it is stored under. */
 export interface IssuedToken {
@@ -30,12 +37,28 @@ export function hashToken(token: string, password: string): Uint8Array {
   return new Uint8Array(createHash("sha256").update(`${token}\0${password}`).digest());
 }
 
+/** Makes a key for heartbeats out of what the login's token is stored under; `password` as in {@link hashToken}. */
+export function createBeatKey(hash: Uint8Array, password: string): string {
+  const nonce = randomBytes(16).toString("base64url");
+  return `${nonce}.${beatProof(nonce, hash, password).toString("base64url")}`;
+}
+
+/** Whether it can be a key for heartbeats. */
+export function isBeatKey(text: string): boolean {
+  return BEAT_KEY.test(text);
+}
+
+function beatProof(nonce: string, hash: Uint8Array, password: string): Buffer {
+  return createHash("sha256").update(`beat\0${nonce}\0`).update(hash).update(password).digest();
+}
+
 /** Gives out tokens and knows them again. */
 export class TokenDesk {
   readonly #tokens: Tokens;
   readonly #ttlMs: number;
   readonly #now: () => number;
   readonly #writes: Batcher<TokenRow>;
+  readonly #revocations: Batcher<number>;
 
   /** `ttlMs`: how long a token is good for. */
   constructor(tokens: Tokens, ttlMs: number, now: () => number = Date.now) {
@@ -43,6 +66,7 @@ export class TokenDesk {
     this.#ttlMs = ttlMs;
     this.#now = now;
     this.#writes = new Batcher((rows) => tokens.replace(rows));
+    this.#revocations = new Batcher((userIds) => tokens.revoke(userIds));
   }
 
   /** Makes a token for a user and stores it in place of the one before. */
@@ -65,8 +89,19 @@ export class TokenDesk {
     return hash;
   }
 
-  /** Makes a token worthless. */
-  revoke(hash: Uint8Array): Promise<void> {
-    return this.#tokens.revoke(hash);
+  /** Whether `key` was made of a token of this user that is good now. */
+  async recogniseBeat(key: string, userId: number, password: string): Promise<boolean> {
+    const [, nonce = "", proof = ""] = BEAT_KEY.exec(key) ?? [];
+    const hashes = await this.#tokens.hashes(userId, this.#now());
+    const given = Buffer.from(proof, "base64url");
+    return hashes.some((hash) => {
+      const expected = beatProof(nonce, hash, password);
+      return given.length === expected.length && timingSafeEqual(given, expected);
+    });
+  }
+
+  /** Whatever token the user has is worth nothing any more. */
+  revoke(userId: number): Promise<void> {
+    return this.#revocations.add(userId);
   }
 }

@@ -1,27 +1,56 @@
 import { createSocket, type Socket } from "node:dgram";
-import { assert, assertEquals, assertGreaterOrEqual, assertLess, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertGreaterOrEqual,
+  assertLess,
+  assertNotEquals,
+  assertStringIncludes,
+} from "@std/assert";
 import { BeatDesk } from "../lib/beat_desk.ts";
 import { createLogger } from "../lib/logger.ts";
 import { Session } from "../lib/session.ts";
 import { openUdpBeats } from "../lib/udp_beats.ts";
 import { fakeOutlet } from "./fake_outlet.ts";
-import { chat, ChatClient, comeBack, newPerson, PASSWORD, signUp } from "./chat_client.ts";
+import { chat, ChatClient, comeBack, newPerson, PASSWORD, type Person, signUp } from "./chat_client.ts";
 import { startCluster } from "./cluster.ts";
 import { run, ServiceProcess, waitFor } from "./process.ts";
 import { type Server, startServer } from "./services.ts";
 
 const unit = { permissions: "none" } as const;
 const encoder = new TextEncoder();
-const TOKEN = `7.${"A".repeat(43)}`;
+const KEY = `${"n".repeat(22)}.${"A".repeat(43)}`;
 const ACK = '{"msgid":19,"errno":0}';
 
-function beat(id: number, token: string): Uint8Array {
-  return encoder.encode(JSON.stringify({ msgid: 18, id, token }));
+function beat(id: number, key: string): Uint8Array {
+  return encoder.encode(JSON.stringify({ msgid: 18, id, udp_key: key }));
+}
+
+/** One of many keys that nobody was given. */
+function keyNumber(number: number): string {
+  return `${"n".repeat(22)}.${String(number).padStart(43, "x")}`;
+}
+
+/** What a login reply announces about heartbeats. */
+function announced({ reply }: Person): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(reply.heartbeat ?? {}));
+}
+
+/** The datagram with which this person beats. */
+function beatOf(person: Person): Uint8Array {
+  return beat(person.id, String(announced(person).udp_key));
+}
+
+/** A session whose login was given this key. */
+function sessionWith(key: string): Session {
+  const session = new Session(1, fakeOutlet());
+  session.udpKey = key;
+  return session;
 }
 
 /** A desk whose database, sessions and clock are the test's. */
 function fakeDesk(
-  { isClustered = false, session = new Session(1, fakeOutlet()) as Session | undefined } = {},
+  { isClustered = false, session = sessionWith(KEY) as Session | undefined } = {},
 ) {
   const world = { isGood: true, isAway: false, queries: 0, relayed: 0, now: 1_000, session };
   const desk = new BeatDesk({
@@ -33,7 +62,7 @@ function fakeDesk(
       },
     },
     tokens: {
-      recognise: (token) => Promise.resolve(world.isGood && token === TOKEN ? new Uint8Array(32) : undefined),
+      recogniseBeat: (key) => Promise.resolve(world.isGood && key === KEY),
     },
     delivery: {
       session: () => world.session,
@@ -51,64 +80,86 @@ function fakeDesk(
 }
 
 Deno.test(
-  "the database is asked about a token once in a while, and a token that was revoked stops working",
+  "the database is asked about a key once in a while, and one that was revoked stops working",
   unit,
   async () => {
     const { desk, world } = fakeDesk();
-    for (let i = 0; i < 10; i++) assert(await desk.take(beat(7, TOKEN)));
+    for (let i = 0; i < 10; i++) assert(await desk.take(beat(7, KEY)));
     assertEquals([world.queries, world.session?.beatAt], [1, 1_000]);
     world.isGood = false;
     world.now += 2_999;
-    assert(await desk.take(beat(7, TOKEN)));
+    assert(await desk.take(beat(7, KEY)));
     world.now += 1;
-    assertEquals(await desk.take(beat(7, TOKEN)), false);
+    assertEquals(await desk.take(beat(7, KEY)), false);
     assertEquals(world.session?.beatAt, 3_999);
   },
 );
 
 Deno.test(
-  "while the database is away a token that was good is believed, and an unknown one is not",
+  "while the database is away a key that was good is believed, and an unknown one is not",
   unit,
   async () => {
-    const { desk, world } = fakeDesk();
-    assert(await desk.take(beat(7, TOKEN)));
+    const { desk, world } = fakeDesk({ isClustered: true });
+    assert(await desk.take(beat(7, KEY)));
     world.isAway = true;
     world.now += 10_000;
-    assert(await desk.take(beat(7, TOKEN)));
-    assertEquals(await desk.take(beat(7, `7.${"B".repeat(43)}`)), false);
+    assert(await desk.take(beat(7, KEY)));
+    assertEquals(await desk.take(beat(7, keyNumber(1))), false);
   },
 );
 
-Deno.test("what is no beat costs no query", unit, async () => {
-  const { desk, world } = fakeDesk();
+Deno.test(
+  "a good key of an earlier login keeps the session alive neither here nor elsewhere",
+  unit,
+  async () => {
+    for (const isClustered of [false, true]) {
+      const { desk, world } = fakeDesk({ isClustered, session: sessionWith(keyNumber(2)) });
+      assertEquals(await desk.take(beat(7, KEY)), false);
+      assertEquals(await desk.take(beat(8, KEY)), false, "the key of another user");
+      assertEquals(world.session?.beatAt, 0);
+    }
+  },
+);
+
+Deno.test("what is no beat costs no query, a resume token among it", unit, async () => {
+  const { desk, world } = fakeDesk({ isClustered: true });
+  const token = `7.${"A".repeat(43)}`;
   const nonsense = [
     "",
     "nonsense",
     "[]",
     "null",
-    `{"msgid":18,"id":7,"token":"${TOKEN}"`,
-    `{"msgid":18,"id":8,"token":"${TOKEN}"}`,
-    `{"msgid":18,"id":"7","token":"${TOKEN}"}`,
-    `{"msgid":1,"id":7,"token":"${TOKEN}"}`,
-    `{"msgid":18,"id":7,"token":"7.short"}`,
-    `{"msgid":18,"id":7,"token":["${TOKEN}"]}`,
-    `{"msgid":18,"id":7,"token":"${TOKEN}","pad":"${"x".repeat(200)}"}`,
+    `{"msgid":18,"id":7,"udp_key":"${KEY}"`,
+    `{"msgid":18,"id":"7","udp_key":"${KEY}"}`,
+    `{"msgid":18,"id":0,"udp_key":"${KEY}"}`,
+    `{"msgid":18,"id":7.5,"udp_key":"${KEY}"}`,
+    `{"msgid":18,"udp_key":"${KEY}"}`,
+    `{"msgid":1,"id":7,"udp_key":"${KEY}"}`,
+    `{"msgid":18,"id":7,"udp_key":"short"}`,
+    `{"msgid":18,"id":7,"udp_key":["${KEY}"]}`,
+    `{"msgid":18,"id":7,"udp_key":"${KEY}","pad":"${"x".repeat(200)}"}`,
+    `{"msgid":18,"id":7,"token":"${token}"}`,
+    `{"msgid":18,"id":7,"udp_key":"${token}"}`,
   ];
   for (const text of nonsense) assertEquals(await desk.take(encoder.encode(text)), false, text);
-  assertEquals(await desk.take(Uint8Array.of(...beat(7, TOKEN), 0xff)), false);
-  world.session = undefined;
-  assertEquals(await desk.take(beat(7, TOKEN)), false, "nobody it could be for");
+  assertEquals(await desk.take(Uint8Array.of(...beat(7, KEY), 0xff)), false);
   assertEquals(world.queries, 0);
 });
 
-Deno.test("wrong tokens cost a bounded number of queries and keep out none that was good", unit, async () => {
+Deno.test("on a node that is alone a wrong key costs no query at all", unit, async () => {
   const { desk, world } = fakeDesk();
-  assert(await desk.take(beat(7, TOKEN)));
+  for (let i = 0; i < 10; i++) assertEquals(await desk.take(beat(7, keyNumber(i))), false);
+  world.session = undefined;
+  assertEquals(await desk.take(beat(7, KEY)), false, "nobody it could be for");
+  assertEquals(world.queries, 0);
+});
+
+Deno.test("wrong keys cost a bounded number of queries and keep out none that was good", unit, async () => {
+  const { desk, world } = fakeDesk({ isClustered: true });
+  assert(await desk.take(beat(7, KEY)));
   world.isGood = false;
   const flood = async () => {
-    for (let i = 0; i < 2_000; i++) {
-      assertEquals(await desk.take(beat(7, `7.${String(i).padStart(43, "x")}`)), false);
-    }
+    for (let i = 0; i < 2_000; i++) assertEquals(await desk.take(beat(7, keyNumber(i))), false);
   };
   await flood();
   assertLess(world.queries, 502);
@@ -116,19 +167,19 @@ Deno.test("wrong tokens cost a bounded number of queries and keep out none that 
   await flood();
   assertLess(world.queries, 1_003);
   world.isGood = true;
-  assert(await desk.take(beat(7, TOKEN)), "believed");
+  assert(await desk.take(beat(7, KEY)), "believed");
   world.now += 2_500;
   await flood();
-  assert(await desk.take(beat(7, TOKEN)), "asked about again, flood or not");
+  assert(await desk.take(beat(7, KEY)), "asked about again, flood or not");
 });
 
 Deno.test("a beat for somebody elsewhere is passed on, but not every one", unit, async () => {
   const { desk, world } = fakeDesk({ isClustered: true });
   world.session = undefined;
-  for (let i = 0; i < 5; i++) assert(await desk.take(beat(7, TOKEN)));
+  for (let i = 0; i < 5; i++) assert(await desk.take(beat(7, KEY)));
   assertEquals(world.relayed, 1);
   world.now += 500;
-  assert(await desk.take(beat(7, TOKEN)));
+  assert(await desk.take(beat(7, KEY)));
   assertEquals(world.relayed, 2);
 });
 
@@ -290,8 +341,10 @@ Deno.test("datagrams keep a silent client, and are answered with less than they 
   await using server = await startQuick("--udp", "0", "--http", "127.0.0.1:0");
   const { port } = server.address("udp");
   await using person = await newPerson(server.port, "quiet", { v: 2 });
-  assertEquals(person.reply.heartbeat, { interval_ms: 200, misses: 3, udp_port: port });
-  const datagram = beat(person.id, person.reply.token ?? "");
+  const { udp_key, ...rhythm } = announced(person);
+  assertEquals(rhythm, { interval_ms: 200, misses: 3, udp_port: port });
+  assertNotEquals(udp_key, undefined);
+  const datagram = beatOf(person);
   assertGreaterOrEqual(datagram.length, ACK.length);
 
   await using datagrams = new Datagrams(port);
@@ -308,21 +361,21 @@ Deno.test("datagrams keep a silent client, and are answered with less than they 
 
   // Without them it is closed; nonsense in their place changes nothing and is not answered.
   const answers = datagrams.received.length;
-  const forged = beat(person.id, `${person.id}.${"A".repeat(43)}`);
+  const forged = encoder.encode(JSON.stringify({ msgid: 18, id: person.id, token: person.reply.token }));
   await beatUntil(() => datagrams.send(forged), () => isClosed);
   assertEquals((await rest).map(({ code }) => code), ["heartbeat_timeout"]);
   assertEquals(datagrams.received.length, answers);
   assertEquals(server.stderr.split("\n").filter((line) => / (warn|error) /.test(line)), []);
 });
 
-Deno.test("datagrams work on any node, until their token is revoked", async () => {
+Deno.test("datagrams work on any node, until their login is revoked", async () => {
   const behindBalancer = ["--udp", "0", "--udp-announce", "6001"];
   await using cluster = await startCluster(["A", "B"], [...QUICK, ...behindBalancer]);
   const [a, b] = [cluster.node("A"), cluster.node("B")];
   await using person = await newPerson(a.port, "quiet", { v: 2 });
-  assertEquals(person.reply.heartbeat, { interval_ms: 200, misses: 3, udp_port: 6001 });
+  assertEquals(announced(person).udp_port, 6001);
   await using datagrams = new Datagrams(b.address("udp").port);
-  const send = () => datagrams.send(beat(person.id, person.reply.token ?? ""));
+  const send = () => datagrams.send(beatOf(person));
   let isClosed = false;
   const rest = person.client.receiveRest().then((frames) => {
     isClosed = true;
@@ -335,4 +388,28 @@ Deno.test("datagrams work on any node, until their token is revoked", async () =
   await cluster.mariaDb.sql(`UPDATE User SET password = 'another' WHERE id = ${person.id}`);
   await beatUntil(send, () => isClosed);
   assertEquals((await rest).map(({ code }) => code), ["heartbeat_timeout"]);
+});
+
+Deno.test("a beat's key logs nobody in, and a new login has a new one: the one before keeps nothing alive", async () => {
+  await using server = await startQuick("--udp", "0");
+  const { port } = server.address("udp");
+  await using person = await newPerson(server.port, "quiet", { v: 2 });
+  const { token } = person.reply;
+  const key = String(announced(person).udp_key);
+  await using thief = await ChatClient.connect(server.port);
+  for (const stolen of [key, `${person.id}.${key.split(".")[1]}`]) {
+    assertEquals((await thief.request({ msgid: 21, v: 2, token: stolen })).errno, 11);
+  }
+  await using again = await ChatClient.connect(server.port);
+  const resumed = await again.request({ msgid: 21, v: 2, token });
+  assertEquals([resumed.errno, resumed.token], [0, token]);
+  const later = announced({ ...person, reply: resumed });
+  assertNotEquals(later.udp_key, key);
+
+  await using datagrams = new Datagrams(port);
+  let rest: unknown;
+  const closed = again.receiveRest().then((frames) => rest = frames);
+  await beatUntil(() => datagrams.send(beatOf(person)), () => rest !== undefined);
+  await closed;
+  assertEquals(datagrams.received, []);
 });

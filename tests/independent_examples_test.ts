@@ -238,15 +238,16 @@ async function playLogin(play: Play, address: ServerAddress): Promise<string> {
   return textOf(login, "token");
 }
 
-/** From the resume to the heartbeats. */
+/** From the resume to the heartbeats; returns the key for datagrams. */
 async function playVersion2(
   play: Play,
   li: RawConnection,
   ann: IndependentClient,
   token: string,
-): Promise<void> {
+): Promise<string> {
   li.send(play.line({ token }));
-  assertHas(await play.hears(li), { token });
+  const { heartbeat, ...resumed } = await play.hears(li);
+  assertHas(resumed, { token });
 
   li.send(play.line());
   assertHas(await play.hears(li), { seq: 8 });
@@ -264,6 +265,7 @@ async function playVersion2(
 
   li.send(play.line());
   await play.hears(li);
+  return isFrame(heartbeat) ? textOf(heartbeat, "udp_key") : "";
 }
 
 /** The frames of the story of loss and recovery; that things go as it tells is another test's. */
@@ -310,8 +312,8 @@ Deno.test("every frame printed in PROTOCOL.md is one that a server takes or send
   await writeSeven(address, ann);
   const token = await playLogin(play, address);
   await using li = await RawConnection.open(address);
-  await playVersion2(play, li, ann, token);
-  play.meets(await exchangeDatagrams(udpPort, JSON.stringify(play.line({ token }))));
+  const udp_key = await playVersion2(play, li, ann, token);
+  play.meets(await exchangeDatagrams(udpPort, JSON.stringify(play.line({ udp_key }))));
   await ann.logOut();
   await playRecovery(play, address, li, token);
   assertEquals(play.left, []);

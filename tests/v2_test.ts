@@ -674,6 +674,35 @@ onEachDatabase("version 2", {
       assertEquals((await third.client.request({ msgid: 18 })).errno, 0);
     },
 
+  "a password in either version, and a logout in either, make every token of before worthless": async (
+    place,
+  ) => {
+    await using li = await place.newPerson("li", { v: 2 });
+    li.client.close();
+    await place.offline(li.id);
+    await using old = await place.comeBack(li);
+    assertEquals(await refusal(place, li.reply.token), 11, "a version 1 login");
+    await old.client.send({ msgid: 3, id: li.id });
+    await place.offline(li.id);
+    assertEquals(await refusal(place, li.reply.token), 11, "a version 1 logout");
+
+    await using again = await place.comeBack(li, { v: 2 });
+    again.client.close();
+    await place.offline(li.id);
+    // A wrong password, and a right one that does not get in, change nothing.
+    await using wrong = await place.connect();
+    await wrong.send({ msgid: 1, id: li.id, password: "wrong" });
+    assertEquals((await wrong.receive()).errno, 1);
+    const { client, reply } = await resume(place, again.reply.token);
+    await using resumed = client;
+    assertEquals(reply.errno, 0);
+    await wrong.send({ msgid: 1, id: li.id, password: PASSWORD });
+    assertEquals((await wrong.receive()).errno, 2);
+    // A token that came by resuming goes with the logout too.
+    assertEquals((await resumed.request({ msgid: 3, id: li.id })).errno, 0);
+    assertEquals(await refusal(place, again.reply.token), 11);
+  },
+
   "a token expires": async (place) => {
     await using there = await place.elsewhere(["--token-ttl", "1"]);
     await using li = await there.newPerson("li", { v: 2 });

@@ -57,8 +57,15 @@ export class Tokens {
     await this.#db.run("UPDATE Token SET expires = ? WHERE hash = ?", [expires, hash]);
   }
 
-  /** The token with this hash is worth nothing any more. */
-  async revoke(hash: Uint8Array): Promise<void> {
-    await this.#db.run("DELETE FROM Token WHERE hash = ?", [hash]);
+  /** What the user's good tokens are stored under, as of `now`, ms since the epoch. */
+  async hashes(userId: number, now: number): Promise<Uint8Array[]> {
+    const rows = await this.#byUser.rows(userId);
+    return rows.filter(({ expires }) => expires > now).map(({ hash }) => hash);
+  }
+
+  /** Whatever token these users have is worth nothing any more. */
+  async revoke(userIds: readonly number[]): Promise<void> {
+    const { sql, params } = this.#db.dialect.isOneOf("userid", [...new Set(userIds)].sort((a, b) => a - b));
+    await this.#db.run(`DELETE FROM Token WHERE ${sql}`, params);
   }
 }
