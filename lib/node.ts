@@ -149,6 +149,7 @@ async function assemble(
       maxFrameBytes: options.maxFrameBytes,
       heartbeatIntervalMs: options.heartbeatIntervalMs,
       heartbeatMisses: options.heartbeatMisses,
+      isClustered,
       ...(beats ? { udpPort: options.udpAnnounce ?? beats.port } : {}),
     },
     logger,

@@ -279,9 +279,12 @@ export class ChatServer {
       await connection.quiesce();
       await session.settled();
     }
+    const next = this.#services.settings.isClustered
+      ? "Other servers of its cluster may take you."
+      : "It takes you again when it is back.";
     session.end({
       code: "shutting_down",
-      text: "This server is going down; another one takes you.",
+      text: `This server is going down. ${next}`,
       reconnect: true,
       retry_after_ms: Math.floor(Math.random() * COME_BACK_WITHIN_MS),
     }, { isHeardOut });

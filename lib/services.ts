@@ -28,6 +28,8 @@ export interface Settings {
   heartbeatIntervalMs: number;
   /** Silent intervals after which a connection is closed. */
   heartbeatMisses: number;
+  /** There may be other nodes. */
+  isClustered: boolean;
   /** Where heartbeats may come as datagrams. */
   udpPort?: number;
 }

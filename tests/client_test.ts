@@ -354,6 +354,59 @@ Deno.test("exit codes: 69 without a server, 0 with --user and a right password, 
   assertEquals(asked.code, 0, asked.stdout);
 });
 
+Deno.test("what goes wrong with the connection is said in words, and what happens next", async () => {
+  await using fixture = await startWithUsers();
+  const { server, dataFolder, folder } = fixture;
+  const { certificate, key } = await makeCertificate(folder);
+  const tlsFiles = { cert: await Deno.readTextFile(certificate), key: await Deno.readTextFile(key) };
+  using proxy = startTlsProxy(server.port, tlsFiles);
+  const plain = String(server.port);
+  const cases: [string[], RegExp][] = [
+    [["127.0.0.1", String(freePort())], /: no server runs at that address/],
+    [["no-such-machine.invalid", plain], /: (no machine of that name is known|its name cannot be looked up)/],
+    [["127.0.0.1", plain, "--tls"], /: the server does not speak TLS on that port/],
+    [
+      ["127.0.0.1", String(proxy.addr.port), "--tls"],
+      /: its certificate is by nobody whom this client trusts/,
+    ],
+    [
+      ["127.0.0.1", plain, "--tls", "--tls-ca", `${folder}/nothing.pem`],
+      /nothing\.pem": No such file or directory$/m,
+    ],
+  ];
+  for (const [args, words] of cases) {
+    const { code, stderr } = await runProgram(["client", ...args], { env: { XDG_DATA_HOME: dataFolder } });
+    assert(code !== 0);
+    assertMatch(stderr, words);
+    assertEquals(/os error|ECONN|InvalidData/.test(stderr), false, stderr);
+  }
+  await using anna = await startClient(server.port, fixture);
+  await using li = await startClient(server.port, fixture);
+  await anna.type("1\n1\npw1\n");
+  await anna.says("logged in as anna (1)");
+  await li.type("9\n");
+  await li.says("unknown choice");
+  await server.stop();
+  await waitFor(
+    "the notice",
+    () => anna.stderr.includes("connection lost (This server is going down. It takes you"),
+  );
+  await waitFor("the other notice", () => li.stderr.includes("your next choice opens it again"));
+  await waitFor(
+    "a vain attempt",
+    () => /cannot connect \(no server runs at that address\), recon/.test(anna.stderr),
+  );
+  await using again = await startServer(["--sqlite", `${folder}/chat.db`], { port: server.port });
+  await waitFor("the client to be back", () => anna.stderr.includes("resumed"));
+  await again.kill();
+  await waitFor(
+    "the failure",
+    () =>
+      /connection lost \(.*\), reconnecting in .* s; what you write is kept and sent then/.test(anna.stderr),
+  );
+  assertEquals(/os error|another/i.test(anna.stderr + li.stderr), false, anna.stderr);
+});
+
 Deno.test("a reader that goes away ends the client", async () => {
   await using fixture = await startWithUsers();
   const command = (await clientCommand(fixture.server.port)).map((word) => `'${word}'`).join(" ");

@@ -22,6 +22,7 @@ import { prepareHistoryFile, serverFolder } from "./history_path.ts";
 import { HistoryStore } from "./history_store.ts";
 import { integerOf } from "./messages.ts";
 import { PipeScreen } from "./pipe_screen.ts";
+import { plainReason } from "./plain_reason.ts";
 import { printable } from "./printable.ts";
 import type { Screen, Terminal } from "./screen.ts";
 import { drainOutbox, settle } from "./settle.ts";
@@ -72,7 +73,7 @@ async function readCertificates(path: string): Promise<string> {
   try {
     return await Deno.readTextFile(path);
   } catch (error) {
-    throw new FatalError(EXIT.config, `Cannot read the certificates in "${path}": ${errorText(error)}`, {
+    throw new FatalError(EXIT.config, `Cannot read the certificates in "${path}": ${plainReason(error)}`, {
       cause: error,
     });
   }
@@ -293,7 +294,7 @@ class Client {
       this.#isKept = true;
       return store;
     } catch (error) {
-      this.#screen.status(`nothing is kept, the local history cannot be opened: ${errorText(error)}`);
+      this.#screen.status(`nothing is kept, the local history cannot be opened: ${plainReason(error)}`);
       return new HistoryStore(":memory:");
     }
   }

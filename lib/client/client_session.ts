@@ -6,7 +6,6 @@
  */
 
 import type { Clock, Timer } from "../clock.ts";
-import { errorText } from "../errors.ts";
 import { ERRNO, MSGID } from "../protocol.ts";
 import type { JsonObject } from "../protocol.ts";
 import { Account } from "./account.ts";
@@ -17,6 +16,7 @@ import { Heartbeat } from "./heartbeat.ts";
 import type { HistoryStore } from "./history_store.ts";
 import { Link } from "./link.ts";
 import { integerOf, textOf } from "./messages.ts";
+import { plainReason } from "./plain_reason.ts";
 import { readProfile } from "./profile.ts";
 import { NO_ANSWER, noReply, readReply, Requests } from "./requests.ts";
 import type { Reply } from "./requests.ts";
@@ -232,18 +232,22 @@ export class ClientSession {
     this.#changed();
     if (this.#isEnding) return;
     if (this.#identity !== undefined && notice?.canReconnect !== false) {
-      this.#reconnectLater(wasOnline ? "connection lost" : "cannot connect", reason, notice);
+      // Without a word of the server's its user may fear for what is typed now.
+      const fate = wasOnline && notice === undefined ? "; what you write is kept and sent then" : "";
+      this.#reconnectLater(wasOnline ? "connection lost" : "cannot connect", reason, notice, fate);
     } else if (this.#identity !== undefined) {
       this.#forget("logged out");
       this.#emit({ kind: "logged_out", text: notice?.text ?? reason });
-    } else if (!isFirst) this.#status(`connection closed: ${notice?.text ?? reason}`);
+    } else if (!isFirst) {
+      this.#status(`connection closed: ${notice?.text ?? reason}; your next choice opens it again`);
+    }
   }
 
-  #reconnectLater(what: string, reason: string, notice: Notice | undefined): void {
+  #reconnectLater(what: string, reason: string, notice: Notice | undefined, fate: string): void {
     // The server has spread its clients over time already when it names one.
     const delayMs = notice?.retryAfterMs ?? this.#backOff.next();
     const why = notice?.text || reason;
-    this.#status(`${what} (${why}), reconnecting in ${(delayMs / 1000).toFixed(1)} s`);
+    this.#status(`${what} (${why}), reconnecting in ${(delayMs / 1000).toFixed(1)} s${fate}`);
     this.#reconnectTimer = this.#options.clock.after(delayMs, () => this.#link.open());
   }
 
@@ -404,7 +408,9 @@ export class ClientSession {
 
   /** What is in memory is ahead of what is stored now: the connection begins anew from the store. */
   #storeFailed(error: unknown): void {
-    this.#link.close(`cannot keep the local history: ${errorText(error)}`);
+    const text = `cannot keep the local history: ${plainReason(error)}`;
+    this.#notice ??= { text, canReconnect: true, retryAfterMs: undefined };
+    this.#link.close(text);
   }
 
   #status(text: string): void {

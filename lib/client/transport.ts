@@ -4,7 +4,7 @@
  * @module
  */
 
-import { errorText } from "../errors.ts";
+import { plainReason } from "./plain_reason.ts";
 
 /** One connection, from the moment the dialling begins. */
 export interface Transport {
@@ -119,7 +119,7 @@ class TcpTransport implements Transport {
       await this.#read(conn);
       this.#fail("the server closed the connection");
     } catch (error) {
-      this.#fail(errorText(error));
+      this.#fail(plainReason(error));
     }
   }
 
@@ -142,7 +142,7 @@ class TcpTransport implements Transport {
       }
       if (this.#isEnding) await conn.closeWrite();
     } catch (error) {
-      this.#fail(errorText(error));
+      this.#fail(plainReason(error));
     } finally {
       this.#isWriting = false;
     }
