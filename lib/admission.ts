@@ -11,7 +11,7 @@ import { Batcher } from "./batcher.ts";
 import type { Bus } from "./bus.ts";
 import type { Delivery } from "./delivery.ts";
 import { decodeEnvelope, encodeEnvelope, ENVELOPE } from "./envelope.ts";
-import { errorText } from "./errors.ts";
+import { DatabaseError, errorText } from "./errors.ts";
 import type { Limiter } from "./limiter.ts";
 import type { Logger } from "./logger.ts";
 import { Mailbox } from "./mailbox.ts";
@@ -212,6 +212,52 @@ export class Admission {
   async replace(session: Session): Promise<void> {
     session.end({ code: "replaced", text: "This user has logged in from another place.", reconnect: false });
     await this.dismiss(session, { isReplaced: true });
+  }
+
+  /** Nobody who is online here is sent anything any more, or moves a position, until {@link renew}. */
+  suspend(): void {
+    for (const { login } of this.#options.delivery.sessions) login?.mailbox.close();
+  }
+
+  /**
+   * Places everyone who is online here anew, as the login did, by what the database holds now. Whose account is not there
+   * any more, or is somebody else's, or cannot be read, has to come again. Never rejects.
+   */
+  async renew(): Promise<void> {
+    const { users, delivery } = this.#options;
+    users.forgetKnown();
+    await Promise.all([...delivery.sessions].map((session) => this.#renew(session)));
+  }
+
+  async #renew(session: Session): Promise<void> {
+    const { users, delivery, messages, logger } = this.#options;
+    const { login } = session;
+    if (!login) return;
+    const { userId, name, generation } = login;
+    try {
+      const account = await users.account(userId);
+      if (account?.name !== name) {
+        throw new DatabaseError("other", `There is no user ${userId} of this name any more`);
+      }
+      const fresh = await this.#prepare(session, userId, name, generation);
+      if (session.login !== login) return delivery.unsubscribe(userId, fresh.groups.keys());
+      delivery.detach(session, login);
+      session.login = fresh;
+      delivery.attach(session);
+      fresh.mailbox.place(await messages.positions(userId));
+      fresh.mailbox.open();
+    } catch (error) {
+      logger.warn("cannot place a user anew; it has to log in again", {
+        user: userId,
+        reason: errorText(error),
+      });
+      session.end({
+        code: "shutting_down",
+        text: "The server has to begin anew; log in again.",
+        reconnect: true,
+      });
+      await this.dismiss(session, { isBroken: true });
+    }
   }
 
   /**

@@ -11,12 +11,13 @@
 import type { Bus } from "./bus.ts";
 import type { Clock } from "./clock.ts";
 import { decodeEnvelope, encodeEnvelope, ENVELOPE, type Envelope } from "./envelope.ts";
+import type { Ends } from "./ends.ts";
 import { errorText } from "./errors.ts";
 import { InOrder } from "./in_order.ts";
 import type { Logger } from "./logger.ts";
 import type { Stored } from "./message_log.ts";
 import type { Move } from "./positions.ts";
-import { type ConversationId, MSGID, parseConversation, spliceFields } from "./protocol.ts";
+import { type ConversationId, MSGID, parseConversation, splicedTime, spliceFields } from "./protocol.ts";
 import type { Login, Session } from "./session.ts";
 import type { Messages } from "./store/messages.ts";
 
@@ -32,6 +33,12 @@ export interface DeliveryOptions {
   origin: number;
   /** The log. */
   messages: Messages;
+  /** What is known to be in the log. */
+  ends: Ends;
+  /** A message that was heard of may stand in another one's place. */
+  onDoubt: () => void;
+  /** Another node asks everyone to look into the log. Must not reject. */
+  onSweep: () => Promise<void>;
   /** For what fails. */
   logger: Logger;
   /** A message between these two is on its way into the log: what comes after it must not overtake it. */
@@ -338,8 +345,13 @@ export class Delivery {
     const envelope = decodeEnvelope(payload);
     if (!envelope || envelope.origin === this.#options.origin) return;
     if (envelope.kind === ENVELOPE.sweep) {
-      this.sweep();
+      this.#options.onSweep();
       return;
+    }
+    const { kind, conversation, seq, frame } = envelope;
+    if (kind === ENVELOPE.message && frame !== "") {
+      const { ends, onDoubt } = this.#options;
+      if (!ends.note(conversation, seq, splicedTime(frame))) onDoubt();
     }
     const target = channel.slice(this.#options.channelPrefix.length);
     const id = Number(target.slice(2));

@@ -8,6 +8,7 @@
  * @module
  */
 import { type Clock, systemClock } from "./clock.ts";
+import type { Ends } from "./ends.ts";
 import { DatabaseError, errorText } from "./errors.ts";
 import type { Logger } from "./logger.ts";
 import { type ConversationId, conversationOfUsers } from "./protocol.ts";
@@ -71,6 +72,10 @@ export interface MessageLogOptions {
   logger: Logger;
   /** Told of every message that is durable, in the order of seqs per conversation. Must not throw. */
   onStored: (stored: Stored) => void;
+  /** What is known to be in the log. */
+  ends: Ends;
+  /** The database knows of less here: resolves when it can be asked again. Rejects with a DatabaseError. */
+  onBehind: (conversations: readonly ConversationId[]) => Promise<void>;
   /** How long a message has waited, which the date does not tell: it may be set back by an hour. */
   clock?: Pick<Clock, "now">;
 }
@@ -101,11 +106,20 @@ interface Placed {
   members: number;
 }
 
+/** The database would give out places that this node knows to be taken. */
+class BehindError extends Error {
+  constructor(readonly conversations: readonly ConversationId[]) {
+    super("The database is behind");
+  }
+}
+
 /** Stores messages. One per node. */
 export class MessageLog {
   readonly #db: Database;
   readonly #logger: Logger;
   readonly #onStored: (stored: Stored) => void;
+  readonly #ends: Ends;
+  readonly #onBehind: MessageLogOptions["onBehind"];
   readonly #clock: Pick<Clock, "now">;
   #queue: Entry[] = [];
   #queuedChars = 0;
@@ -122,10 +136,12 @@ export class MessageLog {
   readonly counters = { batches: 0, messages: 0, repeats: 0, retries: 0 };
 
   /** See {@link MessageLogOptions}. */
-  constructor({ db, logger, onStored, clock = systemClock }: MessageLogOptions) {
+  constructor({ db, logger, onStored, ends, onBehind, clock = systemClock }: MessageLogOptions) {
     this.#db = db;
     this.#logger = logger;
     this.#onStored = onStored;
+    this.#ends = ends;
+    this.#onBehind = onBehind;
     this.#clock = clock;
   }
 
@@ -242,6 +258,10 @@ export class MessageLog {
       await this.#db.transaction((tx) => this.#write(tx, batch, placed));
       this.#settle(placed);
     } catch (error) {
+      if (error instanceof BehindError && conflicts < CONFLICTS_AT_ONCE) {
+        await this.#onBehind(error.conversations);
+        return await this.#commit(batch, conflicts + 1);
+      }
       if (!(error instanceof DatabaseError)) throw error;
       if (error.outcomeUnknown && await this.#hasHappened(placed)) return this.#settle(placed);
       this.counters.retries++;
@@ -278,6 +298,8 @@ export class MessageLog {
       params,
     );
     const next = new Map(rows.map(({ id, last_seq }) => [id, last_seq - (counts.get(id) ?? 0) + 1]));
+    const behind = ids.filter((id) => (next.get(id) ?? 0) <= this.#ends.seq(id));
+    if (behind.length > 0) throw new BehindError(behind);
     const members = new Map(rows.map((row) => [row.id, row.members]));
     const now = Date.now();
     placed.length = 0;
@@ -334,6 +356,7 @@ export class MessageLog {
     for (const { entry, seq, at, members } of placed) {
       const { conversation, users, sender, text } = entry.draft;
       const stored: Stored = { conversation, users, seq, at, sender, text, members, isRepeat: false };
+      this.#ends.note(conversation, seq, at);
       this.#onStored(stored);
       this.#resolve(entry, stored);
     }

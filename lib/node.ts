@@ -6,6 +6,7 @@
 import { Admission } from "./admission.ts";
 import { type Bus, createLocalBus } from "./bus.ts";
 import { Delivery } from "./delivery.ts";
+import { Ends } from "./ends.ts";
 import { errorText, EXIT, FatalError } from "./errors.ts";
 import { giveUpAfter } from "./give_up_after.ts";
 import { Limiter } from "./limiter.ts";
@@ -22,12 +23,14 @@ import { conversationOfUsers } from "./protocol.ts";
 import { openReadGate } from "./read_gate.ts";
 import { Redis } from "./redis.ts";
 import { RedisPresence } from "./redis_presence.ts";
+import { Rewind } from "./rewind.ts";
 import { ChatServer } from "./server.ts";
 import type { Services } from "./services.ts";
 import type { Database } from "./store/database.ts";
 import { Groups } from "./store/groups.ts";
 import { Messages } from "./store/messages.ts";
 import { openDatabase } from "./store/open.ts";
+import { Timeline } from "./store/timeline.ts";
 import { Tokens } from "./store/tokens.ts";
 import { Users } from "./store/users.ts";
 import { TokenDesk } from "./tokens.ts";
@@ -95,6 +98,7 @@ async function assemble(
   const { bus, presence } = await openCluster(options, logger, node, channelPrefix, late, closers);
   const isClustered = options.redisUrl !== null;
 
+  const ends = new Ends();
   const positions = new Positions(messages, logger, (moves) => delivery.sendReceipts(moves));
   const delivery = new Delivery({
     bus,
@@ -102,6 +106,9 @@ async function assemble(
     channelPrefix,
     origin,
     messages,
+    ends,
+    onDoubt: () => isInDoubt = true,
+    onSweep: () => lookAround(),
     logger,
     isStoring: (sender, receiver) => log.isStoring(sender, receiver),
     onUndeliverable: (sender, receiver, text) => {
@@ -111,7 +118,13 @@ async function assemble(
       });
     },
   });
-  const log = new MessageLog({ db, logger, onStored: (stored) => delivery.deliver(stored) });
+  const log = new MessageLog({
+    db,
+    logger,
+    onStored: (stored) => delivery.deliver(stored),
+    ends,
+    onBehind: (conversations) => rewind.look(conversations),
+  });
   const admission = new Admission({
     presence,
     bus,
@@ -126,6 +139,27 @@ async function assemble(
     messages,
     logger,
   });
+  const rewind: Rewind = new Rewind({
+    ends,
+    timeline: new Timeline(db),
+    positions,
+    suspend: () => admission.suspend(),
+    renew: () => admission.renew(),
+    tellOthers: () => delivery.requestSweep(),
+    logger,
+  });
+  closers.push(() => rewind.close());
+  let isInDoubt = false;
+  const makeSure = async () => {
+    isInDoubt = false;
+    await rewind.check().catch((error) => {
+      logger.warn("cannot make sure of the log; tried again later", { reason: errorText(error) });
+    });
+  };
+  const lookAround = async () => {
+    await makeSure();
+    await delivery.sweep();
+  };
   late.delivery = delivery;
   late.admission = admission;
   if (isClustered) {
@@ -182,9 +216,11 @@ async function assemble(
     server.tick(now);
     positions.flush();
     admission.tick();
-    if (!isClustered || now - sweptAt < (bus.isUp ? SWEEP_MS : SWEEP_WITHOUT_BUS_MS)) return;
+    // The embedded database is this process's own: nobody else writes to it or puts another in its place.
+    if (isInDoubt) makeSure();
+    if (options.mysqlUrl === null || now - sweptAt < (bus.isUp ? SWEEP_MS : SWEEP_WITHOUT_BUS_MS)) return;
     sweptAt = now;
-    delivery.sweep();
+    lookAround();
   }, TICK_MS);
 
   return {

@@ -65,6 +65,14 @@ export class Positions {
     this.#dirty.add(cursor);
   }
 
+  /** Forgets what has moved and is not written. Resolves when nothing is being written either. */
+  async discard(): Promise<void> {
+    this.#dirty.clear();
+    await this.#running;
+    // What could not be written has been put back.
+    this.#dirty.clear();
+  }
+
   /**
    * Writes everything that moved before the call. Never rejects: what could not be written stays and goes with the next
    * flush, or is delivered again.

@@ -95,3 +95,8 @@ export function parseConversation(id: string): { groupId: number } | { users: [n
 export function spliceFields(text: string, conversation: ConversationId, seq: number, at: number): string {
   return `${text.slice(0, -1)},"conversation":"${conversation}","seq":${seq},"at":${at}}`;
 }
+
+/** The time that {@link spliceFields} has put into a frame. */
+export function splicedTime(frame: string): number {
+  return Number(frame.slice(frame.lastIndexOf(":") + 1, -1));
+}

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { Bus } from "../lib/bus.ts";
+import { Ends } from "../lib/ends.ts";
 import { Delivery } from "../lib/delivery.ts";
 import { decodeEnvelope, ENVELOPE } from "../lib/envelope.ts";
 import { Limiter } from "../lib/limiter.ts";
@@ -47,7 +48,7 @@ function openNode(origin: number, bus = new FakeBus()) {
   } as unknown as Messages;
   const undeliverable: string[] = [];
   const storing = { isStoring: false };
-  const delivery = new Delivery({
+  const delivery: Delivery = new Delivery({
     bus,
     isClustered: true,
     channelPrefix: "t:",
@@ -55,6 +56,9 @@ function openNode(origin: number, bus = new FakeBus()) {
     messages,
     logger: SILENT,
     clock,
+    ends: new Ends(),
+    onDoubt() {},
+    onSweep: () => delivery.sweep(),
     isStoring: () => storing.isStoring,
     onUndeliverable: (sender, receiver, text) => undeliverable.push(`${sender} ${receiver} ${text}`),
   });

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Clock, systemClock } from "../lib/clock.ts";
+import { Ends } from "../lib/ends.ts";
 import { DatabaseError, type DatabaseErrorKind } from "../lib/errors.ts";
 import { type Draft, MessageLog, type Stored } from "../lib/message_log.ts";
 import type { Database, SqlConnection } from "../lib/store/database.ts";
@@ -69,7 +70,14 @@ class FaultyDatabase implements Database {
 
 function open(db: Database, clock: Pick<Clock, "now"> = systemClock) {
   const told: Stored[] = [];
-  const log = new MessageLog({ db, logger: SILENT, onStored: (stored) => told.push(stored), clock });
+  const log = new MessageLog({
+    db,
+    logger: SILENT,
+    onStored: (stored) => told.push(stored),
+    ends: new Ends(),
+    onBehind: () => Promise.resolve(),
+    clock,
+  });
   return { log, told };
 }
 

@@ -31,6 +31,7 @@ const SEQUENCE: readonly { name: string; code?: readonly MigrationStep[] }[] = [
   { name: "0002_tables" },
   { name: "0003_import_original", code: IMPORT_ORIGINAL },
   { name: "0004_offline_message" },
+  { name: "0005_epoch" },
 ];
 
 /** How long one attempt to get the lock waits on the server, in seconds: below every time-out of a query. */

@@ -115,6 +115,11 @@ export class Users {
     return this.#knownIds.has(id);
   }
 
+  /** Nobody is known any more: the database may have forgotten them. */
+  forgetKnown(): void {
+    this.#knownIds.clear();
+  }
+
   /** Writes many users' state at once. */
   async setState(ids: readonly number[], state: UserState): Promise<void> {
     for (let start = 0; start < ids.length; start += IDS_PER_STATEMENT) {

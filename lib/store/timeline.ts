@@ -1,0 +1,101 @@
+/**
+ * Whether the database still holds what it has held, and what to do when it does not: a backup was restored, or a replica
+ * promoted that lacked the last second.
+ *
+ * @module
+ */
+import type { End } from "../ends.ts";
+import { type ConversationId, parseConversation } from "../protocol.ts";
+import type { Database, SqlConnection } from "./database.ts";
+
+/** Places in one statement. */
+const PLACES_PER_STATEMENT = 200;
+
+/** The table Epoch, and Conversation and Member where they have to be set right. */
+export class Timeline {
+  readonly #db: Database;
+
+  /** Reads and writes `db`. */
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** The name of the log's history, which changes when it has gone back in time. */
+  async epoch(): Promise<string> {
+    const [row] = await this.#db.query<{ epoch: string }>("SELECT epoch FROM Epoch");
+    return row?.epoch ?? "";
+  }
+
+  /** Gives the history another name, unless somebody else has done so since it was `old`. Returns the one it has. */
+  async changeEpoch(old: string): Promise<string> {
+    await this.#db.run("UPDATE Epoch SET epoch = ? WHERE epoch = ?", [
+      crypto.randomUUID().replaceAll("-", ""),
+      old,
+    ]);
+    return await this.epoch();
+  }
+
+  /** Those of `ends` that the log does not hold, or holds another message in place of. */
+  async missing(ends: readonly End[]): Promise<End[]> {
+    const missing: End[] = [];
+    for (let start = 0; start < ends.length; start += PLACES_PER_STATEMENT) {
+      const some = ends.slice(start, start + PLACES_PER_STATEMENT);
+      const rows = await this.#db.query<{ conversation: string; seq: number; at: number }>(
+        `SELECT conversation, seq, at FROM Message WHERE ${
+          some.map(() => "(conversation = ? AND seq = ?)").join(" OR ")
+        }`,
+        some.flatMap(({ conversation, seq }) => [conversation, seq]),
+      );
+      const found = new Map(rows.map((row) => [row.conversation, row]));
+      for (const end of some) {
+        const row = found.get(end.conversation);
+        if (row?.seq !== end.seq || row.at !== end.at) missing.push(end);
+      }
+    }
+    return missing;
+  }
+
+  /**
+   * No seq of this conversation up to `seq` is given out any more. What was there and is not any more stays a hole; a
+   * one-to-one conversation that is gone altogether is there again, with its two members.
+   */
+  async reserve(conversation: ConversationId, seq: number): Promise<void> {
+    const place = parseConversation(conversation);
+    await this.#db.transaction(async (tx) => {
+      if (place && "users" in place) await this.#restore(tx, conversation, new Set(place.users));
+      await tx.run("UPDATE Conversation SET last_seq = ? WHERE id = ? AND last_seq < ?", [
+        seq,
+        conversation,
+        seq,
+      ]);
+    });
+  }
+
+  async #restore(tx: SqlConnection, conversation: ConversationId, users: ReadonlySet<number>): Promise<void> {
+    const { insertIgnore } = this.#db.dialect;
+    await tx.run(`${insertIgnore} INTO Conversation (id, last_seq, members) VALUES (?, 0, 2)`, [
+      conversation,
+    ]);
+    await tx.insert({
+      into: `${insertIgnore} INTO Member (userid, conversation, since, delivered, \`read\`)`,
+      rows: [...users].map((user) => [user, conversation, 0, 0, 0]),
+    });
+  }
+
+  /**
+   * Members of this conversation have at most what was stored by `at`, ms since the epoch: what they have acknowledged of
+   * another history says nothing about what is in its places now.
+   */
+  async distrust(conversation: ConversationId, at: number): Promise<void> {
+    const [row] = await this.#db.query<{ seq: number }>(
+      "SELECT seq FROM Message WHERE conversation = ? AND at <= ? ORDER BY seq DESC LIMIT 1",
+      [conversation, at],
+    );
+    const seq = row?.seq ?? 0;
+    await this.#db.run(
+      "UPDATE Member SET `read` = CASE WHEN `read` > ? THEN ? ELSE `read` END, delivered = ? " +
+        "WHERE conversation = ? AND delivered > ?",
+      [seq, seq, seq, conversation, seq],
+    );
+  }
+}
