@@ -1,4 +1,12 @@
-import { assert, assertEquals, assertInstanceOf, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertLess,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
 import { DatabaseError, EXIT, FatalError } from "../lib/errors.ts";
 import type { Database } from "../lib/store/database.ts";
 import { openSqlite } from "../lib/store/sqlite.ts";
@@ -199,25 +207,58 @@ Deno.test("the files belong to their owner alone", { ignore: Deno.build.os === "
   await using db = opened(`${folder.path}/chat.db`);
   await db.run("CREATE TABLE t (id INTEGER)");
   const files = [...Deno.readDirSync(folder.path)].map(({ name }) => name).sort();
-  assertEquals(files, ["chat.db", "chat.db-lock", "chat.db-shm", "chat.db-wal"]);
+  assertEquals(files, ["chat.db", "chat.db-shm", "chat.db-wal"]);
   for (const file of files) {
     assertEquals((Deno.statSync(`${folder.path}/${file}`).mode ?? 0) & 0o777, 0o600, file);
   }
 });
 
-Deno.test("a file is one process's, also through a symbolic link, until it is closed", async () => {
+Deno.test("a file is one process's, whatever name it is opened by, until it is closed", async () => {
   await using folder = await temporaryFolder();
   const path = `${folder.path}/chat.db`;
-  Deno.symlinkSync(path, `${folder.path}/link.db`);
+  Deno.symlinkSync(path, `${folder.path}/symbolic.db`);
+  Deno.mkdirSync(`${folder.path}/elsewhere`);
   {
     await using _db = opened(path);
-    for (const name of [path, `${folder.path}/link.db`]) {
+    Deno.linkSync(path, `${folder.path}/elsewhere/hard.db`);
+    for (const name of [path, `${folder.path}/symbolic.db`, `${folder.path}/elsewhere/hard.db`]) {
       const error = openError(name);
       assertStringIncludes(error.message, "in use by another process");
       assertEquals(error.exitCode, EXIT.unavailable);
     }
   }
   await using _again = opened(path);
+});
+
+Deno.test("a lock of another program is waited for without holding up anything else", async () => {
+  await using folder = await temporaryFolder();
+  const path = `${folder.path}/chat.db`;
+  await using db = opened(path);
+  await db.run("CREATE TABLE t (name TEXT)");
+  const other = new DatabaseSync(path);
+  other.exec("BEGIN IMMEDIATE");
+  const order: string[] = [];
+  const writes = [
+    db.run("INSERT INTO t VALUES ('alone')").then(() => order.push("alone")),
+    db.transaction((tx) => tx.run("INSERT INTO t VALUES ('together')")).then(() => order.push("together")),
+  ];
+  let longestMs = 0;
+  for (let i = 0; i < 20; i++) {
+    const start = performance.now();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    longestMs = Math.max(longestMs, performance.now() - start);
+  }
+  assertLess(longestMs, 1_000);
+  assertEquals(order, []);
+  other.exec("COMMIT");
+  await Promise.all(writes);
+  assertEquals(order, ["alone", "together"]);
+
+  other.exec("BEGIN IMMEDIATE");
+  const error = await assertRejects(() => db.run("INSERT INTO t VALUES ('late')"), DatabaseError, "locked");
+  assertEquals(error.kind, "conflict");
+  other.close();
+  assertEquals((await db.query("SELECT name FROM t")).length, 2);
 });
 
 Deno.test("a commit is on the disk before it is acknowledged", async () => {
@@ -235,7 +276,7 @@ Deno.test("a path that cannot be a database says why", async () => {
   const reasons = [
     ["", "path is empty"],
     [`${folder.path}/missing/chat.db`, "No such file or directory"],
-    [`${folder.path}/folder`, "unable to open database file"],
+    [`${folder.path}/folder`, "Is a directory"],
     [`${folder.path}/text`, "not a database"],
   ] as const;
   for (const [path, reason] of reasons) {

@@ -12,8 +12,10 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { DatabaseError, type DatabaseErrorKind, errorText, EXIT, FatalError } from "../errors.ts";
 import type { Database, Dialect, Insertion, Row, RunResult, SqlConnection, SqlValue } from "./database.ts";
 
-/** Only somebody with the sqlite3 tool can hold the file's lock; waiting for them blocks the whole process. */
+/** So long a statement waits while another program, such as the sqlite3 tool, has the file locked … */
 const BUSY_TIMEOUT_MS = 3_000;
+/** … looking this often, since SQLite's own waiting would hold up the whole process. */
+const BUSY_RETRY_MS = 20;
 
 /**
  * A checkpoint every 4000 pages (16 MiB) instead of every 1000: 40 k against 27 k inserted messages a second with
@@ -203,13 +205,13 @@ class Transaction implements SqlConnection {
 class SqliteDatabase implements Database {
   readonly dialect = dialect;
   readonly #connection: Connection;
-  /** Keeps other processes out; null in memory. */
-  readonly #lock: DatabaseSync | null;
+  /** Keeps other nodes out; null in memory. */
+  readonly #lock: Deno.FsFile | null;
   #isTaken = false;
   #isClosed = false;
   readonly #waiting: (() => void)[] = [];
 
-  constructor(connection: Connection, lock: DatabaseSync | null) {
+  constructor(connection: Connection, lock: Deno.FsFile | null) {
     this.#connection = connection;
     this.#lock = lock;
   }
@@ -241,11 +243,11 @@ class SqliteDatabase implements Database {
   }
 
   query<Shape extends Row = Row>(sql: string, params: readonly SqlValue[] = []): Promise<Shape[]> {
-    return this.#inTurn(() => this.#connection.query<Shape>(sql, params));
+    return this.#inTurn(() => whenUnlocked(() => this.#connection.query<Shape>(sql, params)));
   }
 
   run(sql: string, params: readonly SqlValue[] = []): Promise<RunResult> {
-    return this.#inTurn(() => this.#connection.run(sql, params));
+    return this.#inTurn(() => whenUnlocked(() => this.#connection.run(sql, params)));
   }
 
   insert(insertion: Insertion): Promise<void> {
@@ -258,7 +260,8 @@ class SqliteDatabase implements Database {
 
   async #transact<Result>(work: (tx: SqlConnection) => Promise<Result>): Promise<Result> {
     // IMMEDIATE: a transaction that first reads and then writes cannot fail half-way because somebody wrote between.
-    this.#connection.run("BEGIN IMMEDIATE", []);
+    const begun = whenUnlocked(() => this.#connection.run("BEGIN IMMEDIATE", []));
+    if (begun instanceof Promise) await begun;
     const tx = new Transaction(this.#connection);
     try {
       const result = await work(tx);
@@ -305,49 +308,56 @@ class SqliteDatabase implements Database {
   }
 }
 
-/** Makes the file if there is none, for its owner alone: it holds password hashes and private messages. */
-function createPrivateFile(path: string): void {
+/** The result of a statement that does nothing while another program has the file locked; at once if none has. */
+function whenUnlocked<Result>(statement: () => Result): Result | Promise<Result> {
   try {
-    // Never opens a file that exists: closing it again would drop the locks that SQLite has on it in this process.
-    Deno.openSync(path, { write: true, createNew: true, mode: 0o600 }).close();
+    return statement();
   } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    if (!isLocked(error)) throw error;
+    return waitUnlocked(statement);
   }
+}
+
+async function waitUnlocked<Result>(statement: () => Result): Promise<Result> {
+  const deadline = performance.now() + BUSY_TIMEOUT_MS;
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, BUSY_RETRY_MS));
+    try {
+      return statement();
+    } catch (error) {
+      if (!isLocked(error) || performance.now() > deadline) throw error;
+    }
+  }
+}
+
+function isLocked(error: unknown): boolean {
+  return error instanceof DatabaseError && error.kind === "conflict";
 }
 
 /**
- * Holds `path` until it is closed or the process ends, however it ends. It is SQLite's own file lock on an empty
- * database beside the real one, which stays readable for others, because Deno before 2.6 has no lock that does not wait.
+ * Holds the file until it is closed or the process ends, however it ends; made with mode 0600 if there is none: it holds
+ * password hashes and private messages. The lock (flock) is on the file itself, so that it meets whoever comes by
+ * another name, a link or a mount; SQLite's own locks are of another kind and let other programs read.
+ *
+ * To be closed after SQLite: closing any descriptor of a file drops the locks that SQLite has on it in this process.
  */
-function lockFile(path: string): DatabaseSync {
-  const lock = new DatabaseSync(path);
-  try {
-    // The journal in memory: otherwise an empty one appears on the disk.
-    lock.exec("PRAGMA busy_timeout = 0; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
-    return lock;
-  } catch (error) {
-    lock.close();
-    throw error;
-  }
+function lockFile(path: string): Deno.FsFile {
+  if (path === "") throw new FatalError(EXIT.config, "Cannot open the database: its path is empty");
+  const file = Deno.openSync(path, { read: true, write: true, create: true, mode: 0o600 });
+  if (tryLock(file)) return file;
+  file.close();
+  throw new FatalError(
+    EXIT.unavailable,
+    `The database ${JSON.stringify(path)} is in use by another process. ` +
+      "Only one server or migration at a time can have a SQLite file; several nodes need --mysql",
+  );
 }
 
-/** The real file behind `path`, so that a symbolic link to it meets the same lock; made if need be. */
-function prepareFile(path: string): { file: string; lock: DatabaseSync } {
-  if (path === "") throw new FatalError(EXIT.config, "Cannot open the database: its path is empty");
-  createPrivateFile(path);
-  const file = Deno.realPathSync(path);
-  createPrivateFile(`${file}-lock`);
-  try {
-    return { file, lock: lockFile(`${file}-lock`) };
-  } catch (error) {
-    if (!errorText(error).includes("locked")) throw error;
-    throw new FatalError(
-      EXIT.unavailable,
-      `The database ${JSON.stringify(path)} is in use by another process. ` +
-        "Only one server or migration at a time can have a SQLite file; several nodes need --mysql",
-      { cause: error },
-    );
-  }
+/** False when somebody else has the lock. Deno before 2.6 can only wait for them. */
+function tryLock(file: Deno.FsFile & { tryLockSync?(exclusive: boolean): boolean }): boolean {
+  if (file.tryLockSync) return file.tryLockSync(true);
+  file.lockSync(true);
+  return true;
 }
 
 /** Opens the file and sets it up; -wal and -shm get the file's own mode from SQLite. */
@@ -367,6 +377,7 @@ function connect(file: string): Connection {
       PRAGMA foreign_keys = ON;
       PRAGMA cache_size = -65536;
       PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
+      PRAGMA busy_timeout = 0; -- from now on whenUnlocked() waits
     `);
     return new Connection(db);
   } catch (error) {
@@ -377,7 +388,6 @@ function connect(file: string): Connection {
 
 /**
  * Opens the SQLite database at `path`, made with mode 0600 if there is none; `:memory:` is one that lasts until close.
- * A file `PATH-lock` beside it stays behind and means nothing by itself.
  *
  * As a {@linkcode Database} it differs from MySQL in these points: `changes` counts rows matched; numbers are bound as
  * REAL (`'g' || ?` would read `g5.0`); a multi-row INSERT reports its last id.
@@ -386,11 +396,10 @@ function connect(file: string): Connection {
  */
 export function openSqlite(path: string): Database {
   if (path === ":memory:") return new SqliteDatabase(connect(path), null);
-  let lock: DatabaseSync | null = null;
+  let lock: Deno.FsFile | null = null;
   try {
-    const prepared = prepareFile(path);
-    lock = prepared.lock;
-    return new SqliteDatabase(connect(prepared.file), lock);
+    lock = lockFile(path);
+    return new SqliteDatabase(connect(path), lock);
   } catch (error) {
     lock?.close();
     if (error instanceof FatalError) throw error;
