@@ -7,7 +7,7 @@ import type { ByteSocket } from "./byte_socket.ts";
 import { Framer, type FramerFailure, type RawFrame } from "./framer.ts";
 import type { ReadGate } from "./read_gate.ts";
 import { SendQueue, type Written } from "./send_queue.ts";
-import { turnTime } from "./turn.ts";
+import { anotherTurn, atEndOfTurn, turnTime } from "./turn.ts";
 
 /** Every pending read holds its buffer, so an idle connection's is small; one that streams gets the large one. */
 const SMALL_BUFFER_BYTES = 512;
@@ -15,6 +15,9 @@ const LARGE_BUFFER_BYTES = 65_536;
 const BUFFER_GROWTH = 8;
 /** Small reads in a row after which the large buffer is given back. */
 const SMALL_READS_TO_SHRINK = 4;
+/** What one connection may do of one chunk in a row: frames, and ms of those that wait for something. */
+const FRAMES_IN_A_ROW = 64;
+const MS_IN_A_ROW = 4;
 /** How long a connection that we end may take to accept its last frames and to close its side. */
 const LINGER_MS = 2_000;
 
@@ -35,6 +38,8 @@ export interface ConnectionEvents {
   onFrame(frame: RawFrame): Promise<void> | void;
   /** The stream can no longer be cut into frames. */
   onFailure(failure: FramerFailure): void;
+  /** More waits for the peer than it may make wait. */
+  onOverfull(): void;
   /** The peer closed its side; it may still read. Once resolved, what is queued is sent and the connection ends. */
   onPeerEnd(): Promise<void> | void;
   /** The peer reads again, after {@linkcode Connection.isCongested} has been true. */
@@ -122,11 +127,21 @@ export class Connection {
     this.#queue.mayGlue = true;
   }
 
-  /** Queues a frame; `written` is told when the operating system has it. */
-  send(frame: string, written?: Written): void {
-    if (!this.isEnding) this.#queue.add(frame, written);
-    else written?.dropped?.();
+  /** Queues a frame, whole or in parts; `written` is told when the operating system has it. */
+  send(frame: string | readonly string[], written?: Written): void {
+    if (this.isEnding) {
+      written?.dropped?.();
+      return;
+    }
+    if (typeof frame === "string") this.#queue.add(frame, written);
+    else this.#queue.addParts(frame, written);
+    // Not at once: whoever sends may be in the middle of something.
+    if (this.#queue.isOverfull) atEndOfTurn(this.#onOverfull);
   }
+
+  readonly #onOverfull = () => {
+    if (!this.isEnding) this.#events.onOverfull();
+  };
 
   /** Says a last frame, if given, and closes when all is out, after a short while at the latest. */
   end(lastFrame?: string, { dropQueued = false, isHeardOut = false }: EndOptions = {}): void {
@@ -207,7 +222,16 @@ export class Connection {
 
       this.#framer.push(buffer.subarray(0, count));
       ahead = undefined;
+      let turnedAt = this.lastReadAt;
+      let inARow = 0;
       for (let frame = this.#framer.next(); frame !== undefined; frame = this.#framer.next()) {
+        // Whatever they are: others want to be heard, too.
+        if (inARow >= FRAMES_IN_A_ROW) {
+          await anotherTurn();
+          turnedAt = turnTime();
+          inARow = 0;
+        }
+        inARow++;
         const done = this.#handle(frame);
         if (done === undefined) continue;
         // One chunk is read ahead of a handler that takes its time, so that a peer who leaves meanwhile is noticed.
@@ -215,6 +239,8 @@ export class Connection {
         this.#underWay = done;
         await done;
         this.#underWay = undefined;
+        // A database in this process answers within the turn.
+        if (performance.now() - turnedAt > MS_IN_A_ROW) inARow = FRAMES_IN_A_ROW;
       }
       if (!this.#isTerminatorKnown) this.#lookAtTerminator();
       if (this.#framer.failure !== undefined && !this.isEnding) this.#events.onFailure(this.#framer.failure);
@@ -228,10 +254,13 @@ export class Connection {
     this.#hasFrame = true;
     if (!this.#isTerminatorKnown) this.#lookAtTerminator();
     const done = this.#events.onFrame(frame);
-    if (done !== undefined) return done;
-    // A peer that asks and does not read its answers is not asked on.
-    if (this.isCongested) return new Promise((resolve) => this.#resumeReading = resolve);
+    return done === undefined ? this.#roomForAnswer() : done.then(this.#roomForAnswer);
   }
+
+  /** A peer that asks and does not read its answers is not asked on. */
+  readonly #roomForAnswer = (): Promise<void> | void => {
+    if (this.isCongested && !this.isEnding) return new Promise((resolve) => this.#resumeReading = resolve);
+  };
 
   #lookAtTerminator(): void {
     const { terminator } = this.#framer;

@@ -10,11 +10,18 @@ import type { RawFrame } from "./framer.ts";
 import { ERRNO, isJsonObject, type JsonObject, MSGID } from "./protocol.ts";
 import { type Answer, Refusal, Request } from "./request.ts";
 import type { Services } from "./services.ts";
-import type { Session } from "./session.ts";
+import type { Notice, Session } from "./session.ts";
 
 const CID_MAX = 64;
 /** Refused frames of one connection that are named in the log one by one. */
 const REFUSALS_LOGGED = 10;
+
+const TOO_MANY_REFUSED: Notice = {
+  code: "flood",
+  text: "Hundreds of your frames had to be refused.",
+  reconnect: true,
+  retry_after_ms: 10_000,
+};
 
 /** How a frame is answered that never came to a command. */
 const NO_COMMAND: Answer = { success: MSGID.ACK_MSG, failure: MSGID.ACK_MSG, isAlways: false };
@@ -128,9 +135,10 @@ function refuse({ logger, refusalLines, failureLines }: Services, request: Reque
   const now = performance.now();
   if (!(error instanceof Refusal || error instanceof PresenceError)) {
     if (failureLines.take(now)) logger.error("request failed", fields);
-  } else if (session.refusedFrames++ < REFUSALS_LOGGED && refusalLines.take(now)) {
-    logger.info("frame refused", fields);
+    return;
   }
+  if (session.refusedFrames < REFUSALS_LOGGED && refusalLines.take(now)) logger.info("frame refused", fields);
+  if (error instanceof Refusal && !session.noteRefusal(now)) session.end(TOO_MANY_REFUSED);
 }
 
 function toRefusal(error: unknown): Refusal {

@@ -35,8 +35,8 @@ const DOUBT_MS = 5_000;
 
 /** Where frames go: a connection. */
 export interface Outlet {
-  /** Queues a frame. */
-  send(frame: string, written?: Written): void;
+  /** Queues a frame, whole or in parts. */
+  send(frame: string | readonly string[], written?: Written): void;
   /** The peer does not keep up. */
   readonly isCongested: boolean;
   /** Bytes queued. */

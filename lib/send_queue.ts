@@ -6,8 +6,10 @@
 import type { Terminator } from "./framer.ts";
 import { atEndOfTurn } from "./turn.ts";
 
-/** Frames of one turn are written together up to this. */
+/** Frames of one turn are written together up to this, and a longer frame goes out in parts of so many characters. */
 const WRITE_BYTES = 65_536;
+/** So many times the high-water mark may be queued, and one reply besides, before the peer is given up. */
+const OVERFULL_FACTOR = 4;
 /**
  * A version 1 client reads with one recv and parses the first frame of what it got, so each frame goes out in its own
  * write, unless this many wait: then it is behind, and TCP glues them anyway.
@@ -50,9 +52,24 @@ const SPARE_BYTES = 4_096;
 const SPARES_MAX = 256;
 const spares: Uint8Array[] = [];
 
+/** A frame, or a part of one. */
 interface QueuedFrame {
   frame: string;
+  /** The frame goes on with the next one in the queue. */
+  goesOn: boolean;
   written: Written | undefined;
+}
+
+/** Between two characters, so that each part can be encoded by itself. */
+function cut(frame: string): string[] {
+  const parts: string[] = [];
+  for (let start = 0; start < frame.length;) {
+    let end = Math.min(frame.length, start + WRITE_BYTES);
+    if (end < frame.length && (frame.charCodeAt(end) & 0xfc00) === 0xdc00) end--;
+    parts.push(frame.slice(start, end));
+    start = end;
+  }
+  return parts;
 }
 
 /** The frames waiting for one socket. */
@@ -63,6 +80,10 @@ export class SendQueue {
   readonly #events: SendQueueEvents;
   #frames: QueuedFrame[] = [];
   #bytes = 0;
+  /** Of the longest frame since nothing was queued. */
+  #longestFrame = 0;
+  /** The batch that was taken last ends within a frame. */
+  #isInsideFrame = false;
   /** What is being written: the frames, their bytes, and how many of those are out. */
   #batch: QueuedFrame[] | undefined;
   #output = NOTHING;
@@ -97,6 +118,11 @@ export class SendQueue {
     return true;
   }
 
+  /** More is queued than any reply explains to a peer that is not asked on while it is congested. */
+  get isOverfull(): boolean {
+    return this.#bytes > OVERFULL_FACTOR * this.#highWaterBytes + this.#longestFrame;
+  }
+
   /** Nothing waits and nothing is being written. */
   get isEmpty(): boolean {
     return this.#frames.length === 0 && this.#batch === undefined;
@@ -114,21 +140,45 @@ export class SendQueue {
 
   /** Queues a frame without its terminator; `written` is told when it is out. */
   add(frame: string, written?: Written): void {
+    if (frame.length > WRITE_BYTES) return this.addParts(cut(frame), written);
     if (this.#isClosed) {
       written?.dropped?.();
       return;
     }
-    if (this.#bytes === 0) this.#hasProgressed = true;
-    this.#frames.push({ frame, written });
-    this.#bytes += frame.length;
+    this.#begin(frame.length);
+    this.#frames.push({ frame, goesOn: false, written });
     this.#schedule();
+  }
+
+  /** Queues a frame that is there in parts, at least one: what is shared by many peers is in memory once, and encoded late. */
+  addParts(parts: readonly string[], written?: Written): void {
+    if (this.#isClosed) {
+      written?.dropped?.();
+      return;
+    }
+    let length = 0;
+    for (const part of parts) length += part.length;
+    this.#begin(length);
+    const last = parts.length - 1;
+    parts.forEach((frame, index) =>
+      this.#frames.push({ frame, goesOn: index < last, written: index < last ? undefined : written })
+    );
+    this.#schedule();
+  }
+
+  #begin(length: number): void {
+    if (this.#bytes === 0) {
+      this.#hasProgressed = true;
+      this.#longestFrame = 0;
+    }
+    if (length > this.#longestFrame) this.#longestFrame = length;
+    this.#bytes += length;
   }
 
   /** Forgets every frame of which nothing has been written. */
   drop(): void {
-    const frames = this.#frames;
-    this.#frames = [];
-    for (const { frame, written } of frames) {
+    const begun = this.#isInsideFrame ? this.#frames.findIndex(({ goesOn }) => !goesOn) + 1 : 0;
+    for (const { frame, written } of this.#frames.splice(begun)) {
       this.#bytes -= frame.length;
       written?.dropped?.();
     }
@@ -138,6 +188,7 @@ export class SendQueue {
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#graceTimer);
+    this.#isInsideFrame = false;
     this.drop();
   }
 
@@ -179,6 +230,7 @@ export class SendQueue {
   #writeNext(): void {
     if (this.#frames.length === 0 || this.#isClosed) return;
     this.#batch = this.#takeBatch();
+    this.#isInsideFrame = this.#batch.at(-1)?.goesOn === true;
     this.#output = this.#encode(this.#batch, this.#terminator ?? "\0");
     this.#offset = 0;
     this.#write();
@@ -199,7 +251,7 @@ export class SendQueue {
   /** The frames with their terminators. */
   #encode(batch: readonly QueuedFrame[], terminator: Terminator): Uint8Array {
     let text = "";
-    for (const { frame } of batch) text += frame + terminator;
+    for (const { frame, goesOn } of batch) text += goesOn ? frame : frame + terminator;
     if (text.length > SPARE_BYTES) return encoder.encode(text);
     const buffer = this.#spare = spares.pop() ?? new Uint8Array(SPARE_BYTES);
     const { read, written } = encoder.encodeInto(text, buffer);

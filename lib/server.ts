@@ -14,6 +14,7 @@ import type { ReadGate } from "./read_gate.ts";
 import type { Services } from "./services.ts";
 import { type Notice, Session } from "./session.ts";
 import { ERRNO, MSGID } from "./protocol.ts";
+import { anotherTurn } from "./turn.ts";
 
 /** With more than this waiting for a client, its requests are not read and messages stay in the log. */
 const HIGH_WATER_BYTES = 262_144;
@@ -24,13 +25,20 @@ const STALL_MS = 10_000;
  * version 1 client's end is not taken for a sign that it had read everything.
  */
 const RESET_WAIT_MS = 20;
-/** Pauses after an accept that failed, ms: out of file descriptors, usually, and some will be closed. */
+/**
+ * What accept fails with when the machine has no more to give: some will be closed, so a pause helps. With anything else it
+ * speaks of one connection, one that was reset before it was accepted, for example.
+ */
+const SHORTAGES: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS"]);
+/** That pause, ms, doubled each time. */
 const ACCEPT_RETRY_MIN_MS = 50;
 const ACCEPT_RETRY_MAX_MS = 1_000;
 /** While draining: clients told to go per second at most, so that the other nodes can take them. */
 const CLOSES_PER_SECOND = 2_000;
 /** A client that is sent away is to come back within this time, ms, at a moment of its own. */
 const COME_BACK_WITHIN_MS = 2_000;
+
+const NOT_READ: Notice = { code: "slow_consumer", text: "What is sent to you is not read.", reconnect: true };
 
 /** What a server decides by. */
 export interface ServerOptions {
@@ -106,6 +114,10 @@ export class ChatServer {
       } catch (error) {
         if (!this.#listeners.has(listener)) return;
         this.counters.acceptFailures++;
+        if (!isShortage(error)) {
+          await anotherTurn();
+          continue;
+        }
         if (retryMs === ACCEPT_RETRY_MIN_MS) {
           this.#logger.error("cannot accept connections; tried again", { reason: errorText(error) });
         }
@@ -160,6 +172,7 @@ export class ChatServer {
         return handleFrame(services, session, frame);
       },
       onFailure: (failure) => this.#onFailure(session, failure),
+      onOverfull: () => this.#endFaulty(session, NOT_READ),
       onPeerEnd: () => {
         if (session.version === 2) return session.settled();
         if (!session.login?.mailbox.isInDoubt) return undefined;
@@ -202,24 +215,24 @@ export class ChatServer {
     for (const client of this.#clients) {
       if (client.session.outlet.isEnding) continue;
       const notice = this.#findFault(client, now);
-      if (!notice) continue;
-      const { session } = client;
-      this.#logger.info("connection ended", {
-        session: session.id,
-        remote: session.outlet.remote,
-        reason: notice.code,
-      });
-      session.end(notice, { dropQueued: notice.code === "slow_consumer" });
-      // A peer that is gone does not close its side; its user may log in elsewhere at once.
-      this.#services.admission.dismiss(session, { isBroken: true });
+      if (notice) this.#endFaulty(client.session, notice);
     }
+  }
+
+  #endFaulty(session: Session, notice: Notice): void {
+    this.#logger.info("connection ended", {
+      session: session.id,
+      remote: session.outlet.remote,
+      reason: notice.code,
+    });
+    session.end(notice, { dropQueued: notice.code === "slow_consumer" });
+    // A peer that is gone does not close its side; its user may log in elsewhere at once.
+    this.#services.admission.dismiss(session, { isBroken: true });
   }
 
   #findFault({ connection, session, openedAt }: Client, now: number): Notice | undefined {
     const { ackTimeoutMs, authTimeoutMs } = this.#options;
-    if (connection.stalledMs(now) > STALL_MS) {
-      return { code: "slow_consumer", text: "What is sent to you is not read.", reconnect: true };
-    }
+    if (connection.stalledMs(now) > STALL_MS) return NOT_READ;
     if (session.login?.mailbox.tick(ackTimeoutMs, connection.lastReadAt) === false) {
       return { code: "slow_consumer", text: "What is sent to you is not acknowledged.", reconnect: true };
     }
@@ -289,6 +302,10 @@ export class ChatServer {
       retry_after_ms: Math.floor(Math.random() * COME_BACK_WITHIN_MS),
     }, { isHeardOut });
   }
+}
+
+function isShortage(error: unknown): boolean {
+  return error instanceof Error && "code" in error && SHORTAGES.has(error.code);
 }
 
 function closeQuietly(socket: Deno.TcpConn): void {

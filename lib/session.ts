@@ -15,6 +15,9 @@ const APPENDS_AT_ONCE = 64;
 /** Requests of one connection that ask the database; what is more waits. Chat has its own measure: the commit. */
 const COSTLY_REQUESTS = { burst: 400, perSecond: 200 };
 
+/** Refused frames of one connection; a client whose every frame is wrong helps nobody. */
+const REFUSALS = { burst: 500, perSecond: 10 };
+
 /** A notice's text and what the client is to do. */
 export interface Notice {
   /** Why. */
@@ -79,6 +82,7 @@ export class Session {
   refusedLoginAt = 0;
   /** Frames refused so far; the log names only the first few. */
   refusedFrames = 0;
+  #refusals: Throttle | undefined;
   #appends = 0;
   #room: PromiseWithResolvers<void> | undefined;
   #onSettled: (() => void)[] = [];
@@ -99,6 +103,13 @@ export class Session {
   /** Tells the client why and closes its connection. */
   end(notice: Notice, options?: EndOptions): void {
     this.outlet.end(JSON.stringify({ msgid: MSGID.NOTICE_MSG, ...notice }), options);
+  }
+
+  /** A frame was refused; false: it is one too many. */
+  noteRefusal(now: number): boolean {
+    this.refusedFrames++;
+    this.#refusals ??= new Throttle(REFUSALS, now);
+    return this.#refusals.take(now) === 0;
   }
 
   /** A message of this connection begins to wait for its commit. */
