@@ -37,10 +37,23 @@ export class FatalError extends Error {
  * - `duplicate`: a unique key exists already
  * - `conflict`: deadlock or lock time-out; rolled back, the same work may be tried again at once
  * - `unavailable`: no connection, or it broke; rolled back unless `outcomeUnknown`
+ * - `unfit`: rights, a table or a setting are not as they must be; somebody has to mend that, and then it works
  * - `full`: disk or quota is full; rolled back
+ * - `too_large`: a value is longer than its column or than a statement may be, and will be at every attempt
+ * - `refused`: the database does not take this value, now or later
  * - `other`: the statement itself is wrong
  */
-export type DatabaseErrorKind = "duplicate" | "conflict" | "unavailable" | "full" | "other";
+export type DatabaseErrorKind =
+  | "duplicate"
+  | "conflict"
+  | "unavailable"
+  | "unfit"
+  | "full"
+  | "too_large"
+  | "refused"
+  | "other";
+
+const TEMPORARY: ReadonlySet<DatabaseErrorKind> = new Set(["conflict", "unavailable", "unfit", "full"]);
 
 /** A statement or transaction that failed. Text never holds passwords or parameter values. */
 export class DatabaseError extends Error {
@@ -72,6 +85,11 @@ export class PresenceError extends Error {
   constructor(reason: string) {
     super(`No user can be claimed: ${reason}`);
   }
+}
+
+/** True when the database cannot do it at the moment: the same work may be done later. */
+export function isTemporary(error: unknown): error is DatabaseError {
+  return error instanceof DatabaseError && TEMPORARY.has(error.kind);
 }
 
 /** The text of anything thrown. */

@@ -5,10 +5,10 @@
  * @module
  */
 import { type Command, COMMANDS, type FieldType } from "./commands.ts";
-import { DatabaseError, errorText, PresenceError } from "./errors.ts";
+import { errorText, PresenceError } from "./errors.ts";
 import type { RawFrame } from "./framer.ts";
 import { ERRNO, isJsonObject, type JsonObject, MSGID } from "./protocol.ts";
-import { type Answer, Refusal, Request } from "./request.ts";
+import { type Answer, Refusal, refusalOf, Request } from "./request.ts";
 import type { Services } from "./services.ts";
 import type { Notice, Session } from "./session.ts";
 
@@ -124,7 +124,7 @@ function hasType(value: unknown, type: FieldType): boolean {
 /** The one place where a failed request ends. */
 function refuse({ logger, refusalLines, failureLines }: Services, request: Request, error: unknown): void {
   const { session } = request;
-  const refusal = toRefusal(error);
+  const refusal = refusalOf(error);
   request.refuse(refusal);
   const fields = {
     session: session.id,
@@ -139,16 +139,4 @@ function refuse({ logger, refusalLines, failureLines }: Services, request: Reque
   }
   if (session.refusedFrames < REFUSALS_LOGGED && refusalLines.take(now)) logger.info("frame refused", fields);
   if (error instanceof Refusal && !session.noteRefusal(now)) session.end(TOO_MANY_REFUSED);
-}
-
-function toRefusal(error: unknown): Refusal {
-  if (error instanceof Refusal) return error;
-  if (error instanceof PresenceError) {
-    return new Refusal(ERRNO.UNAVAILABLE, "Nobody can log in at the moment; try again");
-  }
-  const isDatabase = error instanceof DatabaseError;
-  return new Refusal(
-    ERRNO.UNAVAILABLE,
-    isDatabase ? "The database cannot be reached; try again" : "Internal error; try again",
-  );
 }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { DatabaseError } from "./errors.ts";
+import { errorText, isTemporary } from "./errors.ts";
 import { membersOf } from "./members.ts";
 import { checkName, normalizeName } from "./names.ts";
 import {
@@ -18,7 +18,7 @@ import {
   spliceFields,
 } from "./protocol.ts";
 import type { Draft } from "./message_log.ts";
-import { Refusal, type Request } from "./request.ts";
+import { Refusal, refusalOf, type Request } from "./request.ts";
 import type { Services } from "./services.ts";
 import type { Login, Session } from "./session.ts";
 import type { Membership } from "./store/groups.ts";
@@ -291,8 +291,7 @@ async function receiverExists({ users }: Services, { session }: Request, id: num
     try {
       return await users.exists(id);
     } catch (error) {
-      const isAway = error instanceof DatabaseError && error.kind !== "other";
-      if (session.version === 2 || !isAway) throw error;
+      if (session.version === 2 || !isTemporary(error)) throw error;
       await new Promise((resolve) => setTimeout(resolve, DATABASE_RETRY_MS));
     }
   }
@@ -375,10 +374,12 @@ function append(
       session.endAppend();
     },
     failed(error) {
-      if (request.cid === undefined && failureLines.take(performance.now())) {
-        logger.error("message lost", { session: session.id, reason: String(error) });
+      const isLost = request.cid === undefined;
+      if ((isLost || !isTemporary(error)) && failureLines.take(performance.now())) {
+        const message = isLost ? "message lost" : "the database does not take a message";
+        logger.error(message, { session: session.id, reason: errorText(error) });
       }
-      request.refuse(new Refusal(ERRNO.UNAVAILABLE, "The message could not be stored; try again"));
+      request.refuse(refusalOf(error));
       session.endAppend();
     },
   });

@@ -9,7 +9,7 @@
  */
 import { type Clock, systemClock } from "./clock.ts";
 import type { Ends } from "./ends.ts";
-import { DatabaseError, errorText } from "./errors.ts";
+import { DatabaseError, errorText, isTemporary } from "./errors.ts";
 import type { Logger } from "./logger.ts";
 import { type ConversationId, conversationOfUsers } from "./protocol.ts";
 import { endOfTurn } from "./turn.ts";
@@ -27,8 +27,8 @@ const QUEUE_CHARS = 67_108_864;
 const TIME_AHEAD_MS = 1_000;
 const RETRY_MIN_MS = 50;
 const RETRY_MAX_MS = 1_000;
-/** A deadlock is tried again this often at once before it counts as an outage. */
-const CONFLICTS_AT_ONCE = 5;
+/** A batch that the database is behind of is tried so often. */
+const BEHIND_ATTEMPTS = 6;
 
 /** A message to be stored. */
 export interface Draft {
@@ -252,27 +252,21 @@ export class MessageLog {
   }
 
   /** Commits a batch whatever its single messages do; throws only when the database is away and nothing was stored. */
-  async #commit(batch: Entry[], conflicts = 0): Promise<void> {
+  async #commit(batch: Entry[], attempt = 1): Promise<void> {
     const placed: Placed[] = [];
     try {
       await this.#db.transaction((tx) => this.#write(tx, batch, placed));
       this.#settle(placed);
     } catch (error) {
-      if (error instanceof BehindError && conflicts < CONFLICTS_AT_ONCE) {
+      if (error instanceof BehindError && attempt < BEHIND_ATTEMPTS) {
         await this.#onBehind(error.conversations);
-        return await this.#commit(batch, conflicts + 1);
+        return await this.#commit(batch, attempt + 1);
       }
       if (!(error instanceof DatabaseError)) throw error;
       if (error.outcomeUnknown && await this.#hasHappened(placed)) return this.#settle(placed);
       this.counters.retries++;
       if (error.kind === "duplicate") return await this.#commitWithoutRepeats(batch, error);
-      if (error.kind === "conflict" && conflicts < CONFLICTS_AT_ONCE) {
-        // It may be a lock that somebody holds for long: each wait for it takes seconds.
-        this.#keep(this.#refuseLate(this.#queue, error));
-        const rest = this.#refuseLate(batch, error);
-        return rest.length > 0 ? await this.#commit(rest, conflicts + 1) : undefined;
-      }
-      if (error.kind !== "other") throw error;
+      if (isTemporary(error)) throw error;
       // One message the database will not take must not cost the others: halve until it stands alone.
       if (batch.length === 1) return this.#rejectAll(batch, error);
       const middle = batch.length >> 1;
@@ -430,7 +424,7 @@ export class MessageLog {
             (row.message === text || row.message === null);
         });
       } catch (error) {
-        if (!(error instanceof DatabaseError) || error.kind === "other" || this.#isClosing) throw error;
+        if (!isTemporary(error) || this.#isClosing) throw error;
         this.#tellOutage(error);
         // Nobody has to wait for the answer: a repeat finds out by itself.
         this.#refuseLate(placed.map(({ entry }) => entry), error);

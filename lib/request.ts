@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { DatabaseError, type DatabaseErrorKind, PresenceError } from "./errors.ts";
 import type { RawFrame } from "./framer.ts";
 import { ERRNO, type JsonObject } from "./protocol.ts";
 import type { Written } from "./send_queue.ts";
@@ -23,6 +24,26 @@ export class Refusal extends Error {
     this.errno = errno;
     this.fields = fields;
   }
+}
+
+/** What a client is told when the database has not done it. What is left out is nobody's fault but ours. */
+const DATABASE_REFUSALS: Partial<Record<DatabaseErrorKind, [errno: number, message: string]>> = {
+  conflict: [ERRNO.UNAVAILABLE, "The database is busy; try again"],
+  unavailable: [ERRNO.UNAVAILABLE, "The database cannot be reached; try again"],
+  unfit: [ERRNO.UNAVAILABLE, "The database cannot be used at the moment; try again"],
+  full: [ERRNO.UNAVAILABLE, "The database is full; try again later"],
+  too_large: [ERRNO.TOO_LARGE, "This is too large for the database"],
+  refused: [ERRNO.MALFORMED, "The database does not take this"],
+};
+
+/** What a client is told of anything that was thrown while its request was worked on. */
+export function refusalOf(error: unknown): Refusal {
+  if (error instanceof Refusal) return error;
+  if (error instanceof PresenceError) {
+    return new Refusal(ERRNO.UNAVAILABLE, "Nobody can log in at the moment; try again");
+  }
+  const known = error instanceof DatabaseError ? DATABASE_REFUSALS[error.kind] : undefined;
+  return new Refusal(...known ?? [ERRNO.UNAVAILABLE, "Internal error; try again"]);
 }
 
 /** How a request is answered. */

@@ -79,7 +79,7 @@ Deno.test("every failure is a DatabaseError of the kind a caller can act on", as
     ["INSERT INTO t (name) VALUES ('a')", "duplicate"],
     ["INSERT INTO t (id) VALUES (1)", "duplicate"],
     ["SELEC", "other"],
-    ["INSERT INTO t (data) VALUES ('text')", "other"],
+    ["INSERT INTO t (data) VALUES ('text')", "refused"],
     ["SELECT ?", "other"],
   ] as const;
   for (const [sql, kind] of kinds) {

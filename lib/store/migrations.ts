@@ -41,7 +41,7 @@ const LOCK_ATTEMPT_S = 2;
 const LOCK_ATTEMPTS = 300;
 
 /** The lock's name: locks belong to the whole server, and their names have 64 characters at most. */
-const LOCK_NAME = "CONCAT('chatserver ', MD5(DATABASE()))";
+const LOCK_NAME = "CONCAT('chatserver ', LEFT(SHA2(DATABASE(), 256), 32))";
 
 /** Options of {@linkcode migrate}. */
 export interface MigrateOptions {

@@ -5,7 +5,7 @@
  */
 
 import { type Clock, systemClock } from "../clock.ts";
-import { DatabaseError, EXIT, FatalError } from "../errors.ts";
+import { DatabaseError, EXIT, FatalError, isTemporary } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { Database, Dialect, Insertion, Row, RunResult, SqlConnection, SqlValue } from "./database.ts";
 import { MysqlConnection } from "./mysql_connection.ts";
@@ -20,6 +20,8 @@ export interface MysqlOptions {
   url: string | URL;
   /** Most connections at a time. */
   poolSize: number;
+  /** The longest text that is to be stored, in bytes: a server that takes no statement as long as that is refused. */
+  maxTextBytes?: number;
   /** Hears of an outage and of its end. */
   logger: Logger;
   /** How long a statement may wait for a connection. 5 seconds by default. */
@@ -62,6 +64,9 @@ const MYSQL_DIALECT: Dialect = {
   }),
   isBlocking: false,
 };
+
+/** What stands in a statement beside the text of a message, in bytes, and more. */
+const STATEMENT_ROOM_BYTES = 4_096;
 
 const START = bind("START TRANSACTION");
 const COMMIT = bind("COMMIT");
@@ -121,28 +126,39 @@ class MysqlTransaction implements SqlConnection {
    */
   async #send<Result>(last: Statement, send: (statement: Statement) => Promise<Result>): Promise<Result> {
     if (this.#endedBy) throw this.#endedBy;
-    const statement = join([...this.#unsent, last]);
-    const bringsOthers = this.#unsent.some((unsent) => unsent !== START);
+    const unsent = this.#unsent;
     this.#unsent = [];
     this.#hasBegun = true;
     try {
-      return await send(statement);
+      if (!this.#connection.settings.isGalera) return await send(join([...unsent, last]));
+      // Another node's write may abort this transaction between two statements of a packet, unnoticed by the second.
+      for (const statement of unsent) await this.#connection.run(statement);
+      return await send(last);
     } catch (error) {
-      const isMild = error instanceof DatabaseError && (error.kind === "duplicate" || error.kind === "other");
-      if (error instanceof DatabaseError && (!isMild || bringsOthers)) this.#endedBy ??= error;
+      const bringsOthers = unsent.some((statement) => statement !== START);
+      if (error instanceof DatabaseError && (isTemporary(error) || bringsOthers)) this.#endedBy ??= error;
       throw error;
     }
   }
 }
 
+/** What a conflict has undone is tried so often, … */
+const CONFLICT_ATTEMPTS = 6;
+/** … but not begun again after this, ms: somebody holds a lock for long. */
+const CONFLICT_GIVE_UP_MS = 3_000;
+/** Longest pause before the second attempt, ms; doubles. Of random length, so that two do not meet again. */
+const CONFLICT_PAUSE_MS = 4;
+
 class PooledMysql implements MysqlDatabase {
   readonly dialect = MYSQL_DIALECT;
   readonly #pool: Pool<MysqlConnection>;
   readonly #closeTimeoutMs: number;
+  readonly #clock: Clock;
 
-  constructor(pool: Pool<MysqlConnection>, closeTimeoutMs: number) {
+  constructor(pool: Pool<MysqlConnection>, closeTimeoutMs: number, clock: Clock) {
     this.#pool = pool;
     this.#closeTimeoutMs = closeTimeoutMs;
+    this.#clock = clock;
   }
 
   async query<Shape extends Row = Row>(sql: string, params?: readonly SqlValue[]): Promise<Shape[]> {
@@ -159,7 +175,11 @@ class PooledMysql implements MysqlDatabase {
     await this.#withConnection((connection) => connection.run(statement, { commits: true }));
   }
 
-  async transaction<Result>(work: (tx: SqlConnection) => Promise<Result>): Promise<Result> {
+  transaction<Result>(work: (tx: SqlConnection) => Promise<Result>): Promise<Result> {
+    return this.#despiteConflicts(() => this.#transact(work));
+  }
+
+  async #transact<Result>(work: (tx: SqlConnection) => Promise<Result>): Promise<Result> {
     const { resource: connection, release } = await this.#pool.acquire();
     const transaction = new MysqlTransaction(connection);
     try {
@@ -187,8 +207,27 @@ class PooledMysql implements MysqlDatabase {
     return this.#pool.stats();
   }
 
+  /** Everything that writes goes through here: a conflict has undone it, and the same work may well succeed now. */
+  async #despiteConflicts<Result>(work: () => Promise<Result>): Promise<Result> {
+    const giveUpAt = this.#clock.now() + CONFLICT_GIVE_UP_MS;
+    for (let attempt = 1;; attempt++) {
+      try {
+        return await work();
+      } catch (error) {
+        const isConflict = error instanceof DatabaseError && error.kind === "conflict";
+        if (!isConflict || attempt === CONFLICT_ATTEMPTS || this.#clock.now() > giveUpAt) throw error;
+      }
+      const pauseMs = CONFLICT_PAUSE_MS * 2 ** attempt * Math.random();
+      await new Promise<void>((resolve) => this.#clock.after(pauseMs, resolve));
+    }
+  }
+
+  #withConnection<Result>(work: (connection: MysqlConnection) => Promise<Result>): Promise<Result> {
+    return this.#despiteConflicts(() => this.#lend(work));
+  }
+
   /** A statement that fails leaves its connection usable, unless that is broken, which the pool sees itself. */
-  async #withConnection<Result>(work: (connection: MysqlConnection) => Promise<Result>): Promise<Result> {
+  async #lend<Result>(work: (connection: MysqlConnection) => Promise<Result>): Promise<Result> {
     const { resource, release } = await this.#pool.acquire();
     try {
       return await work(resource);
@@ -206,6 +245,17 @@ async function rollback(connection: MysqlConnection): Promise<unknown> {
   } catch (error) {
     return error;
   }
+}
+
+/** In a statement a text has twice its bytes. */
+function checkPacketSize(maxPacketBytes: number, maxTextBytes: number): void {
+  const needed = 2 * maxTextBytes + STATEMENT_ROOM_BYTES;
+  if (maxPacketBytes >= needed) return;
+  throw new DatabaseError(
+    "unfit",
+    `its max_allowed_packet is ${maxPacketBytes} bytes; ` +
+      `frames of up to ${maxTextBytes} bytes (--max-frame) need ${needed}`,
+  );
 }
 
 /**
@@ -232,7 +282,10 @@ export async function openMysql(options: MysqlOptions): Promise<MysqlDatabase> {
     () => tooLong.abort(new Error(`no answer within ${connectTimeoutMs} ms`)),
   );
   try {
-    await (await open(tooLong.signal)).end();
+    const first = await open(tooLong.signal);
+    const { maxPacketBytes } = first.settings;
+    await first.end();
+    checkPacketSize(maxPacketBytes, options.maxTextBytes ?? 0);
   } catch (error) {
     const { kind, message } = toDatabaseError(error);
     const exitCode = kind === "unavailable" ? EXIT.unavailable : EXIT.config;
@@ -255,5 +308,5 @@ export async function openMysql(options: MysqlOptions): Promise<MysqlDatabase> {
     acquireTimeoutMs: options.acquireTimeoutMs ?? 5_000,
     createTimeoutMs: connectTimeoutMs,
   });
-  return new PooledMysql(pool, options.closeTimeoutMs ?? 5_000);
+  return new PooledMysql(pool, options.closeTimeoutMs ?? 5_000, clock);
 }

@@ -7,14 +7,14 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
 import { connect as connectSocket, type Socket } from "node:net";
 import mysql, { type Connection, type ConnectionOptions, type ResultSetHeader } from "mysql2";
-import type { Clock } from "../clock.ts";
+import type { Clock, Timer } from "../clock.ts";
 import { DatabaseError } from "../errors.ts";
 import type { Row, RunResult } from "./database.ts";
 import { abbreviate, breaksConnection, type ErrorContext, toDatabaseError } from "./mysql_errors.ts";
-import { bind, type Statement } from "./mysql_text.ts";
+import { checkSession, READ_SESSION, type SessionSettings, sessionStatements } from "./mysql_session.ts";
+import { bind, join, type Statement } from "./mysql_text.ts";
 import type { MysqlAddress } from "./mysql_url.ts";
 
 /** What a statement's text does not say. */
@@ -36,6 +36,7 @@ export interface MysqlConnectionOptions {
 }
 
 const DRIVER_OPTIONS: ConnectionOptions = {
+  // Every statement is ASCII, whatever the driver may come to believe of the session.
   charset: "utf8mb4",
   // Both are on by default: counting rows that matched but did not change, and sending our files to the server.
   flags: ["-FOUND_ROWS", "-LOCAL_FILES"],
@@ -54,21 +55,8 @@ const DRIVER_OPTIONS: ConnectionOptions = {
 /** The system asks a silent peer for a sign of life this often, before firewalls and NATs forget the connection. */
 const KEEP_ALIVE_MS = 30_000;
 
-/**
- * What every connection begins with, so that the server's own settings do not matter. Strict mode: a text that is too
- * long is an error and not cut. No NO_BACKSLASH_ESCAPES: the driver's escaping relies on backslashes. MariaDB ends a
- * transaction that does nothing for a while, otherwise a node that vanished from the network or hangs would keep its
- * locks, and all nodes from storing anything, for hours; to MySQL, which has nothing like it, that part is a comment.
- */
-function sessionStatements(statementTimeoutMs: number): string[] {
-  const idleTransactionS = Math.ceil(statementTimeoutMs / 2000);
-  return [
-    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', " +
-    "time_zone = '+00:00', innodb_lock_wait_timeout = 5, lock_wait_timeout = 5" +
-    `/*M!100300 , idle_transaction_timeout = ${idleTransactionS} */`,
-  ];
-}
+/** With this in an answer's status, a transaction is open on the connection. */
+const IN_TRANSACTION = 1;
 
 function isResultHeader(result: unknown): result is ResultSetHeader {
   return typeof result === "object" && result !== null && "affectedRows" in result;
@@ -82,7 +70,10 @@ export class MysqlConnection {
   readonly #closed: Promise<void>;
   /** What to call for each command that has no answer yet. */
   readonly #unanswered = new Set<(error: unknown) => void>();
-  #maxStatementBytes = Infinity;
+  #settings: SessionSettings = { maxPacketBytes: Infinity, isGalera: false, idleLimitMs: null };
+  /** Asks the server for a sign of life, so that it does not end a session that has nothing to say. */
+  #keepAwake: Timer | null = null;
+  #usedAt = 0;
   #isBroken = false;
   #brokenBy: unknown = null;
 
@@ -103,15 +94,21 @@ export class MysqlConnection {
     const socket = socketPath ? connectSocket(socketPath) : connectSocket(port, host);
     socket.setNoDelay(true);
     socket.once("connect", () => socket.setKeepAlive(true, KEEP_ALIVE_MS));
-    const driver = mysql.createConnection({ ...DRIVER_OPTIONS, stream: socket, user, password, database });
+    const driver = mysql.createConnection({
+      ...DRIVER_OPTIONS,
+      stream: socket,
+      // Nobody listens on a unix socket: the driver may say the password to a server that has to hear it.
+      ...(socketPath ? { socketPath } : {}),
+      user,
+      password,
+      database,
+    });
     const connection = new MysqlConnection(options, socket, driver);
     const giveUp = () => connection.#break(signal.reason);
     signal.addEventListener("abort", giveUp);
     try {
       await connection.#command((done) => driver.connect(done));
-      for (const sql of sessionStatements(options.statementTimeoutMs)) await connection.#execute(bind(sql));
-      const [row] = await connection.query(bind("SELECT @@max_allowed_packet AS bytes"));
-      connection.#maxStatementBytes = Number(row?.bytes);
+      await connection.#setUp();
       return connection;
     } catch (error) {
       await connection.end();
@@ -124,6 +121,11 @@ export class MysqlConnection {
   /** True when it must not be used any more. */
   get isBroken(): boolean {
     return this.#isBroken;
+  }
+
+  /** What the server says of the session. */
+  get settings(): Readonly<SessionSettings> {
+    return this.#settings;
   }
 
   /** Runs a SELECT. */
@@ -141,6 +143,12 @@ export class MysqlConnection {
     if (!isResultHeader(result)) {
       throw new DatabaseError("other", `This returns rows: ${abbreviate(statement.sql)}`);
     }
+    if (options?.commits && (result.serverStatus & IN_TRANSACTION) !== 0) {
+      // Autocommit is off, or the commit has begun the next transaction: the session is not what it was made to be.
+      const reason = `The server has not ended the transaction after: ${abbreviate(statement.sql)}`;
+      this.#break(new Error(reason));
+      throw new DatabaseError("unavailable", reason, { outcomeUnknown: true });
+    }
     return { changes: result.affectedRows, insertId: result.insertId };
   }
 
@@ -152,6 +160,7 @@ export class MysqlConnection {
   /** Ends it, in good order when it is not broken and nothing runs, and resolves when the socket is closed. */
   async end(): Promise<void> {
     const error = new Error("The connection was closed");
+    this.#keepAwake?.cancel();
     if (this.#isBroken || this.#unanswered.size > 0) {
       this.#break(error);
     } else {
@@ -163,14 +172,36 @@ export class MysqlConnection {
     await this.#closed;
   }
 
+  async #setUp(): Promise<void> {
+    const { statementTimeoutMs } = this.#options;
+    const statements = [...sessionStatements(statementTimeoutMs), READ_SESSION].map((sql) => bind(sql));
+    const rows = await this.query(join(statements));
+    const shown = new Map(rows.map(({ Variable_name, Value }) => [String(Variable_name), String(Value)]));
+    const settings = checkSession(shown, statementTimeoutMs);
+    if (typeof settings === "string") throw new DatabaseError("unfit", settings);
+    this.#settings = settings;
+    if (settings.idleLimitMs !== null) this.#stayAwake(settings.idleLimitMs / 3);
+  }
+
+  #stayAwake(everyMs: number): void {
+    const { clock } = this.#options;
+    this.#keepAwake = clock.after(everyMs, () => {
+      if (this.#isBroken) return;
+      // A failure breaks the connection, which is all there is to do about it.
+      if (this.#unanswered.size === 0 && clock.now() - this.#usedAt >= everyMs) this.ping().catch(() => {});
+      this.#stayAwake(everyMs);
+    });
+  }
+
   async #execute(
     { sql, text, count }: Statement,
     { commits = false }: StatementOptions = {},
   ): Promise<unknown> {
     // The server would hang up in the middle of it, which looks like an outage and would be tried again for ever.
-    if (text.length * 3 > this.#maxStatementBytes && Buffer.byteLength(text) >= this.#maxStatementBytes) {
-      const limit = `max_allowed_packet, ${this.#maxStatementBytes} bytes`;
-      throw new DatabaseError("other", `The statement is longer than ${limit}: ${abbreviate(sql)}`);
+    const { maxPacketBytes } = this.#settings;
+    if (text.length >= maxPacketBytes) {
+      const limit = `max_allowed_packet, ${maxPacketBytes} bytes`;
+      throw new DatabaseError("too_large", `The statement is longer than ${limit}: ${abbreviate(sql)}`);
     }
     const answer = await this.#command((done) => this.#driver.query(text, done), { sql, commits });
     return count > 1 && Array.isArray(answer) ? answer.at(-1) : answer;
@@ -185,6 +216,7 @@ export class MysqlConnection {
       return Promise.reject(toDatabaseError(this.#brokenBy, { ...context, commits: false }));
     }
     const { clock, statementTimeoutMs } = this.#options;
+    this.#usedAt = clock.now();
     return new Promise((resolve, reject) => {
       const isFirst = () => {
         timer.cancel();
@@ -209,6 +241,7 @@ export class MysqlConnection {
   /** Closes the socket at once and tells everybody who waits why. Only the first reason counts. */
   #break(error: unknown): void {
     this.#socket.destroy();
+    this.#keepAwake?.cancel();
     if (this.#isBroken) return;
     this.#isBroken = true;
     this.#brokenBy = error;

@@ -18,6 +18,8 @@ export interface StorageChoice {
   mysqlUrl: string | null;
   /** Else the embedded SQLite's file. */
   sqlitePath: string;
+  /** The longest text that is to be stored, in bytes. */
+  maxFrameBytes?: number;
 }
 
 /** An open database, and what had to be done to it: a line each. */
@@ -34,10 +36,11 @@ export async function openDatabase(
   poolSize: number,
   logger: Logger,
 ): Promise<OpenedDatabase> {
-  const { mysqlUrl, sqlitePath } = choice;
+  const { mysqlUrl, sqlitePath, maxFrameBytes = 0 } = choice;
   if (mysqlUrl !== null) {
-    const steps = await migrateMysql(mysqlUrl, logger);
-    return { db: await openMysql({ url: mysqlUrl, poolSize, logger }), steps };
+    const steps = await migrateMysql(mysqlUrl, maxFrameBytes, logger);
+    const db = await openMysql({ url: mysqlUrl, poolSize, maxTextBytes: maxFrameBytes, logger });
+    return { db, steps };
   }
   const db = openSqlite(sqlitePath);
   try {
@@ -50,15 +53,16 @@ export async function openDatabase(
 
 /** Brings the database up to date and closes it; what was done, a line each. */
 export async function migrateDatabase(choice: StorageChoice, logger: Logger): Promise<string[]> {
-  if (choice.mysqlUrl !== null) return await migrateMysql(choice.mysqlUrl, logger);
+  if (choice.mysqlUrl !== null) return await migrateMysql(choice.mysqlUrl, 0, logger);
   const { db, steps } = await openDatabase(choice, 1, logger);
   await db.close();
   return steps;
 }
 
-async function migrateMysql(url: string, logger: Logger): Promise<string[]> {
+async function migrateMysql(url: string, maxTextBytes: number, logger: Logger): Promise<string[]> {
+  const statementTimeoutMs = MIGRATION_STATEMENT_MS;
   // One connection holds the lock, the other works.
-  const db = await openMysql({ url, poolSize: 2, logger, statementTimeoutMs: MIGRATION_STATEMENT_MS });
+  const db = await openMysql({ url, poolSize: 2, maxTextBytes, logger, statementTimeoutMs });
   try {
     return await migrate(db, logger);
   } finally {

@@ -9,7 +9,14 @@
  */
 
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { DatabaseError, type DatabaseErrorKind, errorText, EXIT, FatalError } from "../errors.ts";
+import {
+  DatabaseError,
+  type DatabaseErrorKind,
+  errorText,
+  EXIT,
+  FatalError,
+  isTemporary,
+} from "../errors.ts";
 import type { Database, Dialect, Insertion, Row, RunResult, SqlConnection, SqlValue } from "./database.ts";
 
 /** So long a statement waits while another program, such as the sqlite3 tool, has the file locked … */
@@ -47,13 +54,18 @@ const dialect: Dialect = {
 
 /** SQLite's result codes: the primary ones, and three extended ones of SQLITE_CONSTRAINT. */
 const KINDS: ReadonlyMap<number, DatabaseErrorKind> = new Map([
+  [3, "unfit"], // PERM
   [5, "conflict"], // BUSY
   [6, "conflict"], // LOCKED
+  [7, "unavailable"], // NOMEM
   [8, "unavailable"], // READONLY
   [10, "unavailable"], // IOERR
   [11, "unavailable"], // CORRUPT
   [13, "full"], // FULL
   [14, "unavailable"], // CANTOPEN
+  [15, "unavailable"], // PROTOCOL: the lock on the write-ahead log is not to be had
+  [18, "too_large"], // TOOBIG
+  [19, "refused"], // CONSTRAINT
   [26, "unavailable"], // NOTADB
   [1555, "duplicate"], // CONSTRAINT_PRIMARYKEY
   [2067, "duplicate"], // CONSTRAINT_UNIQUE
@@ -179,9 +191,7 @@ class Transaction implements SqlConnection {
       return statement();
     } catch (error) {
       // After these SQLite may have rolled back: a further statement would commit on its own.
-      if (error instanceof DatabaseError && error.kind !== "duplicate" && error.kind !== "other") {
-        this.#ended = error;
-      }
+      if (isTemporary(error)) this.#ended = error;
       throw error;
     }
   }
