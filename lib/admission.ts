@@ -36,8 +36,6 @@ export interface AdmissionOptions {
   channelPrefix: string;
   /** This node's name. */
   node: string;
-  /** This process's random number. */
-  origin: number;
   /** Who is online here. */
   delivery: Delivery;
   /** Positions to be written. */
@@ -186,7 +184,7 @@ export class Admission {
 
   /** Ends the session that held the claim before, here or elsewhere, and waits until its positions are written. */
   async #endOlder(userId: number, generation: number, previousNode: string | undefined): Promise<void> {
-    const { node, bus, origin, delivery } = this.#options;
+    const { node, bus, delivery } = this.#options;
     const older = delivery.session(userId);
     if (older) await this.replace(older);
     if (previousNode === undefined || previousNode === node) return;
@@ -197,7 +195,7 @@ export class Admission {
         clearTimeout(timer);
         resolve();
       });
-      const envelope = { kind: ENVELOPE.evict, origin, sender: userId, seq: generation, conversation: node };
+      const envelope = { kind: ENVELOPE.evict, sender: userId, seq: generation, conversation: node };
       bus.publish(this.#nodeChannel(previousNode), encodeEnvelope(envelope)).then(
         // Nobody listens there: that node is dead, and its users should not wait for it.
         (listeners) => listeners === 0 && this.#evictions.get(key)?.(),
@@ -330,7 +328,7 @@ export class Admission {
     await Promise.all(ids.map((userId) => this.#states.add({ userId, state: "online" })));
   }
 
-  /** An envelope for this node came over the bus. */
+  /** An envelope of another node for this one came over the bus. */
   onMessage(payload: string): void {
     const envelope = decodeEnvelope(payload);
     if (!envelope) return;
@@ -340,12 +338,12 @@ export class Admission {
   }
 
   async #onEvict(userId: number, generation: number, asker: string): Promise<void> {
-    const { bus, origin, delivery } = this.#options;
+    const { bus, delivery } = this.#options;
     this.#supersede(userId, generation);
     const session = delivery.session(userId);
     if (session?.login && session.login.generation < generation) await this.replace(session);
     await this.#leaving.get(userId);
-    const envelope = { kind: ENVELOPE.evicted, origin, sender: userId, seq: generation };
+    const envelope = { kind: ENVELOPE.evicted, sender: userId, seq: generation };
     // Unheard, the asking node goes on after a while.
     await bus.publish(this.#nodeChannel(asker), encodeEnvelope(envelope)).catch(() => {});
   }

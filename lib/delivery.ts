@@ -29,8 +29,6 @@ export interface DeliveryOptions {
   isClustered: boolean;
   /** Before every channel's name: clusters may share a Redis. */
   channelPrefix: string;
-  /** This process's random number. */
-  origin: number;
   /** The log. */
   messages: Messages;
   /** What is known to be in the log. */
@@ -85,8 +83,9 @@ export class Delivery {
   #isSweepDue = false;
   /** An envelope could not be published: the other nodes have to look into the log. */
   #hasMissed = false;
-  /** For metrics: frames handed to mailboxes of this node, envelopes published. */
-  readonly counters = { offered: 0, published: 0, publishFailures: 0, sweeps: 0 };
+  #isInDoubt = false;
+  /** For metrics: frames handed to mailboxes of this node, envelopes published, and what came and was no envelope. */
+  readonly counters = { offered: 0, published: 0, publishFailures: 0, refused: 0, sweeps: 0 };
 
   /** See {@link DeliveryOptions}. */
   constructor(options: DeliveryOptions) {
@@ -175,7 +174,7 @@ export class Delivery {
     // A repeat's text is not sent again: it may have been recalled, and whoever lacks it reads it from the log.
     const frame = text === null ? undefined : spliceFields(text, conversation, seq, at);
     const ring = (channel: string) => {
-      const message = { kind: ENVELOPE.message, origin: this.#options.origin, sender, seq, conversation };
+      const message = { kind: ENVELOPE.message, sender, seq, conversation };
       this.#publish(channel, frame === undefined ? message : { ...message, frame });
     };
     if ("groupId" in place) {
@@ -217,14 +216,14 @@ export class Delivery {
    */
   deliverUnlogged(unlogged: Unlogged): boolean | Promise<boolean> {
     const { sender, receiver, text } = unlogged;
-    const { bus, origin, isClustered, isStoring } = this.#options;
+    const { bus, isClustered, isStoring } = this.#options;
     const session = this.#users.get(receiver);
     if (session) return this.#sendUnlogged(session, unlogged);
     if (!isClustered || isStoring(sender, receiver)) return false;
     this.counters.published++;
     return bus.publish(
       this.#userChannel(receiver),
-      encodeEnvelope({ kind: ENVELOPE.unlogged, origin, sender, frame: text }),
+      encodeEnvelope({ kind: ENVELOPE.unlogged, sender, frame: text }),
     ).then((receivers) => receivers > 0, () => false);
   }
 
@@ -240,13 +239,7 @@ export class Delivery {
   sendEvent(conversation: ConversationId, sender: number, frame: string): void {
     const place = parseConversation(conversation);
     if (!place) return;
-    const envelope = {
-      kind: ENVELOPE.event,
-      origin: this.#options.origin,
-      sender,
-      conversation,
-      frame,
-    };
+    const envelope = { kind: ENVELOPE.event, sender, conversation, frame };
     if ("groupId" in place) {
       const group = this.#groups.get(place.groupId);
       if (group) this.#sendGroupEvent(group, sender, frame);
@@ -283,13 +276,7 @@ export class Delivery {
   }
 
   #publishReceipts(channel: string, conversation: ConversationId, receipts: Receipt[]): void {
-    const { origin } = this.#options;
-    this.#publish(channel, {
-      kind: ENVELOPE.receipts,
-      origin,
-      conversation,
-      frame: JSON.stringify(receipts),
-    });
+    this.#publish(channel, { kind: ENVELOPE.receipts, conversation, frame: JSON.stringify(receipts) });
   }
 
   #sendReceiptsToAll(sessions: Iterable<Session>, conversation: ConversationId, receipts: Receipt[]): void {
@@ -323,10 +310,10 @@ export class Delivery {
 
   /** Passes a heartbeat with its key on to the node that has the user; resolves with whether one has. */
   relayBeat(userId: number, key: string): Promise<boolean> {
-    const { bus, origin, isClustered } = this.#options;
+    const { bus, isClustered } = this.#options;
     if (!isClustered) return Promise.resolve(false);
     this.counters.published++;
-    return bus.publish(this.#userChannel(userId), encodeEnvelope({ kind: ENVELOPE.beat, origin, frame: key }))
+    return bus.publish(this.#userChannel(userId), encodeEnvelope({ kind: ENVELOPE.beat, frame: key }))
       .then((receivers) => receivers > 0, () => false);
   }
 
@@ -340,10 +327,10 @@ export class Delivery {
     });
   }
 
-  /** A payload came over the bus. */
+  /** A payload of another node came over the bus. Throws when it is not what that node should have sent. */
   onMessage(channel: string, payload: string): void {
     const envelope = decodeEnvelope(payload);
-    if (!envelope || envelope.origin === this.#options.origin) return;
+    if (!envelope) return;
     if (envelope.kind === ENVELOPE.sweep) {
       this.#options.onSweep();
       return;
@@ -384,6 +371,25 @@ export class Delivery {
     else if (kind === ENVELOPE.receipts) this.#sendReceiptsTo(session, conversation, JSON.parse(frame));
   }
 
+  /** Something came over the bus that no node of this cluster has sealed: a forgery, or another version's doorbell. */
+  onRefused(): void {
+    this.#isInDoubt = true;
+    this.counters.refused++;
+    // The first, the tenth, the hundredth …: one line would be forgotten, a line each would fill the disk.
+    if (!/^10*$/.test(String(this.counters.refused))) return;
+    this.#options.logger.warn(
+      "what comes over Redis is not all from nodes of this cluster; the rest is dropped",
+      {
+        dropped: this.counters.refused,
+      },
+    );
+  }
+
+  /** Since the last sweep something may have rung that was not believed, or there was no bus to ring. */
+  get isInDoubt(): boolean {
+    return this.#isInDoubt || !this.#options.bus.isUp;
+  }
+
   /** The bus works again: what could not be published, here or elsewhere, is fetched from the log. */
   onBusUp(): void {
     this.sweep();
@@ -393,7 +399,7 @@ export class Delivery {
   /** Asks the other nodes to {@link sweep}. */
   requestSweep(): void {
     this.#hasMissed = false;
-    this.#publish(this.sweepChannel, { kind: ENVELOPE.sweep, origin: this.#options.origin });
+    this.#publish(this.sweepChannel, { kind: ENVELOPE.sweep });
   }
 
   /** The channel all nodes listen to. */
@@ -410,6 +416,7 @@ export class Delivery {
     this.#sweeping ??= (async () => {
       while (this.#isSweepDue) {
         this.#isSweepDue = false;
+        this.#isInDoubt = false;
         await this.#sweepOnce();
       }
       this.#sweeping = undefined;

@@ -1,8 +1,8 @@
 /**
  * What travels over the bus: a short header and the ready frame, so that the receiving node parses no JSON.
  *
- * Text, since frames are text on both sides of the bus: kind, origin, sender, seq, conversation and frame, a space after
- * each but the last.
+ * Text, since frames are text on both sides of the bus: kind, sender, seq, conversation and frame, a space after each but
+ * the last. Where it comes from is for lib/seal.ts to say.
  *
  * @module
  */
@@ -34,8 +34,6 @@ export type EnvelopeKind = typeof ENVELOPE[keyof typeof ENVELOPE];
 export interface Envelope {
   /** What it is. */
   kind: EnvelopeKind;
-  /** Random number of the node's process: a node skips its own. */
-  origin: number;
   /** User id; 0 where none is meant. */
   sender: number;
   /** Place in the conversation, or a generation; 0 where none is meant. */
@@ -47,27 +45,24 @@ export interface Envelope {
 }
 
 /** conversation may be empty, and the frame is whatever follows. */
-const ENVELOPE_TEXT = /^(\d{1,2}) (\d{1,10}) (\d{1,10}) (\d{1,16}) (\S{0,255}) /;
+const ENVELOPE_TEXT = /^(\d{1,2}) (\d{1,10}) (\d{1,16}) (\S{0,255}) /;
 
 /** Puts an envelope into text. */
 export function encodeEnvelope(
-  { kind, origin, sender = 0, seq = 0, conversation = "", frame = "" }:
-    & Pick<Envelope, "kind" | "origin">
-    & Partial<Envelope>,
+  { kind, sender = 0, seq = 0, conversation = "", frame = "" }: Pick<Envelope, "kind"> & Partial<Envelope>,
 ): string {
-  return `${kind} ${origin} ${sender} ${seq} ${conversation} ${frame}`;
+  return `${kind} ${sender} ${seq} ${conversation} ${frame}`;
 }
 
 /** Takes a text apart; undefined when it is no envelope. */
 export function decodeEnvelope(text: string): Envelope | undefined {
   const match = ENVELOPE_TEXT.exec(text);
   if (!match) return undefined;
-  const [header, kind, origin, sender, seq, conversation = ""] = match;
+  const [header, kind, sender, seq, conversation = ""] = match;
   const number = Number(kind);
   if (!isKind(number)) return undefined;
   return {
     kind: number,
-    origin: Number(origin),
     sender: Number(sender),
     seq: Number(seq),
     conversation,

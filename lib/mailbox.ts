@@ -10,7 +10,7 @@
  */
 import type { Limiter } from "./limiter.ts";
 import type { Cursor, Positions } from "./positions.ts";
-import { type ConversationId, conversationOfUsers, spliceFields } from "./protocol.ts";
+import { type ConversationId, conversationOfUsers, parseConversation, spliceFields } from "./protocol.ts";
 import type { Written } from "./send_queue.ts";
 import type { MemberPosition, Messages, StoredMessage } from "./store/messages.ts";
 
@@ -176,8 +176,8 @@ export class Mailbox {
     }
     let cursor = this.#cursors.get(conversation);
     if (cursor === undefined) {
-      // A one-to-one conversation begins with its first message; a group's begins with join().
-      if (conversation.startsWith("g")) return;
+      // A one-to-one conversation begins with its first message, for two and nobody else; a group's begins with join().
+      if (!isOneOfTwo(conversation, this.#options.userId)) return;
       cursor = this.#addCursor({ conversation, since: 0, delivered: 0, read: 0, last_seq: 0 });
     }
     if (seq <= cursor.sent) return;
@@ -508,4 +508,9 @@ export class Mailbox {
     this.#ahead.set(cursor, page);
     return page;
   }
+}
+
+function isOneOfTwo(conversation: ConversationId, userId: number): boolean {
+  const place = parseConversation(conversation);
+  return place !== undefined && "users" in place && place.users.includes(userId);
 }

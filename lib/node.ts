@@ -4,10 +4,10 @@
  * @module
  */
 import { Admission } from "./admission.ts";
-import { type Bus, createLocalBus } from "./bus.ts";
+import { type Late, openCluster } from "./cluster.ts";
 import { Delivery } from "./delivery.ts";
 import { Ends } from "./ends.ts";
-import { errorText, EXIT, FatalError } from "./errors.ts";
+import { errorText, type FatalError } from "./errors.ts";
 import { giveUpAfter } from "./give_up_after.ts";
 import { Limiter } from "./limiter.ts";
 import { formatHostPort } from "./listen.ts";
@@ -18,15 +18,11 @@ import type { ServeOptions } from "./options.ts";
 import { Passwords } from "./password.ts";
 import { Positions } from "./positions.ts";
 import { openBeats, openHttp, openListeners } from "./ports.ts";
-import { createMemoryPresence, type Presence, type PresenceEvents } from "./presence.ts";
 import { conversationOfUsers } from "./protocol.ts";
 import { openReadGate } from "./read_gate.ts";
-import { Redis } from "./redis.ts";
-import { RedisPresence } from "./redis_presence.ts";
 import { Rewind } from "./rewind.ts";
 import { ChatServer } from "./server.ts";
 import type { Services } from "./services.ts";
-import type { Database } from "./store/database.ts";
 import { Groups } from "./store/groups.ts";
 import { Messages } from "./store/messages.ts";
 import { openDatabase } from "./store/open.ts";
@@ -37,8 +33,8 @@ import { TokenDesk } from "./tokens.ts";
 
 /** How often positions are written and clients are looked after. */
 const TICK_MS = 1_000;
-/** How often a node looks for missed messages: while the bus is down, and otherwise for whatever nobody has thought of. */
-const SWEEP_WITHOUT_BUS_MS = 2_000;
+/** How often a node looks for missed messages: while the bus is down or lies, and otherwise for whatever nobody has thought of. */
+const SWEEP_IN_DOUBT_MS = 2_000;
 const SWEEP_MS = 15_000;
 /** Share of the drain time in which clients have to go; the rest is for what they leave to be written. */
 const CLIENTS_SHARE = 0.75;
@@ -55,13 +51,6 @@ export interface Node {
   readonly failure: Promise<FatalError>;
   /** Lets everyone finish and closes; resolves with whether that was done within the drain time-out. */
   drain(): Promise<boolean>;
-}
-
-/** What the bus and presence speak to; it is built after them. */
-interface Late {
-  delivery?: Delivery;
-  admission?: Admission;
-  fail: (error: FatalError) => void;
 }
 
 /** Starts a node. Throws a FatalError when something it needs is not there. */
@@ -90,12 +79,11 @@ async function assemble(
   const origin = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
   // A free port is another one after each start; the name then only has to be this node's own.
   const node = options.nodeName ?? `${Deno.hostname()}-${options.port || origin}`;
-  const channelPrefix = `chat:${await clusterId(db)}:`;
-
   // Handlers of the bus and of presence: bound below, when what they speak to is there.
   const late: Late = { fail: () => {} };
   const failure = new Promise<FatalError>((resolve) => late.fail = resolve);
-  const { bus, presence } = await openCluster(options, logger, node, channelPrefix, late, closers);
+  const cluster = await openCluster({ redisUrl: options.redisUrl, db, node, origin, late, logger }, closers);
+  const { bus, presence, channelPrefix } = cluster;
   const isClustered = options.redisUrl !== null;
 
   const ends = new Ends();
@@ -104,7 +92,6 @@ async function assemble(
     bus,
     isClustered,
     channelPrefix,
-    origin,
     messages,
     ends,
     onDoubt: () => isInDoubt = true,
@@ -130,7 +117,6 @@ async function assemble(
     bus,
     channelPrefix,
     node,
-    origin,
     delivery,
     positions,
     readers: new Limiter(READERS),
@@ -218,7 +204,9 @@ async function assemble(
     admission.tick();
     // The embedded database is this process's own: nobody else writes to it or puts another in its place.
     if (isInDoubt) makeSure();
-    if (options.mysqlUrl === null || now - sweptAt < (bus.isUp ? SWEEP_MS : SWEEP_WITHOUT_BUS_MS)) return;
+    if (options.mysqlUrl === null || now - sweptAt < (delivery.isInDoubt ? SWEEP_IN_DOUBT_MS : SWEEP_MS)) {
+      return;
+    }
     sweptAt = now;
     lookAround();
   }, TICK_MS);
@@ -251,58 +239,4 @@ async function assemble(
       }
     },
   };
-}
-
-async function openCluster(
-  options: ServeOptions,
-  logger: Logger,
-  node: string,
-  prefix: string,
-  late: Late,
-  closers: (() => Promise<void> | void)[],
-): Promise<{ bus: Bus; presence: Presence }> {
-  const events: PresenceEvents = {
-    onLost: (userId, generation) => late.admission?.onLost(userId, generation),
-    onNodeDied: async (name) => {
-      logger.warn("a node has died; its users are offline", { node: name });
-      // What it stored last may have rung nowhere.
-      late.delivery?.requestSweep();
-      late.delivery?.sweep();
-      await late.admission?.reconcileStates();
-    },
-    onRestored: () => {
-      logger.warn("this node was taken for dead; its users are claimed again");
-      late.admission?.restoreStates();
-    },
-    onNameTaken: () =>
-      late.fail(new FatalError(EXIT.config, `Another node has taken the name ${JSON.stringify(node)}`)),
-  };
-  if (options.redisUrl === null) {
-    return { bus: createLocalBus(), presence: createMemoryPresence(node) };
-  }
-  const nodeChannel = `${prefix}node:${node}`;
-  const redis = new Redis(options.redisUrl, {
-    onMessage: (channel, payload) =>
-      channel === nodeChannel
-        ? late.admission?.onMessage(payload)
-        : late.delivery?.onMessage(channel, payload),
-    onUp: () => {
-      logger.info("Redis is back");
-      late.delivery?.onBusUp();
-    },
-    onDown: (reason) =>
-      logger.error("Redis is away; users of this node go on, nobody can log in", { reason }),
-  }, { logger });
-  await redis.connect();
-  closers.push(() => redis.close());
-  const presence = await RedisPresence.open({ redis, cluster: prefix.slice(0, -1), node, events, logger });
-  closers.push(() => presence.close());
-  return { bus: redis, presence };
-}
-
-/** The random name the first migration gave this database: clusters may share a Redis. */
-async function clusterId(db: Database): Promise<string> {
-  const [row] = await db.query<{ id: string }>("SELECT id FROM Cluster");
-  if (!row) throw new FatalError(EXIT.config, "The table Cluster of the database is empty");
-  return row.id;
 }

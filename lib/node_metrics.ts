@@ -68,6 +68,11 @@ export function nodeMetrics({ server, delivery, log, lag, pool, bus, beats }: No
       "Envelopes that could not be published.",
       delivery.counters.publishFailures,
     ),
+    counter(
+      "chat_envelopes_refused_total",
+      "What came over Redis and was not from a node of this cluster.",
+      delivery.counters.refused,
+    ),
     counter("chat_log_sweeps_total", "Searches of the log for missed messages.", delivery.counters.sweeps),
     ...(pool ? poolMetrics(pool()) : []),
     ...(bus ? [gauge("chat_redis_up", "1 while Redis is connected.", bus.isUp ? 1 : 0)] : []),

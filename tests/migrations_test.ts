@@ -16,7 +16,7 @@ function loggerInto(lines: string[]): Logger {
 const logger = loggerInto([]);
 
 /** What is said of the migrations that have come since the first version. */
-const LATER = ["0005_epoch: done"];
+const LATER = ["0005_epoch: done", "0006_cluster_secret: done"];
 
 function closing(db: Database): Database & AsyncDisposable {
   return Object.assign(db, { [Symbol.asyncDispose]: () => db.close() });
@@ -48,8 +48,9 @@ Deno.test("SQLite: an empty file gets all tables, and nothing the second time", 
     tables.map(({ name }) => name).filter((name) => !String(name).startsWith("sqlite_")).join(" "),
     "AllGroup Cluster Conversation Epoch Friend GroupUser Member Message Migration OfflineMessage Token User",
   );
-  const [cluster] = await db.query<{ id: string }>("SELECT id FROM Cluster");
+  const [cluster] = await db.query<{ id: string; secret: string }>("SELECT id, secret FROM Cluster");
   assert(/^[0-9a-f]{32}$/.test(cluster?.id ?? ""));
+  assert(/^[0-9a-f]{64}$/.test(cluster?.secret ?? ""));
 });
 
 Deno.test("SQLite: two who migrate at once do not collide", async () => {

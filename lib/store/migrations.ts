@@ -11,6 +11,7 @@
 import { DatabaseError, errorText, EXIT, FatalError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { ADOPT_ORIGINAL } from "./adopt_original.ts";
+import { clusterSecret } from "./cluster_secret.ts";
 import type { Database, Dialect, SqlConnection } from "./database.ts";
 import { IMPORT_ORIGINAL } from "./import_original.ts";
 import type { MigrationStep, StepContext } from "./migration_step.ts";
@@ -23,15 +24,16 @@ interface Migration {
 }
 
 /**
- * In this order, for ever: new ones come at the end. Those with code are about databases of the original server, which
- * had MySQL only; the others are files of that name under sql/mysql and sql/sqlite.
+ * In this order, for ever: new ones come at the end. Those without code are files of that name under sql/mysql and
+ * sql/sqlite. The original server had MySQL only: what is about its databases has no steps on SQLite.
  */
-const SEQUENCE: readonly { name: string; code?: readonly MigrationStep[] }[] = [
-  { name: "0001_adopt_original", code: ADOPT_ORIGINAL },
+const SEQUENCE: readonly { name: string; code?: (dialect: Dialect["name"]) => readonly MigrationStep[] }[] = [
+  { name: "0001_adopt_original", code: (dialect) => dialect === "mysql" ? ADOPT_ORIGINAL : [] },
   { name: "0002_tables" },
-  { name: "0003_import_original", code: IMPORT_ORIGINAL },
+  { name: "0003_import_original", code: (dialect) => dialect === "mysql" ? IMPORT_ORIGINAL : [] },
   { name: "0004_offline_message" },
   { name: "0005_epoch" },
+  { name: "0006_cluster_secret", code: clusterSecret },
 ];
 
 /** How long one attempt to get the lock waits on the server, in seconds: below every time-out of a query. */
@@ -69,8 +71,7 @@ async function loadFile(dialect: Dialect["name"], name: string): Promise<Migrati
 
 function loadMigrations(dialect: Dialect["name"]): Promise<Migration[]> {
   return Promise.all(SEQUENCE.map(async ({ name, code }) => {
-    if (!code) return { name, steps: await loadFile(dialect, name) };
-    return { name, steps: dialect === "mysql" ? code : [] };
+    return { name, steps: code ? code(dialect) : await loadFile(dialect, name) };
   }));
 }
 

@@ -1,0 +1,124 @@
+/**
+ * What joins a node to the others: the bus and presence, over Redis or, for a node that is alone, in memory.
+ *
+ * @module
+ */
+import type { Admission } from "./admission.ts";
+import { type Bus, type BusEvents, createLocalBus } from "./bus.ts";
+import type { Delivery } from "./delivery.ts";
+import { errorText, EXIT, FatalError } from "./errors.ts";
+import type { Logger } from "./logger.ts";
+import type { Closer } from "./ports.ts";
+import { createMemoryPresence, type Presence, type PresenceEvents } from "./presence.ts";
+import { Redis } from "./redis.ts";
+import { RedisPresence } from "./redis_presence.ts";
+import { Seal, sealedBus } from "./seal.ts";
+import type { Database } from "./store/database.ts";
+
+/** What the bus and presence speak to; it is built after them. */
+export interface Late {
+  /** Messages. */
+  delivery?: Delivery;
+  /** Logins. */
+  admission?: Admission;
+  /** The node cannot go on. */
+  fail: (error: FatalError) => void;
+}
+
+/** What {@link openCluster} needs. */
+export interface ClusterOptions {
+  /** Null: the node is alone. */
+  redisUrl: string | null;
+  /** Holds the cluster's name and secret. */
+  db: Database;
+  /** This node's name. */
+  node: string;
+  /** This process's random number. */
+  origin: number;
+  /** Who hears of what happens. */
+  late: Late;
+  /** For what happens. */
+  logger: Logger;
+}
+
+/** The way to the other nodes. */
+export interface ClusterParts {
+  /** To the other nodes. */
+  bus: Bus;
+  /** Who is online where. */
+  presence: Presence;
+  /** Before every channel's name: clusters may share a Redis. */
+  channelPrefix: string;
+}
+
+/** Joins the cluster. Throws a FatalError when that cannot be done. */
+export async function openCluster(options: ClusterOptions, closers: Closer[]): Promise<ClusterParts> {
+  const { redisUrl, db, node, origin, late, logger } = options;
+  const { id, secret } = await readIdentity(db);
+  const channelPrefix = `chat:${id}:`;
+  if (redisUrl === null) {
+    return { bus: createLocalBus(), presence: createMemoryPresence(node), channelPrefix };
+  }
+  const seal = new Seal(secret, origin, () => late.delivery?.onRefused());
+  const redis = new Redis(redisUrl, busEvents(options, seal, `${channelPrefix}node:${node}`), { logger });
+  await redis.connect();
+  closers.push(() => redis.close());
+  const events = presenceEvents(options);
+  const presence = await RedisPresence.open({
+    redis,
+    cluster: channelPrefix.slice(0, -1),
+    node,
+    events,
+    logger,
+  });
+  closers.push(() => presence.close());
+  return { bus: sealedBus(redis, seal), presence, channelPrefix };
+}
+
+/** The random name and secret that migrations gave this database. */
+async function readIdentity(db: Database): Promise<{ id: string; secret: string }> {
+  const [row] = await db.query<{ id: string; secret: string }>("SELECT id, secret FROM Cluster");
+  if (!row?.secret) throw new FatalError(EXIT.config, "The table Cluster of the database is empty");
+  return row;
+}
+
+function busEvents({ late, logger }: ClusterOptions, seal: Seal, nodeChannel: string): BusEvents {
+  return {
+    onMessage(channel, sealed) {
+      const payload = seal.open(channel, sealed);
+      if (payload === undefined) return;
+      try {
+        if (channel === nodeChannel) late.admission?.onMessage(payload);
+        else late.delivery?.onMessage(channel, payload);
+      } catch (error) {
+        // Another version's, perhaps. Whatever it is, it must not end this process.
+        logger.error("cannot handle what another node has sent", { channel, reason: errorText(error) });
+      }
+    },
+    onUp() {
+      logger.info("Redis is back");
+      late.delivery?.onBusUp();
+    },
+    onDown: (reason) =>
+      logger.error("Redis is away; users of this node go on, nobody can log in", { reason }),
+  };
+}
+
+function presenceEvents({ node, late, logger }: ClusterOptions): PresenceEvents {
+  return {
+    onLost: (userId, generation) => late.admission?.onLost(userId, generation),
+    onNodeDied: async (name) => {
+      logger.warn("a node has died; its users are offline", { node: name });
+      // What it stored last may have rung nowhere.
+      late.delivery?.requestSweep();
+      late.delivery?.sweep();
+      await late.admission?.reconcileStates();
+    },
+    onRestored: () => {
+      logger.warn("this node was taken for dead; its users are claimed again");
+      late.admission?.restoreStates();
+    },
+    onNameTaken: () =>
+      late.fail(new FatalError(EXIT.config, `Another node has taken the name ${JSON.stringify(node)}`)),
+  };
+}
