@@ -6,19 +6,48 @@
 import { runClient } from "./lib/client/client.ts";
 import { errorText, EXIT, FatalError } from "./lib/errors.ts";
 import { helpText } from "./lib/help.ts";
-import { createLogger } from "./lib/logger.ts";
+import { LineWriter } from "./lib/line_writer.ts";
+import { createLogger, type Logger } from "./lib/logger.ts";
 import { startNode } from "./lib/node.ts";
-import { type MigrateOptions, type Options, type ServeOptions, VERSION } from "./lib/options.ts";
+import {
+  type MigrateOptions,
+  type Options,
+  type ServeOptions,
+  type StorageOptions,
+  VERSION,
+} from "./lib/options.ts";
 import { parseOptions } from "./lib/parse_options.ts";
 import { migrateDatabase } from "./lib/store/open.ts";
+
+/** What was printed last gets this long to be read at the end, ms. */
+const FLUSH_MS = 500;
+
+const stdout = new LineWriter(Deno.stdout);
+const stderr = new LineWriter(
+  Deno.stderr,
+  (lines) => stderrLogger?.error("lines of the log were lost: nobody read it", { lines }),
+);
+let stderrLogger: Logger | undefined;
+
+function print(line: string): void {
+  stdout.write(`${line}\n`);
+}
+
+function openLog({ logLevel, logFormat }: StorageOptions): Logger {
+  return stderrLogger = createLogger({
+    level: logLevel,
+    format: logFormat,
+    write: (line) => stderr.write(line),
+  });
+}
 
 async function run(options: Options): Promise<number> {
   switch (options.command) {
     case "help":
-      console.log(helpText());
+      print(helpText());
       return EXIT.ok;
     case "version":
-      console.log(`chatserver ${VERSION}`);
+      print(`chatserver ${VERSION}`);
       return EXIT.ok;
     case "client":
       return await runClient(options);
@@ -30,22 +59,22 @@ async function run(options: Options): Promise<number> {
 }
 
 function checkConfig(): number {
-  console.log("The options can work.");
+  print("The options can work.");
   return EXIT.ok;
 }
 
 async function runMigrate(options: MigrateOptions): Promise<number> {
-  const logger = createLogger({ level: options.logLevel, format: options.logFormat });
+  const logger = openLog(options);
   const steps = await migrateDatabase(options, logger);
-  for (const step of steps) console.log(step);
-  if (steps.length === 0) console.log("The database is up to date.");
+  for (const step of steps) print(step);
+  if (steps.length === 0) print("The database is up to date.");
   return EXIT.ok;
 }
 
 async function serve(options: ServeOptions): Promise<number> {
-  const logger = createLogger({ level: options.logLevel, format: options.logFormat });
+  const logger = openLog(options);
   const node = await startNode(options, logger);
-  console.log(`chatserver ${VERSION} ready on ${node.addresses}`);
+  print(`chatserver ${VERSION} ready on ${node.addresses}`);
   const reason = await Promise.race([nextSignal(), node.failure]);
   if (typeof reason === "string") logger.info("draining", { signal: reason });
   else logger.error("stopping", { reason: reason.message });
@@ -66,15 +95,21 @@ function nextSignal(): Promise<string> {
   });
 }
 
-if (import.meta.main) {
+async function runToEnd(): Promise<number> {
   try {
     const sources = {
       env: (name: string) => Deno.env.get(name),
       readFile: (path: string) => Deno.readTextFileSync(path),
     };
-    Deno.exit(await run(parseOptions(Deno.args, sources)));
+    return await run(parseOptions(Deno.args, sources));
   } catch (error) {
-    console.error(`chatserver: ${errorText(error)}`);
-    Deno.exit(error instanceof FatalError ? error.exitCode : EXIT.failure);
+    stderr.write(`chatserver: ${errorText(error)}\n`);
+    return error instanceof FatalError ? error.exitCode : EXIT.failure;
   }
+}
+
+if (import.meta.main) {
+  const exitCode = await runToEnd();
+  await Promise.all([stdout.flush(FLUSH_MS), stderr.flush(FLUSH_MS)]);
+  Deno.exit(exitCode);
 }

@@ -1,5 +1,5 @@
 /**
- * The server's own log lines: text for people, JSON for machines, always on stderr.
+ * The server's own log lines: text for people, JSON for machines.
  *
  * @module
  */
@@ -31,20 +31,10 @@ export interface LoggerOptions {
   level: LogLevel;
   /** How a line looks. */
   format: LogFormat;
-  /** Where a finished line goes, newline included; stderr by default. */
-  write?: (line: string) => void;
+  /** Where a finished line goes, newline included. */
+  write: (line: string) => void;
   /** The clock, ms since the epoch. */
   now?: () => number;
-}
-
-const encoder = new TextEncoder();
-
-function writeStderr(line: string): void {
-  try {
-    Deno.stderr.writeSync(encoder.encode(line));
-  } catch {
-    // stderr is gone (closed pipe); there is nowhere left to say so, and serving goes on.
-  }
 }
 
 /** Text values are quoted when they hold anything but one plain word, so that a line cannot be forged by a client. */
@@ -54,7 +44,7 @@ function formatValue(value: string | number | boolean | null): string {
 }
 
 /** Makes a logger. */
-export function createLogger({ level, format, write = writeStderr, now = Date.now }: LoggerOptions): Logger {
+export function createLogger({ level, format, write, now = Date.now }: LoggerOptions): Logger {
   const lowest = LOG_LEVELS.indexOf(level);
   function log(at: LogLevel, message: string, fields: LogFields = {}): void {
     if (LOG_LEVELS.indexOf(at) < lowest) return;

@@ -280,7 +280,7 @@ const MIGRATOR = `
   import { migrate } from ${JSON.stringify(new URL("../lib/store/migrations.ts", import.meta.url).href)};
   import { openMysql } from ${JSON.stringify(new URL("../lib/store/mysql.ts", import.meta.url).href)};
   import { createLogger } from ${JSON.stringify(new URL("../lib/logger.ts", import.meta.url).href)};
-  const logger = createLogger({ level: "info", format: "text" });
+  const logger = createLogger({ level: "info", format: "text", write: (line) => console.error(line.trimEnd()) });
   const db = await openMysql({ url: Deno.args[0], poolSize: 2, logger });
   console.log("started");
   await migrate(db, logger);

@@ -382,7 +382,7 @@ Deno.test("MySQL as a Database", async (t) => {
     const program = `
       import { createLogger } from "${import.meta.resolve("../lib/logger.ts")}";
       import { openMysql } from "${import.meta.resolve("../lib/store/mysql.ts")}";
-      const logger = createLogger({ level: "debug", format: "text" });
+      const logger = createLogger({ level: "debug", format: "text", write: (line) => console.error(line.trimEnd()) });
       const db = await openMysql({ url: ${JSON.stringify(url)}, poolSize: 1, logger });
       console.log((await db.query("SELECT host FROM information_schema.processlist LIMIT 1"))[0].host);
       await db.close();`;

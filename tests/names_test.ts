@@ -95,7 +95,11 @@ async function insertAll(db: Database, names: readonly string[]): Promise<boolea
 }
 
 Deno.test("SQLite and MySQL take the same names, store them alike and refuse the same ones as taken", async () => {
-  const logger = createLogger({ level: "error", format: "text" });
+  const logger = createLogger({
+    level: "error",
+    format: "text",
+    write: (line) => console.error(line.trimEnd()),
+  });
   const names = [...ACCEPTABLE, ...SAME.flat(), ...DIFFERENT.flat()].filter((name) =>
     checkName(name) === undefined
   );

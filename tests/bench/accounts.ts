@@ -15,7 +15,11 @@ import type { Account } from "./load_client.ts";
 const ROWS_PER_STATEMENT = 500;
 const DAY_MS = 86_400_000;
 
-const logger = createLogger({ level: "warn", format: "text" });
+const logger = createLogger({
+  level: "warn",
+  format: "text",
+  write: (line) => console.error(line.trimEnd()),
+});
 
 /** Opens the database that these arguments name, up to date. To be closed before a server opens an SQLite file. */
 export async function openStorage(args: readonly string[]): Promise<Database> {
