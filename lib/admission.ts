@@ -3,7 +3,8 @@
  *
  * In: claim the user, end the older session if it is to be replaced, listen to the user's channels, and only then read
  * from the database where the user stands; what is stored later rings. Out is the reverse: the positions are
- * written before the claim is given back, so the next login starts where this one ended.
+ * written before the claim is given back, so the next login starts where this one ended. Only a database that is away is
+ * not waited for: it keeps nobody online, and nobody can log in before it is back.
  *
  * @module
  */
@@ -12,6 +13,7 @@ import type { Bus } from "./bus.ts";
 import type { Delivery } from "./delivery.ts";
 import { decodeEnvelope, encodeEnvelope, ENVELOPE } from "./envelope.ts";
 import { DatabaseError, errorText } from "./errors.ts";
+import { waitAtMost } from "./give_up_after.ts";
 import type { Limiter } from "./limiter.ts";
 import type { Logger } from "./logger.ts";
 import { Mailbox } from "./mailbox.ts";
@@ -25,6 +27,9 @@ import { turnTime } from "./turn.ts";
 
 /** How long another node may take to end the older session of a user, ms. It may be dead. */
 const EVICTION_MS = 2_000;
+
+/** How long a claim is kept for what its user leaves to be written, ms. */
+const LEAVING_MS = 1_000;
 
 /** What {@link Admission} works with. */
 export interface AdmissionOptions {
@@ -283,12 +288,14 @@ export class Admission {
     if (!how.isBroken && !how.isReplaced) mailbox.settle();
     mailbox.close();
     delivery.detach(session, login);
-    await positions.flush();
-    // Before the claim is free: whoever claims next writes "online" after this. It is for people who look; nobody decides by it.
-    if (!how.isReplaced) {
+    const written = positions.flush().then(async () => {
+      // Before the claim is free: whoever claims next writes "online" after this. It is for people who look; nobody decides by it.
+      if (how.isReplaced) return;
       await this.#states.add({ userId, state: "offline" }).catch((error) => this.#stateFailed(error));
-    }
+    });
+    await waitAtMost(LEAVING_MS, written);
     await presence.release(userId, generation);
+    await written;
   }
 
   #stateFailed(error: unknown): void {

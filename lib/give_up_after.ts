@@ -23,3 +23,17 @@ export async function giveUpAfter<Result>(
     clearTimeout(timer);
   }
 }
+
+/** Resolves with what `work` does, or after `timeoutMs` with undefined; the work then goes on unheard, and must not reject. */
+export async function waitAtMost<Result>(
+  timeoutMs: number,
+  work: Promise<Result>,
+): Promise<Result | undefined> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<undefined>((resolve) => timer = setTimeout(() => resolve(undefined), timeoutMs));
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -5,6 +5,7 @@
  * @module
  */
 import { errorText, isTemporary } from "./errors.ts";
+import { waitAtMost } from "./give_up_after.ts";
 import { membersOf } from "./members.ts";
 import { checkName, normalizeName } from "./names.ts";
 import {
@@ -33,6 +34,8 @@ const DESCRIPTION_MAX = 200;
 /** Wrong passwords or tokens in a row before a connection is asked to wait. */
 const REFUSED_LOGINS_MAX = 5;
 const REFUSED_LOGIN_WAIT_MS = 10_000;
+/** How long a logout waits for messages on their way into the log, and then for what else is to be written, ms. */
+const LOGOUT_PATIENCE_MS = 1_000;
 /** About how much a version 1 login reply brings along; what is more follows as ordinary frames. */
 const OFFLINE_CHARS = 4_194_304;
 /** Pause before a database that is away is asked again, ms. */
@@ -198,13 +201,18 @@ async function describeConversations({ messages }: Services, login: Login): Prom
   });
 }
 
-/** LOGINOUT_MSG: the connection stays and may log in again. The resume token is worth nothing any more. */
+/**
+ * LOGINOUT_MSG: the connection stays and may log in again. The resume token is worth nothing any more. A database that is
+ * away keeps nobody logged in: it is told when it is back.
+ */
 export async function logout({ admission, tokens }: Services, request: Request): Promise<void> {
-  const { userId } = request.login;
-  if (request.session.version === 2) await request.session.settled();
-  await tokens.revoke(userId);
-  await admission.dismiss(request.session);
-  request.reply();
+  const { session, login: { userId } } = request;
+  if (session.version === 2) await waitAtMost(LOGOUT_PATIENCE_MS, session.settled());
+  const [isRevoked] = await Promise.all([
+    tokens.revokeInTime(userId),
+    waitAtMost(LOGOUT_PATIENCE_MS, admission.dismiss(session)),
+  ]);
+  request.reply(isRevoked ? {} : { token_valid: true });
 }
 
 /** ADD_FRIEND_MSG: one direction only. */

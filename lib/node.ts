@@ -159,7 +159,11 @@ async function assemble(
 
   const passwords = new Passwords();
   closers.push(() => passwords[Symbol.dispose]());
-  const tokens = new TokenDesk(new Tokens(db), options.tokenTtlMs);
+  const tokens = new TokenDesk(new Tokens(db), options.tokenTtlMs, Date.now, (error) => {
+    logger.warn("cannot revoke tokens of users who have logged out; tried again", {
+      reason: errorText(error),
+    });
+  });
   const beats = await openBeats(options, { users, tokens, delivery, isClustered }, logger, closers);
   const services: Services = {
     settings: {
@@ -202,6 +206,7 @@ async function assemble(
     server.tick(now);
     positions.flush();
     admission.tick();
+    tokens.catchUp();
     // The embedded database is this process's own: nobody else writes to it or puts another in its place.
     if (isInDoubt) makeSure();
     if (options.mysqlUrl === null || now - sweptAt < (delivery.isInDoubt ? SWEEP_IN_DOUBT_MS : SWEEP_MS)) {
@@ -221,6 +226,7 @@ async function assemble(
       const finish = async () => {
         await server.drain(drainTimeoutMs * CLIENTS_SHARE);
         await admission.settled();
+        await tokens.catchUp();
         await log.close(Math.max(0, deadline - performance.now()));
         clearInterval(ticker);
         await positions.flush();

@@ -12,11 +12,17 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { Buffer } from "node:buffer";
 import { Batcher } from "./batcher.ts";
+import { waitAtMost } from "./give_up_after.ts";
 import type { TokenRow, Tokens } from "./store/tokens.ts";
 
 const TOKEN = /^([1-9]\d{0,9})\.[A-Za-z0-9_-]{43}$/;
 
 const BEAT_KEY = /^([A-Za-z0-9_-]{22})\.([A-Za-z0-9_-]{43})$/;
+
+/** Users whose revocation may wait for the database; past that the oldest is given up, and the token lives out its time. */
+const REVOCATIONS_MAX = 10_000;
+/** How long a logout waits for the database, ms. */
+const REVOCATION_PATIENCE_MS = 1_000;
 
 /** A token and what it is stored under. */
 export interface IssuedToken {
@@ -58,13 +64,27 @@ export class TokenDesk {
   readonly #ttlMs: number;
   readonly #now: () => number;
   readonly #writes: Batcher<TokenRow>;
+  readonly #onError: (error: unknown) => void;
   readonly #revocations: Batcher<number>;
+  /** Users whose token is worthless, and perhaps not yet so in the database, with when it became so; oldest first. */
+  readonly #revokedAt = new Map<number, number>();
+  #isCatchingUp = false;
+  #isFailing = false;
 
-  /** `ttlMs`: how long a token is good for. */
-  constructor(tokens: Tokens, ttlMs: number, now: () => number = Date.now) {
+  /**
+   * `ttlMs`: how long a token is good for. `onError` is told, once an outage, when tokens cannot be revoked, which is tried
+   * again; must not throw.
+   */
+  constructor(
+    tokens: Tokens,
+    ttlMs: number,
+    now: () => number = Date.now,
+    onError: (error: unknown) => void = () => {},
+  ) {
     this.#tokens = tokens;
     this.#ttlMs = ttlMs;
     this.#now = now;
+    this.#onError = onError;
     this.#writes = new Batcher((rows) => tokens.replace(rows));
     this.#revocations = new Batcher((userIds) => tokens.revoke(userIds));
   }
@@ -74,6 +94,8 @@ export class TokenDesk {
     const token = `${userId}.${randomBytes(32).toString("base64url")}`;
     const hash = hashToken(token, password);
     await this.#writes.add({ userId, hash, expires: this.#now() + this.#ttlMs });
+    // It took the place of the one before.
+    this.#revokedAt.delete(userId);
     return { token, hash };
   }
 
@@ -82,7 +104,7 @@ export class TokenDesk {
     const hash = hashToken(token, password);
     const expires = await this.#tokens.find(userId, hash);
     const now = this.#now();
-    if (expires === undefined || expires <= now) return undefined;
+    if (expires === undefined || expires <= now || expires <= this.#revokedUntil(userId)) return undefined;
     if (expires - now < this.#ttlMs / 2) {
       await this.#tokens.prolong(hash, now + this.#ttlMs);
     }
@@ -100,8 +122,52 @@ export class TokenDesk {
     });
   }
 
-  /** Whatever token the user has is worth nothing any more. */
+  /** Tokens of this user that end no later were given out, or used last, before they were revoked. */
+  #revokedUntil(userId: number): number {
+    return (this.#revokedAt.get(userId) ?? -Infinity) + this.#ttlMs;
+  }
+
+  /**
+   * Whatever token the user has is worth nothing any more. Rejects when the database does not take that.
+   */
   revoke(userId: number): Promise<void> {
     return this.#revocations.add(userId);
+  }
+
+  /**
+   * As {@link revoke}: for this node at once, for the others as soon as the database takes it. Resolves with whether it has,
+   * within a second. Never rejects.
+   */
+  async revokeInTime(userId: number): Promise<boolean> {
+    const at = this.#now();
+    this.#revokedAt.set(userId, at);
+    const [oldest] = this.#revokedAt.keys();
+    if (oldest !== undefined && this.#revokedAt.size > REVOCATIONS_MAX) this.#revokedAt.delete(oldest);
+    const revoked = this.#settle(userId, at, this.revoke(userId));
+    return await waitAtMost(REVOCATION_PATIENCE_MS, revoked) ?? false;
+  }
+
+  /** Called about once a second, and at the end: revokes what could not be revoked before. Never rejects. */
+  async catchUp(): Promise<void> {
+    if (this.#isCatchingUp) return;
+    this.#isCatchingUp = true;
+    for (const [userId, at] of [...this.#revokedAt]) {
+      // Not what the user has been given since.
+      if (!await this.#settle(userId, at, this.#tokens.revokeUntil(userId, at + this.#ttlMs))) break;
+    }
+    this.#isCatchingUp = false;
+  }
+
+  async #settle(userId: number, at: number, revoking: Promise<void>): Promise<boolean> {
+    try {
+      await revoking;
+    } catch (error) {
+      if (!this.#isFailing) this.#onError(error);
+      this.#isFailing = true;
+      return false;
+    }
+    this.#isFailing = false;
+    if (this.#revokedAt.get(userId) === at) this.#revokedAt.delete(userId);
+    return true;
   }
 }

@@ -251,8 +251,8 @@ class Client {
   async #logout(account: Account): Promise<void> {
     await this.#settle();
     const { unsent } = account;
-    await this.#session.logout();
-    this.#screen.print("logged out");
+    const problem = await this.#session.logout();
+    this.#screen.print(problem === "" ? "logged out" : `logged out; ${problem}`);
     this.#tellUnsent(unsent);
   }
 

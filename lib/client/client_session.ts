@@ -166,18 +166,28 @@ export class ClientSession {
     return promise;
   }
 
-  /** Logs out; the connection stays, unless it was just coming back. */
-  async logout(): Promise<void> {
+  /**
+   * Logs out; the connection stays, unless it was just coming back or the server has not confirmed the logout. Resolves with
+   * what is not as it should be, for people, or with the empty string.
+   */
+  async logout(): Promise<string> {
     const account = this.#account;
-    if (account === undefined) return;
+    if (account === undefined) return "";
     account.flush();
-    const wasOnline = this.#isOnline;
+    this.#heartbeat.stop();
     const frame = { msgid: MSGID.LOGINOUT_MSG, id: account.directory.me.id };
-    if (wasOnline) await (account.version === 2 ? this.askOnce(frame) : this.#link.send(frame));
+    const reply = account.version === 2 ? await this.askOnce(frame) : undefined;
+    const wasSent = account.version === 1 && this.#isOnline && this.#link.send(frame);
     this.#forget("logged out");
     // A resume that is under way would log in again.
     this.#endAuthentication(noReply("logged out"));
-    if (!wasOnline) await this.#link.end();
+    if (reply?.frame.token_valid === true) {
+      return "the server forgets this session for good when its database is back";
+    }
+    if (wasSent || reply?.errno === ERRNO.OK) return "";
+    // Whatever the server makes of it, a session does not outlive its connection.
+    await this.#link.end();
+    return `the server has not confirmed it (${reply?.text ?? "not connected"}); the connection is closed`;
   }
 
   /**
@@ -333,6 +343,7 @@ export class ClientSession {
   #forget(why: string): void {
     this.#identity = undefined;
     this.#isOnline = false;
+    this.#heartbeat.stop();
     this.#reconnectTimer?.cancel();
     this.#requests.abandon(why);
     this.#account?.close();

@@ -68,4 +68,8 @@ export class Tokens {
     const { sql, params } = this.#db.dialect.isOneOf("userid", [...new Set(userIds)].sort((a, b) => a - b));
     await this.#db.run(`DELETE FROM Token WHERE ${sql}`, params);
   }
+  /** Whatever token this user has that ends at `expires` or before is worth nothing any more. */
+  async revokeUntil(userId: number, expires: number): Promise<void> {
+    await this.#db.run("DELETE FROM Token WHERE userid = ? AND expires <= ?", [userId, expires]);
+  }
 }
