@@ -7,7 +7,7 @@
 import { type Command, COMMANDS, type FieldType } from "./commands.ts";
 import { errorText, PresenceError } from "./errors.ts";
 import type { RawFrame } from "./framer.ts";
-import { ERRNO, isJsonObject, type JsonObject, MSGID } from "./protocol.ts";
+import { DEPTH_MAX, ERRNO, isJsonObject, type JsonObject, MSGID } from "./protocol.ts";
 import { type Answer, Refusal, refusalOf, Request } from "./request.ts";
 import type { Services } from "./services.ts";
 import type { Notice, Session } from "./session.ts";
@@ -37,6 +37,7 @@ export function handleFrame(services: Services, session: Session, raw: RawFrame)
   const request = new Request(session, raw, frame ?? {}, command?.answer ?? NO_COMMAND, cid);
   try {
     if (!frame) throw new Refusal(ERRNO.MALFORMED, "Not a JSON object in UTF-8");
+    if (raw.isTooDeep) throw new Refusal(ERRNO.MALFORMED, `Nested deeper than ${DEPTH_MAX}`);
     if (!command) throw unknownCommand(frame);
     if (cid === undefined && frame.cid !== undefined) throw badCid();
     checkLogin(session, command);

@@ -7,6 +7,7 @@
 import { errorText, isTemporary } from "./errors.ts";
 import { waitAtMost } from "./give_up_after.ts";
 import { membersOf } from "./members.ts";
+import { mendJson } from "./mend_json.ts";
 import { checkName, normalizeName } from "./names.ts";
 import {
   type ConversationId,
@@ -349,15 +350,16 @@ export function groupChat(services: Services, request: Request): Promise<void> |
 }
 
 /**
- * The text to store and forward: the sender's own, on one line (a client that reads lines would be cut short), unless it
- * lies about the name, uses the server's fields, or says a field twice (two parsers could disagree on who is speaking).
+ * The text to store and forward: the sender's own, unless it lies about the name, uses the server's fields, says a field
+ * twice (two parsers could disagree on who is speaking), or is spelled as not every reader takes it.
  */
-function chatText({ frame, text, memberCount, login }: Request): string {
+function chatText({ frame, text, memberCount, isPlain, login }: Request): string {
   const isAsSent = frame.name === login.name && !("conversation" in frame) && !("seq" in frame) &&
     !("at" in frame) && !("recalled" in frame) && Object.keys(frame).length === memberCount;
-  const own = isAsSent ? text : putRight(text, login.name);
-  // In valid JSON a line break is never inside a string.
-  return own.includes("\n") || own.includes("\r") ? own.replace(/[\r\n]+/g, " ") : own;
+  if (isAsSent && isPlain) return text;
+  const mended = mendJson(isAsSent ? text : putRight(text, login.name));
+  if (mended.fault !== undefined) throw new Refusal(ERRNO.MALFORMED, mended.fault);
+  return mended.text;
 }
 
 /** The values stay as they were sent: JSON.stringify would round numbers, and cannot go as deep as JSON.parse. */

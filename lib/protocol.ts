@@ -48,6 +48,9 @@ export const ERRNO = {
   TOKEN_UNKNOWN: 11,
 } as const;
 
+/** Objects and arrays inside one another, the outermost object counted: recursive readers go no deeper than some hundreds. */
+export const DEPTH_MAX = 64;
+
 /** Why the server speaks up with a NOTICE_MSG, usually before it closes. */
 export type NoticeCode =
   | "replaced"
@@ -64,6 +67,19 @@ export type JsonObject = { [key: string]: unknown };
 /** A JSON value that is an object and not an array or null. */
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Line breaks to some readers of lines, though not to JSON. */
+const LINE_BREAKS = /[\u0085\u2028\u2029]/g;
+
+/** The text of a JSON value, on one line for every reader of lines. */
+export function toJson(value: unknown): string {
+  return escapeLineBreaks(JSON.stringify(value));
+}
+
+/** JSON text or a part of it, with escapes for what some readers of lines take for a line break. */
+export function escapeLineBreaks(json: string): string {
+  return json.replace(LINE_BREAKS, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 /** A conversation's id: `u<lower id>-<higher id>` or `g<groupid>`. */

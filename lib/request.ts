@@ -5,7 +5,7 @@
  */
 import { DatabaseError, type DatabaseErrorKind, PresenceError } from "./errors.ts";
 import type { RawFrame } from "./framer.ts";
-import { ERRNO, type JsonObject } from "./protocol.ts";
+import { ERRNO, type JsonObject, toJson } from "./protocol.ts";
 import type { Written } from "./send_queue.ts";
 import type { Login, Session } from "./session.ts";
 
@@ -66,6 +66,8 @@ export class Request {
   readonly frame: JsonObject;
   /** Members of the outermost object in the text. */
   readonly memberCount: number;
+  /** Nothing in the text that readers take differently. */
+  readonly isPlain: boolean;
   readonly #answer: Answer;
   readonly #cid: string | undefined;
   readonly #login: Login | undefined;
@@ -73,7 +75,7 @@ export class Request {
   /** `frame`: what `raw` is when parsed. `cid`: the client's id for this request, if it gave one. */
   constructor(
     session: Session,
-    { text = "", memberCount }: RawFrame,
+    { text = "", memberCount, isPlain }: RawFrame,
     frame: JsonObject,
     answer: Answer,
     cid: string | undefined,
@@ -82,6 +84,7 @@ export class Request {
     this.text = text;
     this.frame = frame;
     this.memberCount = memberCount;
+    this.isPlain = isPlain;
     this.#answer = answer;
     this.#cid = cid;
     this.#login = session.login;
@@ -118,7 +121,7 @@ export class Request {
 
   /** Answers with success, where the client expects an answer; `written` is told when it is out. */
   reply(fields: JsonObject = {}, written?: Written): void {
-    if (this.isReplyExpected) this.#send(this.#answer.success, ERRNO.OK, JSON.stringify(fields), written);
+    if (this.isReplyExpected) this.#send(this.#answer.success, ERRNO.OK, toJson(fields), written);
   }
 
   /** Like {@link reply}, with the fields as the text of a JSON object that need not be built anew. */
@@ -140,12 +143,12 @@ export class Request {
     const isVersion1 = this.session.version === 1;
     if (isVersion1 && (!isAlways || errno === ERRNO.MALFORMED)) return;
     const told = isVersion1 && errno !== ERRNO.ALREADY_ONLINE ? ERRNO.REFUSED : errno;
-    this.#send(failure, told, JSON.stringify({ errmsg: message, ...fields }), undefined);
+    this.#send(failure, told, toJson({ errmsg: message, ...fields }), undefined);
   }
 
   #send(msgid: number, errno: number, fields: string, written: Written | undefined): void {
     const { cid } = this;
-    const head = cid === undefined ? `{"msgid":${msgid}` : `{"msgid":${msgid},"cid":${JSON.stringify(cid)}`;
+    const head = cid === undefined ? `{"msgid":${msgid}` : `{"msgid":${msgid},"cid":${toJson(cid)}`;
     const rest = fields === "{}" ? "}" : `,${fields.slice(1)}`;
     this.session.outlet.send(`${head},"errno":${errno}${rest}`, written);
   }

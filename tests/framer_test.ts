@@ -42,21 +42,56 @@ function model(bytes: Uint8Array, maxFrameBytes = MAX): Outcome {
   const text = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
   const frames: Outcome["frames"] = [];
   let terminator: Terminator | undefined;
+  let isOutOfStep = false;
+  let isBackInStep = false;
+  let skipped = 0;
   let at = 0;
+  const isEndedBy = (byte: string | undefined) => {
+    if (byte !== undefined) terminator ??= byte === "\0" ? "\0" : byte === "\n" || byte === "\r" ? "\n" : "";
+  };
   while (true) {
     const gap = /^[\0\n\r\t ]*/.exec(text.slice(at))?.[0] ?? "";
     const ending = text.slice(at).match(/^[ \t]*([^ \t])/)?.[1];
-    if (frames.length > 0 && ending !== undefined) {
-      terminator ??= ending === "\0" ? "\0" : ending === "\n" || ending === "\r" ? "\n" : "";
-    }
+    if (frames.length > 0 && !(isOutOfStep && /[^\0\r\n{]/.test(ending ?? ""))) isEndedBy(ending);
     at += gap.length;
     if (at === text.length) return { frames, terminator, failure: undefined };
-    if (text[at] !== "{") return { frames, terminator, failure: "garbage" };
-    const { length, memberCount, isWhole } = measure(text.slice(at));
+    if (text[at] !== "{") {
+      const rest = /^[^\0\n\r]*/.exec(text.slice(at))?.[0] ?? "";
+      skipped += rest.length;
+      if (!isOutOfStep || skipped > maxFrameBytes) return { frames, terminator, failure: "garbage" };
+      at += rest.length;
+      isBackInStep = false;
+      continue;
+    }
+    if (isBackInStep) {
+      isOutOfStep = isBackInStep = false;
+      skipped = 0;
+    }
+    const { length, isWhole, isBroken, isCutShort, ...rest } = measure(text.slice(at));
     if (length > maxFrameBytes) return { frames, terminator, failure: "too_long" };
     if (!isWhole) return { frames, terminator, failure: undefined };
-    frames.push({ text: decode(bytes.subarray(at, at + length)), memberCount });
-    at += length;
+    const frame = decode(bytes.subarray(at, at + length));
+    frames.push({ text: frame, ...rest });
+    isBackInStep = isOutOfStep && frame !== undefined && isJson(frame);
+    if (isBroken || isCutShort) isOutOfStep = true;
+    if (isBroken) {
+      const dropped = measureRest(text.slice(at), length);
+      // The break itself was looked at when the frame was cut.
+      skipped += dropped.length - length - 1;
+      if (skipped > maxFrameBytes) return { frames, terminator, failure: "too_long" };
+      if (!dropped.isWhole) return { frames, terminator, failure: undefined };
+      isEndedBy(dropped.breakByte);
+      at += dropped.length;
+    } else at += length;
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -68,26 +103,63 @@ function decode(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** How long the frame is that `text` begins with, as far as it is there. */
-function measure(text: string): { length: number; memberCount: number; isWhole: boolean } {
-  let depth = 0;
+/** How long the frame is that `text` begins with, as far as it is there, and what the framer says of it. */
+function measure(text: string) {
+  let braces = 0;
+  let nesting = 0;
   let memberCount = 0;
+  let isTooDeep = false;
+  // What is outside of strings, and what is in them.
+  let outside = "";
+  let inside = "";
+  const result = (length: number, isWhole: boolean, { isBroken = false, isCutShort = false } = {}) => ({
+    length,
+    isWhole,
+    isBroken,
+    isCutShort,
+    memberCount,
+    isTooDeep,
+    isPlain: !isBroken && !/[-+.eE\n\r]|\d{16}/.test(outside) &&
+      !/[^ -[\]-\xc1\xc3-\xe1\xe3-\xff]/.test(inside),
+  });
   for (let i = 0; i < text.length; i++) {
-    const rest = text.slice(i);
-    if (rest[0] === "\0") return { length: i, memberCount, isWhole: true };
-    if (rest[0] === '"') {
-      const string = /^"(?:\\[^\0]|[^"\\\0\n])*/.exec(rest)?.[0] ?? "";
-      i += string.length;
-      if (text[i] === '"') continue;
-      // Not closed: at the end of what is there, or broken off, perhaps behind a backslash.
-      if (text[i] === "\\") i++;
-      return { length: i, memberCount, isWhole: i < text.length };
+    const char = text[i];
+    if (char === "\0") return result(i, true, { isCutShort: true });
+    outside += char;
+    if (char === '"') {
+      for (i++; i < text.length && text[i] !== '"'; i++) {
+        inside += text[i];
+        if (text[i] === "\\" && !/[\0\n\r]/.test(text[i + 1] ?? "")) i++;
+        else if (/[\0\n\r]/.test(text[i] ?? "")) return result(i, true, { isBroken: true });
+      }
     }
-    if (rest[0] === "{") depth++;
-    if (rest[0] === ":" && depth === 1) memberCount++;
-    if (rest[0] === "}" && --depth === 0) return { length: i + 1, memberCount, isWhole: true };
+    if (char === "{") braces++;
+    if (char === "{" || char === "[") nesting++;
+    if (char === "}" || char === "]") nesting--;
+    if (nesting > 64) isTooDeep = true;
+    if (char === ":" && braces === 1) memberCount++;
+    if (char === "}" && --braces === 0) return result(i + 1, true);
   }
-  return { length: text.length, memberCount, isWhole: false };
+  return result(text.length, false);
+}
+
+/** Where the frame that `text` begins with ends after all, when its string is broken at `at`. */
+function measureRest(text: string, at: number): { length: number; isWhole: boolean; breakByte?: string } {
+  let rest = text.slice(0, at);
+  for (let i = at; i < text.length;) {
+    // The string goes on, as if the break were a letter, unless a brace begins a frame.
+    const gap = /^[\0\n\r][\0\n\r\t ]*/.exec(text.slice(i))?.[0] ?? "";
+    const breakByte = text[i];
+    if (text[i + gap.length] === "{") {
+      return { length: i + gap.length, isWhole: true, ...(breakByte && { breakByte }) };
+    }
+    rest += "x".repeat(gap.length);
+    const { length, isWhole, isBroken } = measure(rest + text.slice(i + gap.length));
+    if (!isBroken) return { length, isWhole };
+    rest += text.slice(i + gap.length, length);
+    i = length;
+  }
+  return { length: text.length, isWhole: false };
 }
 
 /** A test that needs nothing but the processor. */
@@ -146,9 +218,84 @@ unitTest("what is cut is what was sent", () => {
 unitTest("a frame that is broken off costs none of the frames behind it", () => {
   for (const broken of ['{"a":"oh\n', '{"a":"oh\0', '{"a":{"b":[\0', "{\0", '{"a":"\\\0']) {
     const { frames, failure } = cut([encoder.encode(`{"x":1}\n${broken}{"y":2}\n`)]);
-    assertEquals(frames.map(({ text }) => text), ['{"x":1}', broken.slice(0, -1), '{"y":2}']);
+    assertEquals(frames.map(({ text }) => text), [
+      '{"x":1}',
+      broken.slice(0, -1),
+      '{"y":2}',
+    ]);
     assertEquals(failure, undefined);
   }
+});
+
+unitTest("a frame whose string holds a raw line break or NUL costs none of the frames behind it", () => {
+  const broken = [
+    '{"x":"a\nb"}',
+    '{"x":"a\r\nb"}',
+    '{"x":"a\0b"}',
+    '{"x":"a\0"}',
+    '{"a\nb":1}',
+    '{"x":{"y":["a\nb","c\n\nd"]}}',
+    '{"x":"a\\\nb"}',
+    '{"x":"a\n{b"}',
+    '{"x":"a\n{b}c"}',
+    '{"x":"a\n{b}c\nd"}',
+    '{"x":"a\n\t{\n"b": 1\n}\n"}',
+    '{"x":"a\n"b"}',
+    '{"x":"a\n"b}c"}',
+    '{"x":\0"b"}',
+    '{"x":"a\n',
+  ];
+  for (const terminator of ["\n", "\r\n", "\0", ""]) {
+    for (const one of broken) {
+      const isOfLines = one.includes("\0") || /\n\s*\{/.test(one) || one.endsWith("\n") ||
+        one.includes('"b');
+      // What a broken line has left ends with the line: without lines there is no telling.
+      if (terminator === "" && isOfLines) continue;
+      const bytes = encoder.encode([one, one, '{"n":1}', one, '{"n":2}', one].join(terminator) + terminator);
+      for (const size of [1, 2, bytes.length]) {
+        const { frames, failure } = cut(pieces(bytes, size));
+        const good = frames.map(({ text }) => text).filter((text) => text?.startsWith('{"n"'));
+        assertEquals(good, ['{"n":1}', '{"n":2}'], JSON.stringify([one, terminator, size]));
+        assertEquals(failure, undefined);
+      }
+    }
+  }
+});
+
+unitTest(
+  "what a broken frame has left is skipped up to the length of a frame, and only until two good ones have come",
+  () => {
+    const skipped = cut([encoder.encode(`{"a":\0${"x".repeat(MAX)}\0{"b":1}\0`)]);
+    assertEquals([skipped.frames.length, skipped.failure], [2, undefined]);
+    assertEquals(cut([encoder.encode(`{"a":\0${"x\0".repeat(MAX + 1)}{"b":1}`)]).failure, "garbage");
+    assertEquals(cut([encoder.encode('{"a":\0x\0{"b":1}\0x\0{"c":1}{"d":1}')]).failure, undefined);
+    assertEquals(cut([encoder.encode('{"a":\0x\0{"b":1}\0{"c":1}\0x')]).failure, "garbage");
+  },
+);
+
+unitTest("depth counts objects and arrays; 64 are not too deep", () => {
+  const nested = (depth: number) => `{"a":${"[".repeat(depth - 1)}${"]".repeat(depth - 1)}}`;
+  const mixed = (depth: number) => `${'{"a":['.repeat(depth / 2)}${"]}".repeat(depth / 2)}`;
+  const texts = [nested(64), nested(65), mixed(64), mixed(66), `{"a":"${"[".repeat(100)}"}`, '{"a":[[]]}'];
+  const { frames } = cut([encoder.encode(texts.join("\n"))], 1_000);
+  assertEquals(frames.map(({ isTooDeep }) => isTooDeep), [false, true, false, true, false, false]);
+});
+
+unitTest("a frame is plain when no reader could take it differently", () => {
+  const plain = ['{"a":12,"b":"x\u00e9 😀","c":[true]}', '{"a":123456789012345}', "{}"].map((text) =>
+    text.replace("true", "null")
+  );
+  const odd = [
+    '{"a":1e2}',
+    '{"a":1.0}',
+    '{"a":-0}',
+    '{"a":1234567890123456}',
+    '{"a":"\\u0061"}',
+    "{\n}",
+    '{"\u2028":1}',
+  ];
+  const { frames } = cut([encoder.encode([...plain, ...odd].join("\0"))]);
+  assertEquals(frames.map(({ isPlain }) => isPlain), [...plain.map(() => true), ...odd.map(() => false)]);
 });
 
 unitTest("members of the outermost object are counted, and no others", () => {
@@ -160,7 +307,8 @@ unitTest("members of the outermost object are counted, and no others", () => {
     '{":":":","\\":":":"}': 2,
   };
   for (const [text, memberCount] of Object.entries(texts)) {
-    assertEquals(cut([encoder.encode(text)]).frames, [{ text, memberCount }]);
+    const { frames } = cut([encoder.encode(text)]);
+    assertEquals(frames.map((frame) => [frame.text, frame.memberCount]), [[text, memberCount]]);
   }
 });
 

@@ -52,7 +52,13 @@ async function ask(log: ReturnType<typeof openLog>, fields: object): Promise<Fra
   session.login = { userId: 1, name: "ann", generation: 1, groups: new Map(), mailbox };
   const answer = { success: MSGID.HISTORY_MSG_ACK, failure: MSGID.ACK_MSG, isAlways: true };
   const frame = { msgid: MSGID.HISTORY_MSG, conversation: "u1-2", ...fields };
-  const request = new Request(session, { text: "", memberCount: 0 }, frame, answer, "c");
+  const request = new Request(
+    session,
+    { text: "", memberCount: 0, isTooDeep: false, isPlain: true },
+    frame,
+    answer,
+    "c",
+  );
   await history(services, request);
   const [reply] = replies;
   assert(reply);

@@ -418,8 +418,10 @@ onEachDatabase("hostile input", {
     for (const text of SPECIAL_TEXTS) {
       const what = JSON.stringify(text.slice(0, 30));
       const own = text.length < 100 ? { time: text, [text]: text.length } : {};
-      assertEquals((await li.client.request(chat(li, wu.id, text, own))).errno, 0, what);
-      assertEquals((await wu.client.receive()).msg, text, what);
+      const { errno } = await li.client.request(chat(li, wu.id, text, own));
+      // Half of a surrogate pair is no text, and there are readers that end on it.
+      assertEquals(errno, text.isWellFormed() ? 0 : 4, what);
+      if (errno === 0) assertEquals((await wu.client.receive()).msg, text, what);
       for (const [msgid, field] of FIELDS) {
         const { errno = -1 } = await li.client.request({ msgid, id: li.id, seq: 1, [field]: text });
         assert(errno > 0, `${msgid} ${field} ${what}`);
@@ -480,7 +482,8 @@ onEachDatabase("hostile input", {
       await using wu = await place.newPerson("wu", { v: 2 });
       for (const name of [li.name, "liar"]) {
         for (const [open, close] of [["[", "]"], ['{"a":', "}"]] as const) {
-          const depth = Math.floor(64_000 / (open.length + close.length));
+          // The frame itself is the 64th.
+          const depth = 63;
           const deep = open.repeat(depth) + "1" + close.repeat(depth);
           const head =
             `{"msgid":6,"id":${li.id},"name":"${name}","toid":${wu.id},"msg":"deep","time":"${TIME}","cid":"`;

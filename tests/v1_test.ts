@@ -438,7 +438,7 @@ onEachDatabase("version 1", {
       '"big":12345678901234567890,"small":1.10e-7,"precise":0.1000000000000000055511151231257827',
       '"2":"b","1":"a","":"empty","deep":{"a":1,"a":2,"b":[{},[[]],null,true]}',
       '"__proto__":{"admin":true},"constructor":1,"toString":null,"msgId":7,"userid":1',
-      '"half":"\\ud800","nul":"\\u0000","quote":"\\"}{\\"","slash":"\\\\"',
+      '"pair":"\\uD83D\\ude00","nul":"\\u0000","quote":"\\"}{\\"","slash":"\\\\"',
       '"space" : [ 1 , 2 ]  ',
     ];
     for (const extra of extras) {

@@ -4,8 +4,9 @@
  *
  * @module
  */
+import { mendJson } from "../mend_json.ts";
 import type { ConversationId } from "../protocol.ts";
-import type { Database } from "./database.ts";
+import type { Database, SqlValue } from "./database.ts";
 import { KEYS_PER_STATEMENT, Lookup } from "./lookup.ts";
 
 /** Users in one statement of {@link Messages.unsent}. */
@@ -81,7 +82,7 @@ export class Messages {
 
   /** Rows after `seq`, ascending. */
   after(conversation: ConversationId, seq: number, limit: number): Promise<StoredMessage[]> {
-    return this.#db.query<StoredMessage>(
+    return this.#read(
       `SELECT seq, sender, at, message FROM Message WHERE conversation = ? AND seq > ? ORDER BY seq LIMIT ${limit}`,
       [conversation, seq],
     );
@@ -92,11 +93,18 @@ export class Messages {
     conversation: ConversationId,
     { after, before, limit, isForward }: HistoryRange,
   ): Promise<StoredMessage[]> {
-    return this.#db.query<StoredMessage>(
+    return this.#read(
       "SELECT seq, sender, at, message FROM Message WHERE conversation = ? AND seq > ? AND seq < ? " +
         `ORDER BY seq ${isForward ? "ASC" : "DESC"} LIMIT ${limit}`,
       [conversation, after, before],
     );
+  }
+
+  /** What is in the log may be of a time when more was let through than every reader takes. */
+  async #read(sql: string, params: SqlValue[]): Promise<StoredMessage[]> {
+    const rows = await this.#db.query<StoredMessage>(sql, params);
+    for (const row of rows) if (row.message !== null) row.message = mendJson(row.message).text;
+    return rows;
   }
 
   /** One row. */
