@@ -11,7 +11,7 @@
 import { Batcher } from "./batcher.ts";
 import type { Bus } from "./bus.ts";
 import type { Delivery } from "./delivery.ts";
-import { decodeEnvelope, encodeEnvelope, ENVELOPE } from "./envelope.ts";
+import { decodeEnvelope, encodeEnvelope, ENVELOPE, type Envelope } from "./envelope.ts";
 import { DatabaseError, errorText } from "./errors.ts";
 import { waitAtMost } from "./give_up_after.ts";
 import type { Limiter } from "./limiter.ts";
@@ -19,7 +19,7 @@ import type { Logger } from "./logger.ts";
 import { Mailbox } from "./mailbox.ts";
 import type { Positions } from "./positions.ts";
 import type { ClaimMode, Presence } from "./presence.ts";
-import type { Login, Session } from "./session.ts";
+import type { Login, Notice, Session } from "./session.ts";
 import type { Groups } from "./store/groups.ts";
 import type { Messages } from "./store/messages.ts";
 import type { Users, UserState } from "./store/users.ts";
@@ -27,6 +27,17 @@ import { turnTime } from "./turn.ts";
 
 /** How long another node may take to end the older session of a user, ms. It may be dead. */
 const EVICTION_MS = 2_000;
+/**
+ * A version 1 client sends no heartbeats, and one whose network is gone keeps its connection for a quarter of an hour. Who
+ * has said nothing for this long gives way to a login with the password, ms.
+ */
+const SILENT_MS = 60_000;
+
+const REPLACED: Notice = {
+  code: "replaced",
+  text: "This user has logged in from another place.",
+  reconnect: false,
+};
 
 /** How long a claim is kept for what its user leaves to be written, ms. */
 const LEAVING_MS = 1_000;
@@ -74,8 +85,10 @@ export class Admission {
   readonly #turns = new Map<number, Promise<unknown>>();
   /** Users on their way out; the next login waits for that. */
   readonly #leaving = new Map<number, Promise<void>>();
-  /** Resolved when the other node says that its older session has ended. */
-  readonly #evictions = new Map<string, () => void>();
+  /** Told whether the other node has ended its older session. */
+  readonly #evictions = new Map<string, (isEnded: boolean) => void>();
+  /** Counts sessions of other nodes that were asked to give way. */
+  #asked = 0;
   /** Writes of states that failed, and how many of them have been made up for. */
   #failedWrites = 0;
   #madeUpFor = 0;
@@ -126,7 +139,9 @@ export class Admission {
     const admitting: Admitting = { generation: 0, isSuperseded: false };
     this.#admitting.set(userId, admitting);
     try {
-      const claim = await this.#options.presence.claim(userId, mode);
+      const { presence } = this.#options;
+      let claim = await presence.claim(userId, mode);
+      if (!claim.claimed && await this.#endSilent(userId)) claim = await presence.claim(userId, mode);
       if (!claim.claimed) return undefined;
       admitting.generation = claim.generation;
       return await this.#settle(session, name, userId, claim, admitting);
@@ -189,31 +204,62 @@ export class Admission {
 
   /** Ends the session that held the claim before, here or elsewhere, and waits until its positions are written. */
   async #endOlder(userId: number, generation: number, previousNode: string | undefined): Promise<void> {
-    const { node, bus, delivery } = this.#options;
+    const { node, delivery } = this.#options;
     const older = delivery.session(userId);
     if (older) await this.replace(older);
     if (previousNode === undefined || previousNode === node) return;
-    const key = `${userId} ${generation}`;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, EVICTION_MS);
-      this.#evictions.set(key, () => {
+    await this.#ask(ENVELOPE.evict, this.#nodeChannel(previousNode), userId, generation);
+  }
+
+  /** Ends the session of a user, here or elsewhere, if its client may be gone; resolves with whether it has ended. */
+  async #endSilent(userId: number): Promise<boolean> {
+    const { delivery } = this.#options;
+    if (delivery.session(userId)) return await this.#giveWay(userId);
+    return await this.#ask(ENVELOPE.giveWay, delivery.userChannel(userId), userId, ++this.#asked);
+  }
+
+  /** Asks another node to end its session of a user; resolves with whether it says that it has. */
+  async #ask(
+    kind: typeof ENVELOPE.evict | typeof ENVELOPE.giveWay,
+    channel: string,
+    userId: number,
+    seq: number,
+  ): Promise<boolean> {
+    const { node, bus } = this.#options;
+    const key = `${userId} ${seq}`;
+    const isEnded = await new Promise<boolean>((resolve) => {
+      const timer = setTimeout(() => resolve(false), EVICTION_MS);
+      this.#evictions.set(key, (isEnded) => {
         clearTimeout(timer);
-        resolve();
+        resolve(isEnded);
       });
-      const envelope = { kind: ENVELOPE.evict, sender: userId, seq: generation, conversation: node };
-      bus.publish(this.#nodeChannel(previousNode), encodeEnvelope(envelope)).then(
+      const envelope = { kind, sender: userId, seq, conversation: node };
+      bus.publish(channel, encodeEnvelope(envelope)).then(
         // Nobody listens there: that node is dead, and its users should not wait for it.
-        (listeners) => listeners === 0 && this.#evictions.get(key)?.(),
+        (listeners) => listeners === 0 && this.#evictions.get(key)?.(false),
         // Without the bus the other node learns of the newer claim by itself; waiting for it is all there is to do.
         () => {},
       );
     });
     this.#evictions.delete(key);
+    return isEnded;
+  }
+
+  /** Ends the session of a user on this node if it is silent; resolves with whether there is none any more. */
+  async #giveWay(userId: number): Promise<boolean> {
+    const session = this.#options.delivery.session(userId);
+    if (session && !isSilent(session)) return false;
+    if (session) {
+      session.end(REPLACED);
+      await this.dismiss(session);
+    }
+    await this.#leaving.get(userId);
+    return true;
   }
 
   /** Ends a session because its user is now logged in elsewhere; resolves when its positions are written. */
   async replace(session: Session): Promise<void> {
-    session.end({ code: "replaced", text: "This user has logged in from another place.", reconnect: false });
+    session.end(REPLACED);
     await this.dismiss(session, { isReplaced: true });
   }
 
@@ -259,19 +305,20 @@ export class Admission {
         text: "The server has to begin anew; log in again.",
         reconnect: true,
       });
-      await this.dismiss(session, { isBroken: true });
+      await this.dismiss(session);
     }
   }
 
   /**
    * Logs out whoever is logged in on `session`; nothing happens otherwise. `isReplaced`: a newer session holds the claim.
-   * `isBroken`: nobody knows what a version 1 client had read of what was written last, so it comes again. Never rejects.
+   * `isOrderly`: a version 1 client has read all that was written to it; else what it has said nothing after comes again.
+   * Never rejects.
    */
-  async dismiss(session: Session, { isReplaced = false, isBroken = false } = {}): Promise<void> {
+  async dismiss(session: Session, { isReplaced = false, isOrderly = false } = {}): Promise<void> {
     const { login } = session;
     if (!login) return;
     session.login = undefined;
-    const leaving = this.#leave(session, login, { isReplaced, isBroken }).finally(() => {
+    const leaving = this.#leave(session, login, { isReplaced, isOrderly }).finally(() => {
       if (this.#leaving.get(login.userId) === leaving) this.#leaving.delete(login.userId);
     });
     this.#leaving.set(login.userId, leaving);
@@ -281,11 +328,11 @@ export class Admission {
   async #leave(
     session: Session,
     login: Login,
-    how: { isReplaced: boolean; isBroken: boolean },
+    how: { isReplaced: boolean; isOrderly: boolean },
   ): Promise<void> {
     const { presence, delivery, positions } = this.#options;
     const { userId, generation, mailbox } = login;
-    if (!how.isBroken && !how.isReplaced) mailbox.settle();
+    mailbox.settle(how.isOrderly ? Infinity : session.outlet.saidAt);
     mailbox.close();
     delivery.detach(session, login);
     const written = positions.flush().then(async () => {
@@ -340,19 +387,36 @@ export class Admission {
     const envelope = decodeEnvelope(payload);
     if (!envelope) return;
     const { kind, sender: userId, seq: generation, conversation: asker } = envelope;
-    if (kind === ENVELOPE.evicted) this.#evictions.get(`${userId} ${generation}`)?.();
+    if (kind === ENVELOPE.evicted) this.#evictions.get(`${userId} ${generation}`)?.(true);
+    else if (kind === ENVELOPE.kept) this.#evictions.get(`${userId} ${generation}`)?.(false);
     else if (kind === ENVELOPE.evict) this.#onEvict(userId, generation, asker);
   }
 
+  /** Another node asks for a user who is, or was a moment ago, on this one. */
+  async onGiveWay({ sender: userId, seq, conversation: asker }: Envelope): Promise<void> {
+    const isEnded = await this.#giveWay(userId);
+    this.#answer(isEnded ? ENVELOPE.evicted : ENVELOPE.kept, asker, userId, seq);
+  }
+
   async #onEvict(userId: number, generation: number, asker: string): Promise<void> {
-    const { bus, delivery } = this.#options;
+    const { delivery } = this.#options;
     this.#supersede(userId, generation);
     const session = delivery.session(userId);
     if (session?.login && session.login.generation < generation) await this.replace(session);
     await this.#leaving.get(userId);
-    const envelope = { kind: ENVELOPE.evicted, sender: userId, seq: generation };
+    this.#answer(ENVELOPE.evicted, asker, userId, generation);
+  }
+
+  #answer(
+    kind: typeof ENVELOPE.evicted | typeof ENVELOPE.kept,
+    asker: string,
+    userId: number,
+    seq: number,
+  ): void {
+    const { bus } = this.#options;
+    const envelope = { kind, sender: userId, seq };
     // Unheard, the asking node goes on after a while.
-    await bus.publish(this.#nodeChannel(asker), encodeEnvelope(envelope)).catch(() => {});
+    bus.publish(this.#nodeChannel(asker), encodeEnvelope(envelope)).catch(() => {});
   }
 
   /** A login under way whose claim is older than `generation` comes to nothing. */
@@ -405,4 +469,9 @@ export class Admission {
   #nodeChannel(node: string): string {
     return `${this.#options.channelPrefix}node:${node}`;
   }
+}
+
+/** Its client may be gone: it has ended its side, or is of version 1, which has no heartbeats, and says nothing. */
+function isSilent({ version, outlet: { isPeerGone, lastReadAt } }: Session): boolean {
+  return version === 1 && (isPeerGone || turnTime() - lastReadAt > SILENT_MS);
 }

@@ -17,6 +17,8 @@ export interface Accepted {
   remote: string;
   /** What limits by address go by; undefined: none does, the address is no person's. */
   person: string | undefined;
+  /** Nobody stands between: the end of the connection is the client's own. */
+  isDirect: boolean;
 }
 
 /** Makes a client's connection of an accepted socket; rejects to refuse it. The socket is then closed by the caller. */
@@ -37,10 +39,11 @@ export function createAdmit({ proxies, tls }: AdmitOptions): Admit {
     tcp.setKeepAlive(true);
     const { hostname, port } = tcp.remoteAddr;
     const own = { remote: formatHostPort(hostname, port), person: personAddress(hostname, proxies) };
-    let accepted: Accepted = { socket: tcp, ...own };
-    if (proxies.trusts(hostname)) {
+    const isProxy = proxies.trusts(hostname);
+    let accepted: Accepted = { socket: tcp, ...own, isDirect: proxies.areKnown && !isProxy };
+    if (isProxy) {
       const { socket, source } = await proxies.readHeader(tcp);
-      accepted = { socket, ...(source === undefined ? own : proxied(source, proxies)) };
+      accepted = { ...accepted, socket, ...(source === undefined ? own : proxied(source, proxies)) };
     }
     return tls ? { ...accepted, socket: await tls.accept(accepted.socket) } : accepted;
   };

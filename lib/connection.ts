@@ -64,6 +64,8 @@ export class Connection {
   readonly remote: string;
   /** When bytes last came in: the turn of the event loop, as of performance.now(). */
   lastReadAt: number = turnTime();
+  /** The same, but for bytes that may have lain in the kernel since we know not when: what they answer is not known. */
+  saidAt: number = turnTime();
   readonly #socket: ByteSocket;
   readonly #gate: ReadGate;
   readonly #framer: Framer;
@@ -76,6 +78,10 @@ export class Connection {
   #isOver = false;
   #hasFrame = false;
   #isTerminatorKnown = false;
+  #isReading = false;
+  #readBytes = 0;
+  /** The kernel may hold bytes that came before they were asked for. */
+  #hasBacklog = false;
   #resumeReading: (() => void) | undefined;
   /** While a frame is handled that takes its time. */
   #underWay: Promise<void> | undefined;
@@ -214,7 +220,6 @@ export class Connection {
     let smallReads = 0;
     let ahead: Promise<number | null> | undefined;
     for (let count = await this.#read(buffer); count !== null; count = await (ahead ?? this.#read(buffer))) {
-      this.lastReadAt = turnTime();
       smallReads = count < SMALL_BUFFER_BYTES ? smallReads + 1 : 0;
       let size = buffer.length;
       if (count === size) size = Math.min(LARGE_BUFFER_BYTES, size * BUFFER_GROWTH);
@@ -230,6 +235,7 @@ export class Connection {
           await anotherTurn();
           turnedAt = turnTime();
           inARow = 0;
+          if (!this.#isReading) this.#hasBacklog = true;
         }
         inARow++;
         const done = this.#handle(frame);
@@ -239,6 +245,7 @@ export class Connection {
         this.#underWay = done;
         await done;
         this.#underWay = undefined;
+        if (!this.#isReading) this.#hasBacklog = true;
         // A database in this process answers within the turn.
         if (performance.now() - turnedAt > MS_IN_A_ROW) inARow = FRAMES_IN_A_ROW;
       }
@@ -277,11 +284,19 @@ export class Connection {
   }
 
   #readNow(buffer: Uint8Array): Promise<number | null> {
+    this.#isReading = true;
+    this.#readBytes = buffer.length;
     return this.#socket.read(buffer).then(this.#onRead, this.#onReadFailed);
   }
 
   readonly #onRead = (count: number | null) => {
+    this.#isReading = false;
     if (count === null) this.#isPeerGone = true;
+    else {
+      this.lastReadAt = turnTime();
+      if (!this.#hasBacklog) this.saidAt = this.lastReadAt;
+      this.#hasBacklog = count === this.#readBytes;
+    }
     return count;
   };
 

@@ -43,6 +43,8 @@ export interface DeliveryOptions {
   isStoring: (userA: number, userB: number) => boolean;
   /** For what waits a moment; the system's by default. */
   clock?: Clock;
+  /** Another node asks that a user's session give way to a login there. */
+  onGiveWay?: (envelope: Envelope) => void;
   /** A message that is in no log came for somebody whom this node could not give it to: store it. */
   onUndeliverable: (sender: number, receiver: number, text: string) => void;
 }
@@ -109,13 +111,13 @@ export class Delivery {
 
   /** The channels a user listens to are subscribed when this resolves: what is stored from then on rings here. */
   async subscribe(userId: number, groupIds: Iterable<number>): Promise<void> {
-    const channels = [this.#userChannel(userId), ...[...groupIds].map((id) => this.#groupChannel(id))];
+    const channels = [this.userChannel(userId), ...[...groupIds].map((id) => this.#groupChannel(id))];
     await Promise.all(channels.map((channel) => this.#options.bus.subscribe(channel)));
   }
 
   /** Takes back what {@link subscribe} took. */
   unsubscribe(userId: number, groupIds: Iterable<number>): void {
-    this.#options.bus.unsubscribe(this.#userChannel(userId));
+    this.#options.bus.unsubscribe(this.userChannel(userId));
     for (const groupId of groupIds) this.#options.bus.unsubscribe(this.#groupChannel(groupId));
   }
 
@@ -192,7 +194,7 @@ export class Delivery {
     if (receiver === sender) return;
     const session = this.#users.get(receiver);
     if (session) this.#offer(session, { conversation, seq, sender, frame });
-    else ring(this.#userChannel(receiver));
+    else ring(this.userChannel(receiver));
   }
 
   #toGroup({ sessions, inOrder }: LocalGroup, offer: Offer): void {
@@ -222,7 +224,7 @@ export class Delivery {
     if (!isClustered || isStoring(sender, receiver)) return false;
     this.counters.published++;
     return bus.publish(
-      this.#userChannel(receiver),
+      this.userChannel(receiver),
       encodeEnvelope({ kind: ENVELOPE.unlogged, sender, frame: text }),
     ).then((receivers) => receivers > 0, () => false);
   }
@@ -249,7 +251,7 @@ export class Delivery {
     const receiver = place.users[0] === sender ? place.users[1] : place.users[0];
     const session = this.#users.get(receiver);
     if (session) this.#sendEventTo(session, sender, frame);
-    else this.#publish(this.#userChannel(receiver), envelope);
+    else this.#publish(this.userChannel(receiver), envelope);
   }
 
   /**
@@ -270,7 +272,7 @@ export class Delivery {
         const peer = place.users[0] === receipt[0] ? place.users[1] : place.users[0];
         const session = this.#users.get(peer);
         if (session) this.#sendReceiptsTo(session, conversation, [receipt]);
-        else this.#publishReceipts(this.#userChannel(peer), conversation, [receipt]);
+        else this.#publishReceipts(this.userChannel(peer), conversation, [receipt]);
       }
     }
   }
@@ -313,7 +315,7 @@ export class Delivery {
     const { bus, isClustered } = this.#options;
     if (!isClustered) return Promise.resolve(false);
     this.counters.published++;
-    return bus.publish(this.#userChannel(userId), encodeEnvelope({ kind: ENVELOPE.beat, frame: key }))
+    return bus.publish(this.userChannel(userId), encodeEnvelope({ kind: ENVELOPE.beat, frame: key }))
       .then((receivers) => receivers > 0, () => false);
   }
 
@@ -366,7 +368,8 @@ export class Delivery {
     } else if (!session) return;
     else if (kind === ENVELOPE.beat) {
       if (session.udpKey === frame) session.beatAt = performance.now();
-    } else if (kind === ENVELOPE.message) this.#offer(session, toOffer(envelope));
+    } else if (kind === ENVELOPE.giveWay) this.#options.onGiveWay?.(envelope);
+    else if (kind === ENVELOPE.message) this.#offer(session, toOffer(envelope));
     else if (kind === ENVELOPE.event) this.#sendEventTo(session, sender, frame);
     else if (kind === ENVELOPE.receipts) this.#sendReceiptsTo(session, conversation, JSON.parse(frame));
   }
@@ -441,7 +444,8 @@ export class Delivery {
     }
   }
 
-  #userChannel(userId: number): string {
+  /** The channel of a user, which the node that has it listens to. */
+  userChannel(userId: number): string {
     return `${this.#options.channelPrefix}u:${userId}`;
   }
 

@@ -25,6 +25,10 @@ export const ENVELOPE = {
   receipts: 7,
   /** A heartbeat of the user whose channel this is came to another node as a datagram; its key is the frame. */
   beat: 8,
+  /** The user whose channel this is wants in at the node whose channel stands in `conversation`, if the session here is silent. */
+  giveWay: 9,
+  /** The answer: `sender` keeps its session. The other answer is `evicted`. */
+  kept: 10,
 } as const;
 
 /** A value of {@link ENVELOPE}. */
@@ -71,5 +75,5 @@ export function decodeEnvelope(text: string): Envelope | undefined {
 }
 
 function isKind(kind: number): kind is EnvelopeKind {
-  return kind >= ENVELOPE.message && kind <= ENVELOPE.beat;
+  return kind >= ENVELOPE.message && kind <= ENVELOPE.kept;
 }

@@ -211,7 +211,7 @@ export async function logout({ admission, tokens }: Services, request: Request):
   if (session.version === 2) await waitAtMost(LOGOUT_PATIENCE_MS, session.settled());
   const [isRevoked] = await Promise.all([
     tokens.revokeInTime(userId),
-    waitAtMost(LOGOUT_PATIENCE_MS, admission.dismiss(session)),
+    waitAtMost(LOGOUT_PATIENCE_MS, admission.dismiss(session, { isOrderly: true })),
   ]);
   request.reply(isRevoked ? {} : { token_valid: true });
 }

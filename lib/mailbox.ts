@@ -28,10 +28,13 @@ const PAGE_MAX = 64;
 const MAX_SENDS = 4;
 /**
  * What was written to a version 1 connection may still be on its way, or lie in the kernel of a client that dies without
- * reading it. It counts as received when the client says something after it, goes away in good order, or after between
- * one and two of these, ms; when the connection breaks before, it comes again.
+ * reading it. It counts as received when the client says something after it or goes away in good order; else only when
+ * the kernel would have ended a connection whose peer does not answer (Linux, with its 15 retransmissions: after 924 s,
+ * looked at every 120 s), ms. When the connection ends before, it comes again.
  */
-const DOUBT_MS = 5_000;
+const BROKEN_BY_THEN_MS = 1_200_000;
+/** Writes within this time are proved together, ms; a time that lies far back is kept less exactly. */
+const PROOF_GRAIN_MS = 1_000;
 
 /** Where frames go: a connection. */
 export interface Outlet {
@@ -41,6 +44,8 @@ export interface Outlet {
   readonly isCongested: boolean;
   /** Bytes queued. */
   readonly queuedBytes: number;
+  /** When the peer last said something, by the clock of the mailbox. */
+  readonly saidAt: number;
   /** Nobody knows whether the peer still reads. */
   readonly isPeerGone: boolean;
   /** What is sent goes nowhere. */
@@ -65,6 +70,15 @@ export interface MailboxOptions {
   now: () => number;
   /** A read of the log failed; the mailbox goes on at the next {@link Mailbox.tick}. Must not throw. */
   onError: (error: unknown) => void;
+}
+
+/** What was written to a version 1 connection in some stretch of time and is not proved to have arrived. */
+interface Unproved {
+  /** When the first and when the last of it was written. */
+  from: number;
+  to: number;
+  /** How far, in each conversation. */
+  seqs: Map<Cursor, number>;
 }
 
 interface Pending {
@@ -103,11 +117,8 @@ export class Mailbox {
   #unacknowledged = 0;
   #acknowledgedAt = 0;
   #sends = 1;
-  /** Version 1: how far it was written to and is not known to be received, this period's and the one's before. */
-  #doubtful = new Map<Cursor, number>();
-  #longDoubtful = new Map<Cursor, number>();
-  #doubtfulSince = 0;
-  #writtenAt = 0;
+  /** Version 1, oldest first. */
+  readonly #unproved: Unproved[] = [];
 
   /** Hears doorbells from now on; without `positions` they are kept until {@link place}. */
   constructor(options: MailboxOptions, positions?: readonly MemberPosition[]) {
@@ -268,38 +279,58 @@ export class Mailbox {
 
   #written(cursor: Cursor, seq: number): void {
     // Written to a peer that has closed its side: nobody knows whether it was read, so it comes again.
-    if (this.#options.outlet.isPeerGone || seq <= cursor.delivered) return;
-    this.#writtenAt = this.#options.now();
-    this.#doubtful.set(cursor, seq);
+    const { outlet } = this.#options;
+    if (outlet.isPeerGone || seq <= cursor.delivered) return;
+    this.settle(outlet.saidAt);
+    const now = this.#options.now();
+    const last = this.#unproved.at(-1);
+    if (last !== undefined && now - last.from < PROOF_GRAIN_MS) {
+      last.to = now;
+      last.seqs.set(cursor, seq);
+    } else {
+      this.#joinOld(now);
+      this.#unproved.push({ from: now, to: now, seqs: new Map([[cursor, seq]]) });
+    }
+  }
+
+  /** Joins neighbours whose time together is shorter than they are old: a client that is silent for hours costs a dozen. */
+  #joinOld(now: number): void {
+    const unproved = this.#unproved;
+    for (let i = unproved.length - 2; i >= 0; i--) {
+      const [older, newer] = [unproved[i], unproved[i + 1]];
+      if (!older || !newer || newer.to - older.from > now - newer.to) continue;
+      for (const [cursor, seq] of newer.seqs) older.seqs.set(cursor, seq);
+      older.to = newer.to;
+      unproved.splice(i + 1, 1);
+    }
   }
 
   /** Something was written to a version 1 client that it may never have read. */
   get isInDoubt(): boolean {
-    return this.#doubtful.size > 0 || this.#longDoubtful.size > 0;
+    return this.#unproved.length > 0;
   }
 
-  /** The client has what was written to it: it has closed its connection, or logged out, in good order. */
-  settle(): void {
-    this.#believe(this.#longDoubtful);
-    this.#believe(this.#doubtful);
+  /** When the last of that was written. */
+  get doubtfulSince(): number {
+    return this.#unproved.at(-1)?.to ?? 0;
   }
 
-  #believe(doubtful: Map<Cursor, number>): void {
-    // A connection that has become version 2 meanwhile may have acknowledged more.
-    for (const [cursor, seq] of doubtful) if (seq > cursor.delivered) this.#setDelivered(cursor, seq);
-    doubtful.clear();
+  /** The client has what was written to it before this moment; without one, all: it has left in good order. */
+  settle(before = Infinity): void {
+    let oldest = this.#unproved[0];
+    for (; oldest !== undefined && oldest.to < before; oldest = this.#unproved[0]) {
+      this.#unproved.shift();
+      // A connection that has become version 2 meanwhile may have acknowledged more.
+      for (const [cursor, seq] of oldest.seqs) if (seq > cursor.delivered) this.#setDelivered(cursor, seq);
+    }
   }
 
-  #settleInTime(heardAt: number): void {
-    // Even to clear an empty map allocates: with 10 000 connections enough to collect garbage every ten seconds.
+  #settleInTime(): void {
     if (!this.isInDoubt) return;
-    if (heardAt > this.#writtenAt) this.settle();
-    const now = this.#options.now();
-    if (now - this.#doubtfulSince < DOUBT_MS) return;
-    this.#doubtfulSince = now;
-    this.#believe(this.#longDoubtful);
-    this.#longDoubtful = this.#doubtful;
-    this.#doubtful = new Map();
+    const { now, outlet } = this.#options;
+    this.settle(outlet.saidAt);
+    // While something waits to be written, time proves nothing: the peer may have stopped reading long ago.
+    if (outlet.queuedBytes === 0) this.settle(now() - BROKEN_BY_THEN_MS);
   }
 
   #setDelivered(cursor: Cursor, seq: number): void {
@@ -384,12 +415,11 @@ export class Mailbox {
 
   /**
    * Called about once a second. Sends again what has not been acknowledged for `ackTimeoutMs`, if the peer has taken all
-   * we wrote; false when it has been sent often enough: the client is not working. `heardAt`: when the client last sent
-   * something, by the same clock.
+   * we wrote; false when it has been sent often enough: the client is not working.
    */
-  tick(ackTimeoutMs: number, heardAt = 0): boolean {
+  tick(ackTimeoutMs: number): boolean {
     this.#pull();
-    this.#settleInTime(heardAt);
+    this.#settleInTime();
     const { now, outlet } = this.#options;
     if (this.#unacknowledged === 0 || outlet.queuedBytes > 0) return true;
     if (now() - this.#acknowledgedAt < ackTimeoutMs) return true;

@@ -98,6 +98,7 @@ async function assemble(
     onSweep: () => lookAround(),
     logger,
     isStoring: (sender, receiver) => log.isStoring(sender, receiver),
+    onGiveWay: (envelope) => admission.onGiveWay(envelope),
     onUndeliverable: (sender, receiver, text) => {
       const conversation = conversationOfUsers(sender, receiver);
       log.append({ conversation, users: [sender, receiver], sender, text }).catch((error) => {

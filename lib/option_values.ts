@@ -123,7 +123,7 @@ export interface AddressRange {
 
 /** IP addresses and ranges with commas between: `127.0.0.1,10.0.0.0/8,::1`; none of an empty text. */
 export function addressRanges(text: string): AddressRange[] {
-  if (text === "") return [];
+  if (text === "none") return [];
   return text.split(",").map((part) => {
     const [address = "", prefix, ...rest] = part.trim().split("/");
     const version = isIP(address);

@@ -61,8 +61,11 @@ export interface ServeOptions extends StorageOptions {
   udpPort: number | null;
   /** The port clients are told to send heartbeats to; null: `udpPort`. */
   udpAnnounce: number | null;
-  /** Connections from these addresses begin with a PROXY protocol header; empty: none does. */
-  proxies: AddressRange[];
+  /**
+   * Connections from these addresses begin with a PROXY protocol header, and all others are the clients' own. Null: none
+   * begins with a header, and whose they are is not known.
+   */
+  proxies: AddressRange[] | null;
   /** Most connections to the database. */
   poolSize: number;
   /** The bus and presence of a cluster; null: this node is alone. */
@@ -218,10 +221,9 @@ const LISTENING = {
     placeholder: "ADDRESSES",
     help:
       "expect a PROXY protocol header from these, and only these, peers: IP addresses and ranges such as " +
-      "127.0.0.1,10.0.0.0/8",
+      "127.0.0.1,10.0.0.0/8; none: no proxy stands before this node",
     parse: addressRanges,
-    fallback: "",
-    fallbackHelp: "none",
+    fallbackHelp: "no header, and who is a proxy is not known",
   },
   maxConnections: {
     flag: "max-connections",

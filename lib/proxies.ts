@@ -30,9 +30,13 @@ export class Proxies {
   readonly #trusted = new BlockList();
   readonly #timeoutMs: number;
 
-  /** `timeoutMs`: how long a header may take. */
-  constructor(ranges: readonly AddressRange[], timeoutMs: number = HEADER_TIMEOUT_MS) {
-    for (const { address, prefixLength, family } of ranges) {
+  /** False: any peer may be a proxy that sends no header. */
+  readonly areKnown: boolean;
+
+  /** `ranges`: all proxies there are; null: nobody has said. `timeoutMs`: how long a header may take. */
+  constructor(ranges: readonly AddressRange[] | null, timeoutMs: number = HEADER_TIMEOUT_MS) {
+    this.areKnown = ranges !== null;
+    for (const { address, prefixLength, family } of ranges ?? []) {
       this.#trusted.addSubnet(address, prefixLength, family);
     }
     this.#timeoutMs = timeoutMs;

@@ -14,17 +14,19 @@ import type { ReadGate } from "./read_gate.ts";
 import type { Services } from "./services.ts";
 import { type Notice, Session } from "./session.ts";
 import { ERRNO, MSGID } from "./protocol.ts";
-import { anotherTurn } from "./turn.ts";
+import { anotherTurn, turnTime } from "./turn.ts";
 
 /** With more than this waiting for a client, its requests are not read and messages stay in the log. */
 const HIGH_WATER_BYTES = 262_144;
 /** A client that takes nothing of what waits for it for this long is not reading any more, ms. */
 const STALL_MS = 10_000;
 /**
- * A client that closes with something unread ends its side and sends a reset right behind, ms later at most: that long a
- * version 1 client's end is not taken for a sign that it had read everything.
+ * A client that closes without having read everything says so with a reset, right behind the end of its side or in answer
+ * to what was still on its way to it: that long after the last write a version 1 client's end is no sign that it had read
+ * everything, ms.
  */
-const RESET_WAIT_MS = 20;
+const RESET_WAIT_MS = 1_000;
+const RESET_WAIT_MIN_MS = 20;
 /**
  * What accept fails with when the machine has no more to give: some will be closed, so a pause helps. With anything else it
  * speaks of one connection, one that was reset before it was accepted, for example.
@@ -160,7 +162,7 @@ export class ChatServer {
     this.#logger.info("connection refused", { remote, reason: errorText(error) });
   }
 
-  #serve({ socket, remote, person }: Accepted): void {
+  #serve({ socket, remote, person, isDirect }: Accepted): void {
     const services = this.#services;
     const connection: Connection = new Connection(socket, remote, {
       maxFrameBytes: this.#options.maxFrameBytes,
@@ -175,8 +177,10 @@ export class ChatServer {
       onOverfull: () => this.#endFaulty(session, NOT_READ),
       onPeerEnd: () => {
         if (session.version === 2) return session.settled();
-        if (!session.login?.mailbox.isInDoubt) return undefined;
-        return new Promise((resolve) => setTimeout(resolve, RESET_WAIT_MS));
+        const mailbox = session.login?.mailbox;
+        if (!isDirect || !mailbox?.isInDoubt) return undefined;
+        const waitMs = Math.max(RESET_WAIT_MIN_MS, mailbox.doubtfulSince + RESET_WAIT_MS - turnTime());
+        return new Promise((resolve) => setTimeout(resolve, waitMs));
       },
       onDrain: () => session.login?.mailbox.onDrain(),
       onEnd: (reason) => {
@@ -184,7 +188,8 @@ export class ChatServer {
         this.#clients.delete(client);
         if (this.#clients.size === 0) this.#onEmpty?.();
         this.#logger.debug("connection closed", { session: session.id, reason });
-        services.admission.dismiss(session, { isBroken: reason !== "eof" });
+        // A proxy ends its side in good order also when its client was cut off.
+        services.admission.dismiss(session, { isOrderly: isDirect && reason === "eof" });
       },
     });
     const session = new Session(this.#nextId++, connection, person);
@@ -227,13 +232,13 @@ export class ChatServer {
     });
     session.end(notice, { dropQueued: notice.code === "slow_consumer" });
     // A peer that is gone does not close its side; its user may log in elsewhere at once.
-    this.#services.admission.dismiss(session, { isBroken: true });
+    this.#services.admission.dismiss(session);
   }
 
   #findFault({ connection, session, openedAt }: Client, now: number): Notice | undefined {
     const { ackTimeoutMs, authTimeoutMs } = this.#options;
     if (connection.stalledMs(now) > STALL_MS) return NOT_READ;
-    if (session.login?.mailbox.tick(ackTimeoutMs, connection.lastReadAt) === false) {
+    if (session.login?.mailbox.tick(ackTimeoutMs) === false) {
       return { code: "slow_consumer", text: "What is sent to you is not acknowledged.", reconnect: true };
     }
     if (!session.hasLoggedIn && now - openedAt > authTimeoutMs) {

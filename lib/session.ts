@@ -34,6 +34,8 @@ export interface Notice {
 export interface SessionOutlet extends Outlet {
   /** The peer, as "address:port". */
   readonly remote: string;
+  /** When bytes last came from it, as of performance.now(). */
+  readonly lastReadAt: number;
   /** Several frames may share one write. */
   allowGluing(): void;
   /** Says a last frame and closes. */

@@ -10,6 +10,8 @@ import type { SessionOutlet } from "../lib/session.ts";
 export function fakeOutlet(take: (frame: string) => void = () => {}): SessionOutlet {
   return {
     remote: "test",
+    lastReadAt: 0,
+    saidAt: 0,
     isCongested: false,
     queuedBytes: 0,
     isPeerGone: false,

@@ -48,6 +48,7 @@ class FakeOutlet implements Outlet {
   readonly written: (Written | undefined)[] = [];
   isCongested = false;
   queuedBytes = 0;
+  saidAt = 0;
   isPeerGone = false;
   isEnding = false;
 
@@ -273,14 +274,15 @@ Deno.test(
 );
 
 Deno.test(
-  "version 1: what was written counts when the client says something after it, and in time also when it does not",
+  "version 1: what was written counts when the client says something after it, and not in time",
   unit,
   async () => {
     const { mailbox, say, outlet, positions, log, clock } = open({ version: 1 });
     mailbox.open();
     const tickAt = async (now: number, heardAt: number) => {
       clock.now = now;
-      mailbox.tick(1_000, heardAt);
+      outlet.saidAt = heardAt;
+      mailbox.tick(1_000);
       await positions.flush();
       return log.advanced.splice(0);
     };
@@ -288,15 +290,54 @@ Deno.test(
     say("u1-2", 2);
     outlet.write();
     assertEquals(await tickAt(21_000, 19_999), []);
-    assertEquals(await tickAt(22_000, 21_500), ["u1-2 1 0"]);
+    outlet.saidAt = clock.now = 21_200;
+    say("u1-2", 2);
+    clock.now = 21_300;
+    outlet.write();
+    // Written within one second, and something was said in between.
+    assertEquals(await tickAt(21_400, 21_200), ["u1-2 1 0"]);
+    assertEquals(await tickAt(22_000, 21_500), ["u1-2 2 0"]);
     say("u1-2", 2);
     outlet.write();
-    assertEquals(await tickAt(26_500, 21_500), []);
+    assertEquals(await tickAt(30_000, 21_500), []);
     say("u1-2", 2);
     outlet.write();
-    assertEquals(await tickAt(32_000, 21_500), ["u1-2 2 0"]);
-    assertEquals(await tickAt(38_000, 21_500), ["u1-2 3 0"]);
+    assertEquals(await tickAt(900_000, 21_500), []);
+    // Between the two writes.
+    assertEquals(await tickAt(900_500, 29_000), ["u1-2 3 0"]);
+    // By then the kernel has ended the connection of a peer that does not answer, unless it never got so far.
+    outlet.queuedBytes = 1;
+    assertEquals(await tickAt(2_000_000, 29_000), []);
+    outlet.queuedBytes = 0;
+    assertEquals(await tickAt(2_000_001, 29_000), ["u1-2 4 0"]);
     assert(!mailbox.isInDoubt);
+  },
+);
+
+Deno.test(
+  "version 1: a client that only reads for hours is believed late, and what it says proves all but the last second",
+  unit,
+  async () => {
+    const { mailbox, say, outlet, positions, log, clock } = open({ version: 1 });
+    mailbox.open();
+    const deliveredAt: number[] = [];
+    for (let second = 1; second <= 7_200; second++) {
+      clock.now = second * 1_000;
+      say("u1-2", 2);
+      outlet.write();
+      mailbox.tick(1_000);
+      deliveredAt.push(mailbox.cursor("u1-2")?.delivered ?? 0);
+    }
+    // Never sooner than the kernel would have ended the connection, and at most twice as late.
+    deliveredAt.forEach((delivered, index) => {
+      const second = index + 1;
+      assert(delivered <= Math.max(0, second - 1_200), `${delivered} after ${second} s`);
+      assert(delivered >= second - 2_403, `${delivered} after ${second} s`);
+    });
+    outlet.saidAt = clock.now - 500;
+    mailbox.tick(1_000);
+    await positions.flush();
+    assertEquals(log.advanced.at(-1), "u1-2 7199 0");
   },
 );
 

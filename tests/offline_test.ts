@@ -208,6 +208,34 @@ onEachDatabase("offline messages", {
     assertEquals(offlineTexts(clean.reply), []);
   },
 
+  "a version 1 client that closes in good order has what it was sent, if no proxy can have closed for it":
+    async (place) => {
+      await using li = await place.newPerson("li", { v: 2 });
+      await using wu = await place.newPerson("wu");
+      await sendWhileAway(li, wu, ["read without a word"]);
+      await wu.client.receive();
+      wu.client.close();
+      await place.offline(wu.id);
+      await using again = await place.comeBack(wu);
+      assertEquals(offlineTexts(again.reply), ["read without a word"]);
+
+      await using there = await place.elsewhere(["--proxy-protocol", "none"]);
+      await using zhang = await there.newPerson("zhang", { v: 2 });
+      await using sun = await there.newPerson("sun");
+      await sendWhileAway(zhang, sun, ["read without a word"]);
+      await sun.client.receive();
+      sun.client.close();
+      await there.offline(sun.id);
+      await using back = await there.comeBack(sun);
+      assertEquals(offlineTexts(back.reply), []);
+      // A reset says that something was not read.
+      await sendWhileAway(zhang, sun, ["not read"]);
+      await back.client.reset();
+      await there.offline(sun.id);
+      await using last = await there.comeBack(sun);
+      assertEquals(offlineTexts(last.reply), ["not read"]);
+    },
+
   "a server that is killed keeps what it has acknowledged": async (place) => {
     const wu = { id: 0, name: "wu" };
     await using before = await place.elsewhere([]);

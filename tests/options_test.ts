@@ -45,7 +45,7 @@ unitTest("without arguments a server listens on 127.0.0.1:6000 with its data in 
   assertEquals([options.host, options.port, options.sqlitePath], ["127.0.0.1", 6000, "./chat.db"]);
   assertEquals([options.mysqlUrl, options.redisUrl, options.nodeName], [null, null, null]);
   assertEquals([options.persist, options.duplicateLogin], ["all", "refuse"]);
-  assertEquals(options.proxies, []);
+  assertEquals(options.proxies, null);
 });
 
 unitTest("host and port are given by position, by option or by variable", () => {
@@ -108,6 +108,7 @@ unitTest("addresses, ranges and sizes come as values", () => {
     { address: "::1", prefixLength: 128, family: "ipv6" },
   ]);
   assertEquals(options.maxFrameBytes, 1024 * 1024);
+  assertEquals(serve(["--proxy-protocol", "none"]).proxies, []);
 });
 
 unitTest("the URL of a database may come from a file", () => {

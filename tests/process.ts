@@ -145,6 +145,8 @@ export interface CommandOptions {
   cwd?: string;
   /** Environment variables beside the inherited ones; `CHAT_…` are never inherited. */
   env?: Record<string, string>;
+  /** The network namespace to run a {@linkcode ServiceProcess} in. */
+  namespace?: string;
 }
 
 /** A developer's own CHAT_ settings must not reach the programs under test. */
@@ -220,9 +222,10 @@ export class ServiceProcess implements AsyncDisposable {
     args: readonly string[],
     options: CommandOptions & { logPath?: string; capture?: boolean } = {},
   ) {
-    const { cwd, logPath, capture = false } = options;
+    const { cwd, logPath, namespace, capture = false } = options;
     const [program = command, ...programArgs] = [
       ...(DIES_WITH_PARENT ? ["setpriv", "--pdeathsig", "KILL", "--"] : []),
+      ...(namespace === undefined ? [] : ["ip", "netns", "exec", namespace]),
       ...(logPath === undefined ? [] : ["sh", "-c", 'exec "$@" >>"$0" 2>&1', logPath]),
       command,
       ...args,

@@ -34,6 +34,8 @@ interface Launch {
   args: readonly string[];
   /** What it logs once it serves. */
   readyText: string;
+  /** The network namespace it runs in; the test's own by default. */
+  namespace?: string;
 }
 
 /** A service that can be ended and started again on the same port with the same data. */
@@ -104,10 +106,10 @@ export class Service implements AsyncDisposable {
 
   /** Starts it (again); resolves when it serves. */
   async start(): Promise<void> {
-    const { command, args, readyText } = this.#launch;
+    const { command, args, readyText, ...options } = this.#launch;
     if (this.#process) throw new Error(`${command} is running already`);
     await Deno.writeTextFile(this.#logPath, "");
-    const process = new ServiceProcess(command, args, { logPath: this.#logPath });
+    const process = new ServiceProcess(command, args, { ...options, logPath: this.#logPath });
     try {
       await waitFor(`${command} to be ready`, async () => {
         if (process.status) throw new Error(`${command} ended with exit code ${process.status.code}`);
@@ -337,7 +339,9 @@ function withStreamModule(config: string): string {
 }
 
 /** Starts nginx with `config`, the whole text of an nginx.conf; `port` is the one of its ports that the test dials. */
-export async function startNginx({ config, port }: { config: string; port: number }): Promise<Nginx> {
+export async function startNginx(
+  { config, port, ...options }: { config: string; port: number; namespace?: string },
+): Promise<Nginx> {
   const folder = await temporaryFolder();
   await Deno.writeTextFile(`${folder.path}/nginx.conf`, withStreamModule(config));
   return await started(
@@ -354,6 +358,7 @@ export async function startNginx({ config, port }: { config: string; port: numbe
         `daemon off; pid ${folder.path}/pid; error_log stderr notice;`,
       ],
       readyText: "start worker process ",
+      ...options,
     }),
   );
 }

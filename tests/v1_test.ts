@@ -512,7 +512,7 @@ onEachDatabase("version 1", {
       await li.client.send(chat(li, wu.id, text));
       assertEquals((await wu.client.receive()).msg, text);
     }
-    wu.client.close();
+    await wu.client.send({ msgid: 3, id: wu.id });
     await place.offline(wu.id);
     for (const text of texts) await li.client.send(chat(li, wu.id, text));
     await place.stored(wu.id, texts.length);
