@@ -462,7 +462,7 @@ onEachDatabase("version 2", {
     await say(li, away, ["one", "secret words", "three"]);
     await say(li, old, ["one"]);
     assertEquals((await old.client.receive()).msg, "one");
-    old.client.close();
+    await old.client.send({ msgid: 3, id: old.id });
     await place.offline(old.id);
     await say(li, old, ["secret words", "three"]);
     await li.client.request({ msgid: 17, conversation: conversationOf(li, away), seq: 2 });
