@@ -73,8 +73,8 @@ interface LocalGroup {
   inOrder: InOrder<Offer>;
 }
 
-/** User id, delivered, read: as it travels between nodes. */
-type Receipt = [number, number, number];
+/** User id, delivered, read, since: as it travels between nodes. */
+type Receipt = [number, number, number, number];
 
 /** The node's register of online users, and the way to them. */
 export class Delivery {
@@ -262,7 +262,9 @@ export class Delivery {
     for (const [conversation, some] of Map.groupBy(moves, (move) => move.conversation)) {
       const place = parseConversation(conversation);
       if (!place) continue;
-      const receipts = some.map(({ userId, delivered, read }): Receipt => [userId, delivered, read]);
+      const receipts = some.map((
+        { userId, delivered, read, since },
+      ): Receipt => [userId, delivered, read, since]);
       if ("groupId" in place) {
         this.#sendReceiptsToAll(this.#groups.get(place.groupId)?.sessions ?? [], conversation, receipts);
         this.#publishReceipts(this.#groupChannel(place.groupId), conversation, receipts);
@@ -288,12 +290,13 @@ export class Delivery {
   #sendReceiptsTo(session: Session, conversation: ConversationId, receipts: Receipt[]): void {
     const { login, version, outlet } = session;
     if (!login || version === 1 || outlet.isCongested) return;
-    if (conversation.startsWith("g") && !login.mailbox.cursor(conversation)?.own) return;
-    for (const [id, delivered, read] of receipts) {
-      if (id === login.userId) continue;
-      login.mailbox.sendEvent(
-        JSON.stringify({ msgid: MSGID.RECEIPT_MSG, conversation, id, delivered, read }),
-      );
+    const isGroup = conversation.startsWith("g");
+    const own = login.mailbox.cursor(conversation)?.own ?? 0;
+    for (const [id, delivered, read, since = 0] of receipts) {
+      // Who joined a group later has none of what was said before.
+      if (id === login.userId || (isGroup && own <= since)) continue;
+      const receipt = { msgid: MSGID.RECEIPT_MSG, conversation, id, delivered, read };
+      login.mailbox.sendEvent(JSON.stringify(since > 0 ? { ...receipt, since } : receipt));
     }
   }
 

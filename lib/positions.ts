@@ -42,6 +42,8 @@ export interface Move {
   delivered: number;
   /** Has read everything up to this. */
   read: number;
+  /** Was never entitled to anything up to this. */
+  since: number;
 }
 
 /** Collects moves and writes them. One per node. */
@@ -92,11 +94,12 @@ export class Positions {
     );
     for (let start = 0; start < cursors.length; start += MOVES_PER_STATEMENT) {
       const some = cursors.slice(start, start + MOVES_PER_STATEMENT);
-      const moves = some.map(({ userId, conversation, delivered, read }) => ({
+      const moves = some.map(({ userId, conversation, delivered, read, since }) => ({
         userId,
         conversation,
         delivered,
         read,
+        since,
       }));
       for (const cursor of some) this.#dirty.delete(cursor);
       try {

@@ -163,7 +163,7 @@ Deno.test("two people talk, whichever version each of them speaks, and version 2
     await li.type("chat:1:pong\n");
     await anna.says("): pong");
     if (annaArgs?.length === 0) await anna.says(/✓✓ #\d+ (read by|delivered to) /);
-    if (annaArgs?.length === 0 && liArgs?.length === 0) await anna.says(/✓✓ #\d+ read by li \(2\)/);
+    assertEquals(anna.stdout.includes("read by"), false, "both are scripts");
     assertEquals([await anna.end(), await li.end()], [0, 0]);
   }
 });
@@ -450,6 +450,24 @@ Deno.test("the client speaks TLS, and trusts what it is told to", async () => {
   assertEquals(doubting.code, 69);
 });
 
+Deno.test("in a group nobody has got what was said before, and history says what was said when it came", async () => {
+  await using fixture = await startWithUsers();
+  const { server } = fixture;
+  await using anna = await startClient(server.port, fixture);
+  await anna.type("1\n1\npw1\ncreategroup:devs:\ngroupchat:1:alone\n");
+  await anna.says("✓ #1 to devs (g1): alone");
+  await using li = await startClient(server.port, fixture);
+  await li.type("1\n2\npw2\naddgroup:1\ngroupchat:1:hello\n");
+  await anna.says(": hello");
+  await anna.type("groupchat:1:welcome\n");
+  await anna.says("✓✓ #3 delivered to li (2) in devs (g1)");
+  await anna.type("history:g1\n");
+  await anna.says(": welcome ✓✓ delivered to 1");
+  assertMatch(anna.stdout, /^#1 .* anna \(1\): alone ✓$/m);
+  assertEquals(anna.stdout.includes("✓✓ #1"), false, anna.stdout);
+  assertEquals([await li.end(), await anna.end()], [0, 0]);
+});
+
 const hasTerminal = Deno.build.os === "linux" && isOnPath("script") && isOnPath("stty");
 if (!hasTerminal) console.log("Ignored: tests on a terminal need util-linux' script and stty");
 
@@ -501,6 +519,37 @@ terminalTest("a person logs in unseen, types while messages arrive, and leaves a
   assertGivenBack(anna, 0);
   assertEquals(anna.stdout.includes("pw1"), false);
 });
+
+terminalTest(
+  "what a script has received is delivered, and still unread for the person who comes next",
+  async () => {
+    await using fixture = await startWithUsers();
+    const { server, folder, dataFolder } = fixture;
+    await using anna = await startClient(server.port, fixture);
+    await anna.type("1\n1\npw1\n");
+    await anna.says("logged in");
+    for (const [place, seq] of [[dataFolder, 1], [`${folder}/elsewhere`, 2]] as const) {
+      const text = `swallowed ${seq}`;
+      await anna.type(`chat:2:${text}\n`);
+      await anna.says(`✓ #${seq} to`);
+      const script = await runScript(server, ["1", "2", "pw2"], { dataFolder: place });
+      assertEquals(textsFrom("anna", script.stdout), [text]);
+      await anna.says(new RegExp(`✓✓ #${seq} delivered to`));
+      const again = await runScript(server, ["1", "2", "pw2"], { dataFolder: place });
+      assertEquals(textsFrom("anna", again.stdout), [], "the next script has had it");
+      assertEquals(anna.stdout.includes(`#${seq} read by`), false, anna.stdout);
+      await using li = await startClientOnTerminal(server.port, fixture);
+      await li.says("choice: ");
+      await li.type("1\r2\rpw2\r");
+      await li.says(`anna (1): ${text}`);
+      await anna.says(`✓✓ #${seq} read by`);
+      await li.type("quit\r");
+      await li.exited();
+      assertEquals(li.stdout.includes("swallowed 1"), seq === 1, "what was read is not new");
+    }
+    assertEquals(await anna.end(), 0);
+  },
+);
 
 terminalTest(
   "a session that is taken over elsewhere ends in the menu, and does not come back by itself",

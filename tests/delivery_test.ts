@@ -194,7 +194,7 @@ Deno.test("what was taken back is not handed on behind the news of it", unit, as
 Deno.test("receipts that are faster than their message's turn are handed on", unit, () => {
   const { here, two } = openGroup();
   here.delivery.deliver(stored("g9", 3, 2, 3));
-  here.delivery.sendReceipts([{ userId: 3, conversation: "g9", delivered: 3, read: 0 }]);
+  here.delivery.sendReceipts([{ userId: 3, conversation: "g9", delivered: 3, read: 0, since: 0 }]);
   assertEquals(two.frames.map((frame) => JSON.parse(frame).id), [3]);
 });
 
@@ -249,11 +249,24 @@ Deno.test("receipts of a group go to those who have said something, in one envel
   const [speaker, listener] = [logIn(1, { version: 2, groups: [9] }), logIn(2, { version: 2, groups: [9] })];
   delivery.deliver(stored("g9", 1, 1, 2));
   listener.frames.length = 0;
-  const moves = [2, 3, 4].map((userId) => ({ userId, conversation: "g9", delivered: 1, read: 0 }));
+  const moves = [2, 3, 4].map((userId) => ({ userId, conversation: "g9", delivered: 1, read: 0, since: 0 }));
   delivery.sendReceipts(moves);
   assertEquals(speaker.frames.map((frame) => JSON.parse(frame).id), [2, 3, 4]);
   assertEquals(listener.frames, []);
   assertEquals(bus.published.length, 1);
+});
+
+Deno.test("who joined a group later has got nothing of what was said before", unit, () => {
+  const { delivery, logIn } = openNode();
+  const speaker = logIn(1, { version: 2, groups: [9] });
+  delivery.deliver(stored("g9", 3, 1, 2));
+  const move = { userId: 2, conversation: "g9", delivered: 4, read: 4, since: 3 };
+  delivery.sendReceipts([move]);
+  assertEquals(speaker.frames, []);
+  delivery.deliver(stored("g9", 5, 1, 2));
+  delivery.sendReceipts([{ ...move, delivered: 5 }]);
+  const { userId: id, ...place } = { ...move, delivered: 5 };
+  assertEquals(speaker.frames.map((frame) => JSON.parse(frame)), [{ msgid: 14, ...place, id }]);
 });
 
 Deno.test("a message past the log is answered for by whoever has the receiver", unit, async () => {

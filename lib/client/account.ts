@@ -70,9 +70,10 @@ export class Account {
     store: HistoryStore;
     clock: Clock;
     random: () => number;
+    isForScript: boolean;
     peer: AccountPeer;
   }) {
-    const { profile, store, clock, peer } = options;
+    const { profile, store, clock, isForScript, peer } = options;
     this.directory = new Directory(profile);
     this.store = store;
     this.version = profile.version;
@@ -82,6 +83,7 @@ export class Account {
       store,
       clock,
       me: profile.id,
+      isForScript,
       peer: {
         show: (message) => this.#show(message),
         send: (frame) => peer.send(frame),
@@ -299,10 +301,11 @@ export class Account {
       id,
       delivered: integerOf(frame.delivered) ?? 0,
       read: integerOf(frame.read) ?? 0,
+      since: integerOf(frame.since) ?? 0,
     });
   }
 
-  #movePeer(peer: { conversation: ConversationId; id: number } & PeerPosition): void {
+  #movePeer(peer: { conversation: ConversationId; id: number; since?: number } & PeerPosition): void {
     for (const receipt of movePeer(this.store, this.directory.me.id, peer)) this.#tell(receipt);
   }
 

@@ -95,17 +95,19 @@ class Client {
     this.#options = options;
     this.#surroundings = surroundings;
     const { terminal, dial, clock } = surroundings;
+    const isInteractive = terminal.isInputTerminal && terminal.isOutputTerminal;
     this.#session = new ClientSession({
       dial,
       server: `${options.host}:${options.port}`,
       isV1: options.v1,
+      isForScript: !isInteractive,
       clock,
       wallNow: Date.now,
       random: Math.random,
       openStore: (userId, version) => this.#openStore(userId, version),
       onEvent: (event) => this.#show(event),
     });
-    this.#screen = terminal.isInputTerminal && terminal.isOutputTerminal
+    this.#screen = isInteractive
       ? new TtyScreen(terminal, () => this.#end(EXIT.ok))
       : new PipeScreen(terminal, () => this.#end(EXIT.failure));
   }

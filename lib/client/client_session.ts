@@ -30,6 +30,8 @@ export interface ClientSessionOptions {
   server: string;
   /** Speak version 1. */
   isV1: boolean;
+  /** What arrives goes to a script: it is received by that, and not read by anybody. */
+  isForScript?: boolean;
   /** Times waits. */
   clock: Clock;
   /** The date, ms since the epoch. */
@@ -328,6 +330,7 @@ export class ClientSession {
       store: this.#options.openStore(profile.id, profile.version),
       clock,
       random,
+      isForScript: this.#options.isForScript ?? false,
       peer: {
         send: (frame) => void this.#link.send(frame),
         askOnce: (frame) => this.askOnce(frame),

@@ -16,7 +16,7 @@ export interface ConversationState {
   base: number;
   /** Everything above `base` up to here is stored, or does not exist. */
   top: number;
-  /** Everything up to here has been shown, here or on another device; may be ahead of `top`. */
+  /** Everything up to here has been shown to a person, here or on another device; may be ahead of `top`. */
   shown: number;
 }
 
@@ -67,9 +67,12 @@ const SCHEMA = `
   );
   CREATE TABLE IF NOT EXISTS Peer (
     conversation TEXT NOT NULL, id INTEGER NOT NULL, delivered INTEGER NOT NULL, read INTEGER NOT NULL,
-    PRIMARY KEY (conversation, id)
+    since INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (conversation, id)
   ) WITHOUT ROWID;
 `;
+/** Files of earlier versions lack a column. */
+const HAS_SINCE = "SELECT 1 FROM pragma_table_info('Peer') WHERE name = 'since'";
+const ADD_SINCE = "ALTER TABLE Peer ADD COLUMN since INTEGER NOT NULL DEFAULT 0";
 
 /** Owns the file. All calls are synchronous; a change outside {@link transaction} is durable when the call returns. */
 export class HistoryStore implements Disposable {
@@ -82,6 +85,7 @@ export class HistoryStore implements Disposable {
   constructor(path: string) {
     this.#database = new DatabaseSync(path);
     this.#database.exec(SCHEMA);
+    if (this.#database.prepare(HAS_SINCE).get() === undefined) this.#database.exec(ADD_SINCE);
   }
 
   /** Runs `work` so that all of it is stored or nothing; inside another transaction it is part of that one. */
@@ -246,11 +250,12 @@ export class HistoryStore implements Disposable {
     return { delivered: integer(row?.delivered), read: integer(row?.read) };
   }
 
-  /** How many members have got at least that far. */
-  countPeers(conversation: ConversationId, kind: keyof PeerPosition, seq: number): number {
+  /** How many members have received, or read, a message. */
+  countPeers(conversation: ConversationId, kind: "delivered" | "read", seq: number): number {
     const rows = this.#all(
-      `SELECT COUNT(*) AS count FROM Peer WHERE conversation = ? AND ${kind} >= ?`,
+      `SELECT COUNT(*) AS count FROM Peer WHERE conversation = ? AND ${kind} >= ? AND since < ?`,
       conversation,
+      seq,
       seq,
     );
     return integer(rows[0]?.count);
@@ -259,21 +264,23 @@ export class HistoryStore implements Disposable {
   /** The members that have received a message. */
   peersAt(conversation: ConversationId, seq: number): ({ id: number } & PeerPosition)[] {
     return this.#all(
-      "SELECT id, delivered, read FROM Peer WHERE conversation = ? AND delivered >= ?",
+      "SELECT id, delivered, read FROM Peer WHERE conversation = ? AND delivered >= ? AND since < ?",
       conversation,
+      seq,
       seq,
     )
       .map((row) => ({ id: integer(row.id), delivered: integer(row.delivered), read: integer(row.read) }));
   }
 
-  /** Stores how far a member is. */
-  savePeer(conversation: ConversationId, id: number, { delivered, read }: PeerPosition): void {
+  /** Stores how far a member is, who joined after `since` and never gets anything up to it. */
+  savePeer(conversation: ConversationId, id: number, { delivered, read }: PeerPosition, since = 0): void {
     this.#run(
-      "INSERT OR REPLACE INTO Peer (conversation, id, delivered, read) VALUES (?, ?, ?, ?)",
+      "INSERT OR REPLACE INTO Peer (conversation, id, delivered, read, since) VALUES (?, ?, ?, ?, ?)",
       conversation,
       id,
       delivered,
       read,
+      since,
     );
   }
 

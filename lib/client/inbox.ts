@@ -57,7 +57,12 @@ const HOLE_RETRY_MS = 2000;
 const ACK_DELAY_MS = 100;
 const ACK_MESSAGES = 50;
 
+/** A person who is new here is shown at most so many of the messages that another client took and nobody has read. */
+const UNREAD_MOST = HISTORY_PAGE;
+
 interface Conversation extends ConversationState {
+  /** Everything up to here has been shown by this client, or is not for it to show. */
+  told: number;
   /** Stored, but above a hole. */
   held: Set<number>;
   /** A message up to here is known to have existed. */
@@ -77,6 +82,7 @@ export class Inbox {
   readonly #store: HistoryStore;
   readonly #clock: Clock;
   readonly #me: number;
+  readonly #isForScript: boolean;
   readonly #peer: InboxPeer;
   #conversations = new Map<ConversationId, Conversation>();
   readonly #unacknowledged = new Set<Conversation>();
@@ -86,11 +92,16 @@ export class Inbox {
   /** Counts connections: an answer from an earlier one is not heard. */
   #round = 0;
 
-  /** `me` is the user's id. */
-  constructor(options: { store: HistoryStore; clock: Clock; me: number; peer: InboxPeer }) {
+  /**
+   * `me` is the user's id. `isForScript`: what is shown has been received, and is still to be read by a person.
+   */
+  constructor(
+    options: { store: HistoryStore; clock: Clock; me: number; isForScript?: boolean; peer: InboxPeer },
+  ) {
     this.#store = options.store;
     this.#clock = options.clock;
     this.#me = options.me;
+    this.#isForScript = options.isForScript ?? false;
     this.#peer = options.peer;
   }
 
@@ -207,10 +218,19 @@ export class Inbox {
       this.#archive(id);
       state = undefined;
     }
-    // New here: what another device of the user's has received is left to `history`.
-    state ??= { id, base: delivered, top: delivered, shown: delivered };
+    // New here: what was received before is left to `history`, but for what nobody has read.
+    state ??= { id, base: delivered, top: delivered, shown: read };
     // What was read on another device is not shown again as new.
-    const conversation = this.#add({ ...state, shown: Math.max(state.shown, read) });
+    const shown = Math.max(state.shown, read);
+    const isUnreadMissing = !this.#isForScript && shown < state.base;
+    const start = Math.max(shown, state.base - UNREAD_MOST);
+    const conversation = this.#add({
+      ...state,
+      shown,
+      ...(isUnreadMissing ? { base: start, top: start } : {}),
+    });
+    // What another device has received is not for a script.
+    if (this.#isForScript) conversation.told = Math.max(conversation.told, delivered);
     conversation.known = Math.max(conversation.known, delivered);
     conversation.deliveredSent = delivered;
     conversation.readSent = read;
@@ -230,7 +250,8 @@ export class Inbox {
   #add(state: ConversationState): Conversation {
     const held = new Set(this.#store.seqsAbove(state.id, state.top));
     const known = Math.max(state.top, ...held);
-    const conversation = { ...state, held, known, deliveredSent: 0, readSent: 0, filling: undefined };
+    const told = this.#isForScript ? Math.max(state.top, state.shown) : state.shown;
+    const conversation = { ...state, held, known, told, deliveredSent: 0, readSent: 0, filling: undefined };
     this.#conversations.set(state.id, conversation);
     return conversation;
   }
@@ -263,11 +284,12 @@ export class Inbox {
     conversation.top = Math.max(conversation.top, complete);
     while (held.delete(conversation.top + 1)) conversation.top++;
     conversation.known = Math.max(conversation.known, conversation.top);
-    if (conversation.top === top && conversation.shown >= top) return;
-    for (const message of this.#store.range(id, conversation.shown, conversation.top)) {
+    if (conversation.top === top && conversation.told >= top) return;
+    for (const message of this.#store.range(id, conversation.told, conversation.top)) {
       if (message.sender !== this.#me && message.text !== null) this.#show(message);
     }
-    conversation.shown = Math.max(conversation.shown, conversation.top);
+    conversation.told = Math.max(conversation.told, conversation.top);
+    if (!this.#isForScript) conversation.shown = conversation.told;
     this.#store.saveConversation(conversation);
     this.#scheduleAck(conversation);
   }

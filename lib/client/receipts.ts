@@ -21,21 +21,21 @@ export interface Receipt {
 
 /**
  * Moves a member's position forward and returns what is news to the user: the last of our messages between the old and
- * the new position. Read implies delivered and is told alone.
+ * the new position, but none from before the member joined. Read implies delivered and is told alone.
  */
 export function movePeer(
   store: HistoryStore,
   me: number,
-  peer: { conversation: ConversationId; id: number } & PeerPosition,
+  peer: { conversation: ConversationId; id: number; since?: number } & PeerPosition,
 ): Receipt[] {
-  const { conversation, id } = peer;
+  const { conversation, id, since = 0 } = peer;
   const before = store.peer(conversation, id);
   const read = Math.max(before.read, peer.read);
   const delivered = Math.max(before.delivered, peer.delivered, read);
   if (read === before.read && delivered === before.delivered) return [];
-  store.savePeer(conversation, id, { delivered, read });
-  const readSeq = store.lastSeqOf(conversation, me, before.read, read);
-  const deliveredSeq = store.lastSeqOf(conversation, me, Math.max(before.delivered, read), delivered);
+  store.savePeer(conversation, id, { delivered, read }, since);
+  const readSeq = store.lastSeqOf(conversation, me, Math.max(before.read, since), read);
+  const deliveredSeq = store.lastSeqOf(conversation, me, Math.max(before.delivered, read, since), delivered);
   const receipts: Receipt[] = [];
   if (readSeq > 0) receipts.push({ conversation, id, kind: "read", seq: readSeq });
   if (deliveredSeq > 0) receipts.push({ conversation, id, kind: "delivered", seq: deliveredSeq });

@@ -100,15 +100,26 @@ export function eventLines(event: SessionEvent, directory: Directory | undefined
   }
 }
 
-/** How far a message of ours has got; in a group, with everybody. */
-function markOf(message: ChatMessage, directory: Directory, store: HistoryStore): string {
-  const { conversation, seq, sender } = message;
+/**
+ * How far a message of ours has got. In a group that is how many have it as far as we have heard: who is in it, and who was
+ * when it was said, only the server knows.
+ */
+function markOf(
+  { conversation, seq, sender }: ChatMessage,
+  directory: Directory,
+  store: HistoryStore,
+): string {
   if (sender !== directory.me.id || seq === null) return "";
-  const groupId = groupIdOf(conversation);
-  const others = groupId === undefined ? 1 : (directory.group(groupId)?.members.length ?? 0) - 1;
-  if (others > 0 && store.countPeers(conversation, "read", seq) >= others) return ` ${READ_MARK}`;
-  if (others > 0 && store.countPeers(conversation, "delivered", seq) >= others) return ` ${DELIVERED_MARK}`;
-  return ` ${STORED_MARK}`;
+  const delivered = store.countPeers(conversation, "delivered", seq);
+  if (delivered === 0) return ` ${STORED_MARK}`;
+  const read = store.countPeers(conversation, "read", seq);
+  if (groupIdOf(conversation) === undefined) return ` ${read > 0 ? READ_MARK : DELIVERED_MARK}`;
+  const ahead = delivered - read;
+  const parts = [
+    ...(read > 0 ? [`read by ${read}`] : []),
+    ...(ahead > 0 ? [`delivered to ${delivered}`] : []),
+  ];
+  return ` ${DELIVERED_MARK} ${parts.join(", ")}`;
 }
 
 /** One line of `history`: "#5 2026-01-31 12:00:00 li (2): hello". */
