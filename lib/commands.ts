@@ -21,6 +21,8 @@ export interface Command {
   version: "any" | "2" | "upgrades";
   /** Every one asks the database: a connection that sends many is slowed down. */
   isCostly: boolean;
+  /** Of what a user has no more than a measured amount, on whichever connection. */
+  quota?: "message" | "lookup";
   /** Fields beside msgid and cid. An `id` behind the login gate must be the user's own. */
   fields: Readonly<Record<string, FieldType>>;
   /** How it is answered. */
@@ -69,6 +71,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     needsLogin: true,
     version: "any",
     isCostly: false,
+    quota: "message",
     fields: { id: "integer", name: "string", toid: "integer", msg: "string", time: "string" },
     answer: ACK,
     handler: handlers.oneChat,
@@ -78,6 +81,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     needsLogin: true,
     version: "any",
     isCostly: true,
+    quota: "lookup",
     fields: { id: "integer", friendid: "integer" },
     answer: ACK,
     handler: handlers.addFriend,
@@ -96,6 +100,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     needsLogin: true,
     version: "any",
     isCostly: true,
+    quota: "lookup",
     fields: { id: "integer", groupid: "integer" },
     answer: ACK,
     handler: handlers.addGroup,
@@ -105,6 +110,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     needsLogin: true,
     version: "any",
     isCostly: false,
+    quota: "message",
     fields: { id: "integer", name: "string", groupid: "integer", msg: "string", time: "string" },
     answer: ACK,
     handler: handlers.groupChat,

@@ -8,9 +8,10 @@ import { type Command, COMMANDS, type FieldType } from "./commands.ts";
 import { errorText, PresenceError } from "./errors.ts";
 import type { RawFrame } from "./framer.ts";
 import { DEPTH_MAX, ERRNO, isJsonObject, type JsonObject, MSGID } from "./protocol.ts";
-import { type Answer, Refusal, refusalOf, Request } from "./request.ts";
+import { type Answer, Refusal, refusalOf, Request, tooMany } from "./request.ts";
 import type { Services } from "./services.ts";
 import type { Notice, Session } from "./session.ts";
+import { turnTime } from "./turn.ts";
 
 const CID_MAX = 64;
 /** Refused frames of one connection that are named in the log one by one. */
@@ -42,7 +43,7 @@ export function handleFrame(services: Services, session: Session, raw: RawFrame)
     if (cid === undefined && frame.cid !== undefined) throw badCid();
     checkLogin(session, command);
     checkFields(session, command, frame);
-    const waitMs = command.isCostly ? session.throttle.take(performance.now()) : 0;
+    const waitMs = command.isCostly || command.quota ? measure(services, request, command) : 0;
     const done = waitMs > 0
       ? handleLater(waitMs, services, request, command)
       : command.handler(services, request);
@@ -52,7 +53,30 @@ export function handleFrame(services: Services, session: Session, raw: RawFrame)
   }
 }
 
-/** Nothing is refused for coming too fast: the connection's next frame is not read before this one has had its turn. */
+/**
+ * How long a request has to wait for its turn, ms. What a user has too much of, version 2 is told to send later; version 1
+ * cannot be told, and waits.
+ */
+function measure(services: Services, request: Request, { isCostly, quota }: Command): number {
+  const { session, text } = request;
+  const now = turnTime();
+  const costMs = isCostly ? session.throttle.take(now) : 0;
+  if (quota === undefined) return costMs;
+  const { quotas, limited } = services;
+  const own = quotas.of(request.login.userId);
+  const isTold = session.version === 2;
+  const quotaMs = quota === "message"
+    ? isTold ? own.tryMessage(now, text.length) : own.takeMessage(now, text.length)
+    : isTold
+    ? own.tryLookup(now)
+    : own.takeLookup(now);
+  if (quotaMs === 0) return costMs;
+  limited[quota === "message" ? "messages" : "lookups"]++;
+  if (isTold) throw tooMany("You send too much in too short a time", quotaMs);
+  return Math.max(costMs, quotaMs);
+}
+
+/** The connection's next frame is not read before this one has had its turn. */
 async function handleLater(
   waitMs: number,
   services: Services,

@@ -20,7 +20,7 @@ import {
   spliceFields,
 } from "./protocol.ts";
 import type { Draft } from "./message_log.ts";
-import { Refusal, refusalOf, type Request } from "./request.ts";
+import { Refusal, refusalOf, type Request, tooMany } from "./request.ts";
 import type { Services } from "./services.ts";
 import type { Login, Session } from "./session.ts";
 import type { Membership } from "./store/groups.ts";
@@ -115,9 +115,7 @@ function checkLoginAllowed(session: Session): void {
   if (session.refusedLogins < REFUSED_LOGINS_MAX) return;
   const waitMs = session.refusedLoginAt + REFUSED_LOGIN_WAIT_MS - performance.now();
   if (waitMs <= 0) return;
-  throw new Refusal(ERRNO.TOO_MANY_REQUESTS, "Too many refused logins; wait a little", {
-    retry_after_ms: Math.ceil(waitMs),
-  });
+  throw tooMany("Too many refused logins; wait a little", waitMs);
 }
 
 function refusedLogin(session: Session, errno: number, message: string): Refusal {
@@ -322,8 +320,13 @@ function replyUnlogged(request: Request, to: number): void {
 }
 
 function storeOneChat(services: Services, request: Request, to: number, text: string): Promise<void> | void {
-  const { userId } = request.login;
+  const { backlogs, limited } = services;
+  const { userId, mailbox } = request.login;
   const conversation = conversationOfUsers(userId, to);
+  if (!backlogs.take(conversation, userId, to, mailbox.cursor(conversation)?.newest ?? 0, text.length)) {
+    limited.undelivered++;
+    throw new Refusal(ERRNO.TOO_MANY_REQUESTS, "Too much of yours waits for this user already");
+  }
   return append(services, request, { conversation, users: [userId, to], sender: userId, text });
 }
 
@@ -336,7 +339,10 @@ function finishLater(
   const { session } = request;
   session.beginAppend();
   // A message that is to be stored after all has its own place then, and must not wait in this one for room.
-  isDelivered.then((delivered) => void finish(delivered)).finally(() => session.endAppend());
+  isDelivered.then((delivered) => void finish(delivered)).catch((error) => {
+    if (!(error instanceof Refusal)) throw error;
+    request.refuse(error);
+  }).finally(() => session.endAppend());
   return session.roomForAppend();
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { Admission } from "./admission.ts";
+import { Backlogs } from "./backlogs.ts";
 import { type Late, openCluster } from "./cluster.ts";
 import { Delivery } from "./delivery.ts";
 import { Ends } from "./ends.ts";
@@ -19,6 +20,7 @@ import { Passwords } from "./password.ts";
 import { Positions } from "./positions.ts";
 import { openBeats, openHttp, openListeners } from "./ports.ts";
 import { conversationOfUsers } from "./protocol.ts";
+import { Quotas } from "./quotas.ts";
 import { openReadGate } from "./read_gate.ts";
 import { Rewind } from "./rewind.ts";
 import { ChatServer } from "./server.ts";
@@ -30,6 +32,7 @@ import { Timeline } from "./store/timeline.ts";
 import { Tokens } from "./store/tokens.ts";
 import { Users } from "./store/users.ts";
 import { TokenDesk } from "./tokens.ts";
+import { turnTime } from "./turn.ts";
 
 /** How often positions are written and clients are looked after. */
 const TICK_MS = 1_000;
@@ -188,12 +191,23 @@ async function assemble(
     admission,
     passwords,
     tokens,
+    quotas: new Quotas(options, turnTime),
+    backlogs: new Backlogs({
+      maxMessages: options.undeliveredMessages,
+      maxBytes: options.undeliveredBytes,
+      maxFrameBytes: options.maxFrameBytes,
+      messages,
+      now: turnTime,
+    }),
+    limited: { messages: 0, undelivered: 0, lookups: 0 },
   };
   const gate = await openReadGate();
   closers.push(() => gate.close());
   const server = new ChatServer(options, services, gate);
   closers.push(() => server.stopAccepting());
-  const http = openHttp(options, { server, delivery, log, presence, bus, isClustered, beats, db }, closers);
+  const { limited } = services;
+  const parts = { server, delivery, log, presence, bus, isClustered, beats, db, limited };
+  const http = openHttp(options, parts, closers);
   const addresses = {
     ...openListeners(options, server, gate),
     ...(http === undefined ? {} : { http }),

@@ -10,6 +10,7 @@ import type { MessageLog } from "./message_log.ts";
 import { VERSION } from "./options.ts";
 import type { Metric, Sample } from "./prometheus.ts";
 import type { ChatServer } from "./server.ts";
+import type { LimitCounters } from "./services.ts";
 import type { PoolStats } from "./store/mysql_pool.ts";
 import type { BeatCounters } from "./udp_beats.ts";
 
@@ -27,12 +28,14 @@ export interface NodeParts {
   pool: (() => PoolStats) | undefined;
   /** To the other nodes; undefined for a node that is alone. */
   bus: Pick<Bus, "isUp"> | undefined;
+  /** What limits have refused or slowed down. */
+  limited: LimitCounters;
   /** Heartbeats that come as datagrams; undefined when none do. */
   beats: BeatCounters | undefined;
 }
 
 /** All metrics of a node. */
-export function nodeMetrics({ server, delivery, log, lag, pool, bus, beats }: NodeParts): Metric[] {
+export function nodeMetrics({ server, delivery, log, lag, pool, bus, beats, limited }: NodeParts): Metric[] {
   return [
     gauge("chat_build_info", "The program and what it runs on.", [{
       labels: { version: VERSION, deno: Deno.version.deno },
@@ -74,6 +77,11 @@ export function nodeMetrics({ server, delivery, log, lag, pool, bus, beats }: No
       delivery.counters.refused,
     ),
     counter("chat_log_sweeps_total", "Searches of the log for missed messages.", delivery.counters.sweeps),
+    counter(
+      "chat_limited_total",
+      "What a limit has refused or slowed down.",
+      Object.entries(limited).map(([limit, value]) => ({ labels: { limit }, value })),
+    ),
     ...(pool ? poolMetrics(pool()) : []),
     ...(bus ? [gauge("chat_redis_up", "1 while Redis is connected.", bus.isUp ? 1 : 0)] : []),
     ...(beats ? [beatMetric(beats)] : []),

@@ -90,6 +90,14 @@ export interface ServeOptions extends StorageOptions {
   authTimeoutMs: number;
   /** Longest frame. */
   maxFrameBytes: number;
+  /** Chat messages of a user a second; 0: any number. */
+  messageRate: number;
+  /** Bytes of these a second; 0: any number. */
+  byteRate: number;
+  /** Messages that may wait from one user for another; 0: any number. */
+  undeliveredMessages: number;
+  /** Bytes of these; 0: any number. */
+  undeliveredBytes: number;
   /** Most client connections at a time. */
   maxConnections: number;
   /** How long SIGTERM may take. */
@@ -306,6 +314,37 @@ const MESSAGES = {
   },
 } satisfies Partial<Table<ServeOptions>>;
 
+const LIMITS = {
+  messageRate: {
+    flag: "message-rate",
+    placeholder: "N",
+    help: "chat messages a user may send a second, ten seconds' worth at once; 0: any number",
+    parse: integer(0, 1_000_000),
+    fallback: "50",
+  },
+  byteRate: {
+    flag: "byte-rate",
+    placeholder: "BYTES",
+    help: "how long these may be together, likewise; 0: any length",
+    parse: bytes(0, 1024 ** 3),
+    fallback: "1M",
+  },
+  undeliveredMessages: {
+    flag: "undelivered-messages",
+    placeholder: "N",
+    help: "messages from one user that may wait for another; 0: any number",
+    parse: integer(0, 1_000_000_000),
+    fallback: "20000",
+  },
+  undeliveredBytes: {
+    flag: "undelivered-bytes",
+    placeholder: "BYTES",
+    help: "how long these may be together; 0: any length",
+    parse: bytes(0, 1024 ** 4),
+    fallback: "64M",
+  },
+} satisfies Partial<Table<ServeOptions>>;
+
 const SESSIONS = {
   duplicateLogin: {
     flag: "duplicate-login",
@@ -417,6 +456,7 @@ const SERVE: Table<Omit<ServeOptions, "command">> = {
   ...STORAGE,
   ...CLUSTER,
   ...MESSAGES,
+  ...LIMITS,
   ...SESSIONS,
   ...OPERATION,
 };
@@ -445,6 +485,7 @@ export const HELP_SECTIONS: readonly HelpSection[] = [
   { heading: "serve and migrate: the database", options: Object.values(STORAGE) },
   { heading: "serve: the cluster", options: Object.values(CLUSTER) },
   { heading: "serve: messages", options: Object.values(MESSAGES) },
+  { heading: "serve: limits for each user", options: Object.values(LIMITS) },
   { heading: "serve: sessions", options: Object.values(SESSIONS) },
   { heading: "serve: operation; the log also of migrate", options: Object.values(OPERATION) },
   { heading: "client, beside --host and --port", options: Object.values(TALKING) },

@@ -21,6 +21,7 @@ import { Proxies } from "./proxies.ts";
 import type { ReadGate } from "./read_gate.ts";
 import { Readiness } from "./readiness.ts";
 import type { ChatServer } from "./server.ts";
+import type { LimitCounters } from "./services.ts";
 import type { Database } from "./store/database.ts";
 import type { MysqlDatabase } from "./store/mysql.ts";
 import { TlsServer } from "./tls.ts";
@@ -47,6 +48,8 @@ export interface HttpParts {
   beats: UdpBeats | undefined;
   /** The database. */
   db: Database;
+  /** What limits have refused or slowed down. */
+  limited: LimitCounters;
 }
 
 /** Opens the port for heartbeats as datagrams, if there is to be one. */

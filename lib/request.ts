@@ -46,6 +46,11 @@ export function refusalOf(error: unknown): Refusal {
   return new Refusal(...known ?? [ERRNO.UNAVAILABLE, "Internal error; try again"]);
 }
 
+/** Refuses what may come again after `waitMs`, ms. */
+export function tooMany(message: string, waitMs: number): Refusal {
+  return new Refusal(ERRNO.TOO_MANY_REQUESTS, message, { retry_after_ms: Math.ceil(waitMs) });
+}
+
 /** How a request is answered. */
 export interface Answer {
   /** msgid of the reply to a request that was done. */

@@ -4,11 +4,13 @@
  * @module
  */
 import type { Admission } from "./admission.ts";
+import type { Backlogs } from "./backlogs.ts";
 import type { Delivery } from "./delivery.ts";
 import type { LogBudget } from "./log_budget.ts";
 import type { Logger } from "./logger.ts";
 import type { MessageLog } from "./message_log.ts";
 import type { Passwords } from "./password.ts";
+import type { Quotas } from "./quotas.ts";
 import type { Groups } from "./store/groups.ts";
 import type { Messages } from "./store/messages.ts";
 import type { Users } from "./store/users.ts";
@@ -32,6 +34,16 @@ export interface Settings {
   isClustered: boolean;
   /** Where heartbeats may come as datagrams. */
   udpPort?: number;
+}
+
+/** What limits have refused or slowed down. */
+export interface LimitCounters {
+  /** Chat messages of users who sent too many or too much. */
+  messages: number;
+  /** Chat messages to receivers for whom too much waits. */
+  undelivered: number;
+  /** Look-ups of users who made too many. */
+  lookups: number;
 }
 
 /** The parts of a node. */
@@ -60,4 +72,10 @@ export interface Services {
   passwords: Passwords;
   /** Resume tokens. */
   tokens: TokenDesk;
+  /** What each user may do. */
+  quotas: Quotas;
+  /** What waits for those who are away. */
+  backlogs: Backlogs;
+  /** For metrics. */
+  limited: LimitCounters;
 }

@@ -1,5 +1,5 @@
 /**
- * Slows a connection down that asks for more than its share.
+ * Measures out what somebody may ask for.
  *
  * @module
  */
@@ -19,10 +19,27 @@ export class Throttle {
     this.#at = now;
   }
 
-  /** Takes one token, on credit if need be; returns how long to wait until it has been earned, ms. */
-  take(now: number): number {
-    this.#tokens = Math.min(this.#burst, this.#tokens + (now - this.#at) * this.#perMs) - 1;
-    this.#at = now;
+  /** Takes `count` tokens, on credit if need be; returns how long to wait until they have been earned, ms. */
+  take(now: number, count: number = 1): number {
+    this.#earn(now);
+    this.#tokens -= count;
     return Math.max(0, -this.#tokens / this.#perMs);
+  }
+
+  /** How long it is until there is a token to take, ms. */
+  msUntilOne(now: number): number {
+    this.#earn(now);
+    return Math.max(0, (1 - this.#tokens) / this.#perMs);
+  }
+
+  /** True when nothing has been taken that is not earned again. */
+  isFull(now: number): boolean {
+    this.#earn(now);
+    return this.#tokens >= this.#burst;
+  }
+
+  #earn(now: number): void {
+    this.#tokens = Math.min(this.#burst, this.#tokens + (now - this.#at) * this.#perMs);
+    this.#at = now;
   }
 }

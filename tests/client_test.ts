@@ -4,7 +4,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { makeCertificate } from "./certificate.ts";
 import { clientCommand, ClientProcess, drawn, startClient, startClientOnTerminal } from "./client_process.ts";
 import { freePort, isOnPath, temporaryFolder, waitFor } from "./process.ts";
-import { runProgram, type Server, startServer } from "./services.ts";
+import { runProgram, type Server, startServer, UNMEASURED } from "./services.ts";
 
 /** Runs a script of lines through a client, and returns what came of it. */
 async function runScript(
@@ -169,7 +169,7 @@ Deno.test("two people talk, whichever version each of them speaks, and version 2
 });
 
 Deno.test("a user who was away gets everything once, in order, though the client is killed in the middle", async () => {
-  await using fixture = await startWithUsers();
+  await using fixture = await startWithUsers(UNMEASURED);
   const { server } = fixture;
   const count = 3000;
   const messages = Array.from({ length: count }, (_, index) => `chat:2:message ${index}`);

@@ -112,12 +112,21 @@ export class Place implements AsyncDisposable {
 /** A test on one of the databases. */
 export type PlaceTest = (place: Place) => Promise<void>;
 
-/** Declares `tests`, by name, for SQLite and for MySQL. */
-export function onEachDatabase(subject: string, tests: Readonly<Record<string, PlaceTest>>): void {
+/** Declares `tests`, by name, for SQLite and for MySQL; `args`: further options of the server they share. */
+export function onEachDatabase(
+  subject: string,
+  tests: Readonly<Record<string, PlaceTest>>,
+  args: readonly string[] = [],
+): void {
   Deno.test(`${subject} (SQLite)`, async (context) => {
     await using folder = await temporaryFolder();
     let count = 0;
-    await runAll(context, { create: () => Promise.resolve(sqlite(`${folder.path}/${++count}.db`)) }, tests);
+    await runAll(
+      context,
+      { create: () => Promise.resolve(sqlite(`${folder.path}/${++count}.db`)) },
+      tests,
+      args,
+    );
   });
   Deno.test(`${subject} (MySQL)`, async (context) => {
     await using mariadb = await startMariaDb();
@@ -131,7 +140,7 @@ export function onEachDatabase(subject: string, tests: Readonly<Record<string, P
       };
       return { args: ["--mysql", url], sql };
     };
-    await runAll(context, { create }, tests);
+    await runAll(context, { create }, tests, args);
   });
 }
 
@@ -156,9 +165,10 @@ async function runAll(
   context: Deno.TestContext,
   kind: Kind,
   tests: Readonly<Record<string, PlaceTest>>,
+  args: readonly string[],
 ): Promise<void> {
   const database = await kind.create();
-  await using place = new Place(kind, database, await startServer(database.args));
+  await using place = new Place(kind, database, await startServer([...database.args, ...args]));
   for (const [name, test] of Object.entries(tests)) {
     await context.step(name, async () => {
       await test(place);

@@ -2,10 +2,10 @@ import { assert, assertEquals, assertLess } from "@std/assert";
 import { EXIT } from "../lib/errors.ts";
 import { chat, ChatClient, comeBack, type Frame, newPerson, type Person } from "./chat_client.ts";
 import { type TemporaryFolder, temporaryFolder, waitFor } from "./process.ts";
-import { type Server, startMariaDb, startServer } from "./services.ts";
+import { type Server, startMariaDb, startServer, UNMEASURED } from "./services.ts";
 
 function startOn(folder: TemporaryFolder, ...args: string[]): Promise<Server> {
-  return startServer(["--sqlite", `${folder.path}/chat.db`, ...args]);
+  return startServer(["--sqlite", `${folder.path}/chat.db`, ...UNMEASURED, ...args]);
 }
 
 /** Somebody who says so many messages at a time, without a pause, until the connection ends. */

@@ -4,6 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { chat, type Frame, groupChat, logIn, PASSWORD, type Person, signUp } from "./chat_client.ts";
 import { onEachDatabase, type Place } from "./databases.ts";
 import { waitFor } from "./process.ts";
+import { UNMEASURED } from "./services.ts";
 
 /** Somebody who has signed up and is not logged in. */
 interface Absent {
@@ -348,4 +349,4 @@ onEachDatabase("offline messages", {
     assert(received.some((number) => !stored.includes(number)));
     assertEquals(new Set(received).size, received.length);
   },
-});
+}, UNMEASURED);

@@ -3,6 +3,7 @@
 import { assertEquals, assertLess } from "@std/assert";
 import { chat, type Frame, type Person } from "./chat_client.ts";
 import { onEachDatabase, type Place } from "./databases.ts";
+import { UNMEASURED } from "./services.ts";
 
 const isChat = ({ msgid, seq }: Frame) => msgid === 6 && seq !== undefined;
 
@@ -75,4 +76,4 @@ onEachDatabase("a slow client", {
       await Promise.all([silentReader(there), stoppedReader(place)]);
       await there.checkServer();
     },
-});
+}, UNMEASURED);

@@ -14,6 +14,7 @@ import {
 } from "./chat_client.ts";
 import { onEachDatabase, type Place } from "./databases.ts";
 import { waitFor } from "./process.ts";
+import { UNMEASURED } from "./services.ts";
 
 const isChat = ({ msgid, seq }: Frame) => (msgid === 6 || msgid === 10) && seq !== undefined;
 
@@ -557,7 +558,8 @@ onEachDatabase("version 2", {
   },
 
   "what was missed streams behind the login, no further ahead of the acknowledgements than the window":
-    async (place) => {
+    async (shared) => {
+      await using place = await shared.elsewhere(UNMEASURED);
       await using li = await place.newPerson("li", { v: 2 });
       const wu = await newAbsent(place, "wu");
       const conversation = conversationOf(li, wu);

@@ -107,8 +107,11 @@ export class Outbox {
     const entry = this.#inFlight.get(textOf(reply.cid));
     if (entry === undefined) return false;
     const errno = integerOf(reply.errno) ?? ERRNO.OK;
-    if (errno === ERRNO.UNAVAILABLE || errno === ERRNO.TOO_MANY_REQUESTS || errno === ERRNO.NOT_LOGGED_IN) {
-      this.#pause(integerOf(reply.retry_after_ms));
+    const retryAfterMs = integerOf(reply.retry_after_ms);
+    // Without a time it is the receiver for whom too much waits: the others' messages must not wait behind that one.
+    const isTooSoon = errno === ERRNO.TOO_MANY_REQUESTS && retryAfterMs !== undefined;
+    if (errno === ERRNO.UNAVAILABLE || isTooSoon || errno === ERRNO.NOT_LOGGED_IN) {
+      this.#pause(retryAfterMs);
       return true;
     }
     this.#inFlight.delete(entry.cid);

@@ -132,6 +132,30 @@ export class Messages {
     return row?.last_seq ?? 0;
   }
 
+  /** How far a member of a one-to-one conversation has come, and how many messages it has still to get. */
+  async undelivered(
+    conversation: ConversationId,
+    userId: number,
+  ): Promise<{ delivered: number; waiting: number }> {
+    const [row] = await this.#db.query<{ delivered: number; last_seq: number }>(
+      "SELECT m.delivered, c.last_seq FROM Member m JOIN Conversation c ON c.id = m.conversation " +
+        "WHERE m.userid = ? AND m.conversation = ?",
+      [userId, conversation],
+    );
+    return row
+      ? { delivered: row.delivered, waiting: row.last_seq - row.delivered }
+      : { delivered: 0, waiting: 0 };
+  }
+
+  /** The length of all messages after `seq` together, in bytes. */
+  async textBytes(conversation: ConversationId, seq: number): Promise<number> {
+    const [row] = await this.#db.query<{ bytes: number | string | null }>(
+      "SELECT SUM(OCTET_LENGTH(message)) AS bytes FROM Message WHERE conversation = ? AND seq > ?",
+      [conversation, seq],
+    );
+    return Number(row?.bytes ?? 0);
+  }
+
   /** Every conversation `userId` is in. */
   async positions(userId: number): Promise<readonly MemberPosition[]> {
     return await this.#positions.rows(userId);

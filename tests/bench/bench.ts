@@ -6,7 +6,7 @@
 import type { ReadGate } from "../../lib/read_gate.ts";
 import type { Database } from "../../lib/store/database.ts";
 import { temporaryFolder } from "../process.ts";
-import { type MariaDb, type Server, startMariaDb, startServer } from "../services.ts";
+import { type MariaDb, type Server, startMariaDb, startServer, UNMEASURED } from "../services.ts";
 import { createAccounts, openStorage } from "./accounts.ts";
 import { type Account, type LoadClient, openClients } from "./load_client.ts";
 import { PingPong } from "./ping_pong.ts";
@@ -82,7 +82,7 @@ export function makeAccounts(storage: Storage, count: number, first = 1): Promis
 
 /** A node of the server under measurement. The load acknowledges now and then; what it has not must not come again. */
 export function startNode(storage: Storage, args: readonly string[] = []): Promise<Server> {
-  return startServer([...storage.args, "--log-level", "warn", "--ack-timeout", "1h", ...args]);
+  return startServer([...storage.args, ...UNMEASURED, "--log-level", "warn", "--ack-timeout", "1h", ...args]);
 }
 
 /** The relay believes whoever says who he is. */

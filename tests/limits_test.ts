@@ -1,0 +1,258 @@
+/** What one user may have of a node: messages and bytes a second, look-ups, and what may wait for somebody who is away. */
+
+import { assert, assertEquals, assertGreater, assertGreaterOrEqual, assertLess } from "@std/assert";
+import { Backlogs } from "../lib/backlogs.ts";
+import { Quota, Quotas } from "../lib/quotas.ts";
+import {
+  chat,
+  type ChatClient,
+  type Frame,
+  groupChat,
+  newPerson,
+  type Person,
+  signUp,
+} from "./chat_client.ts";
+import { ChatClient as Client } from "./chat_client.ts";
+import { waitFor } from "./process.ts";
+import { startServer } from "./services.ts";
+
+const unit = { permissions: "none" } as const;
+
+/** How many of something there are. */
+function count<Item>(items: readonly Item[], isCounted: (item: Item) => boolean): number {
+  return items.filter(isCounted).length;
+}
+
+Deno.test("ten seconds' worth may come at once, and who is over it is refused for a second", unit, () => {
+  const quota = new Quota({ messageRate: 5, byteRate: 1_000 }, 0);
+  for (let sent = 0; sent < 50; sent++) assertEquals(quota.tryMessage(0, 10), 0);
+  assertEquals(quota.tryMessage(0, 10), 1_000);
+  assertEquals(quota.tryMessage(900, 10), 100, "what is earned meanwhile waits for its turn");
+  for (let sent = 0; sent < 5; sent++) assertEquals(quota.tryMessage(1_000, 10), 0);
+  assertEquals(quota.tryMessage(1_000, 10), 1_000);
+  assertEquals(quota.isFull(10_999), false);
+  assertEquals(quota.isFull(11_000), true);
+});
+
+Deno.test("a message longer than all that may come at once goes, and the next one waits for it", unit, () => {
+  const quota = new Quota({ messageRate: 0, byteRate: 100 }, 0);
+  assertEquals(quota.tryMessage(0, 5_000), 0);
+  assertEquals(quota.tryMessage(0, 1), 40_010);
+  const slow = new Quota({ messageRate: 10, byteRate: 0 }, 0);
+  for (let sent = 0; sent < 100; sent++) assertEquals(slow.takeMessage(0, 1e9), 0);
+  assertEquals([slow.takeMessage(0, 1), slow.takeMessage(0, 1)], [100, 200]);
+});
+
+Deno.test("nothing is refused where there is no limit", unit, () => {
+  const quota = new Quota({ messageRate: 0, byteRate: 0 }, 0);
+  for (let sent = 0; sent < 10_000; sent++) assertEquals(quota.tryMessage(0, 1e6), 0);
+});
+
+Deno.test("users are remembered as long as they have used something, and no longer", unit, () => {
+  let now = 0;
+  const quotas = new Quotas({ messageRate: 1, byteRate: 0 }, () => now);
+  for (let id = 1; id <= 10_000; id++) quotas.of(id).tryMessage(now, 1);
+  assertEquals(quotas.of(1), quotas.of(1));
+  assertEquals(quotas.size, 10_000);
+  now = 60_000;
+  for (let id = 10_001; id <= 20_000; id++) quotas.of(id);
+  assertLess(quotas.size, 5_000);
+});
+
+Deno.test("what waits is counted in long conversations only, and not at each message", async () => {
+  let now = 0;
+  const queries: string[] = [];
+  const found = { delivered: 0, waiting: 0, bytes: 0 };
+  const backlogs = new Backlogs({
+    maxMessages: 100,
+    maxBytes: 100_000,
+    maxFrameBytes: 1_000,
+    now: () => now,
+    messages: {
+      undelivered: (conversation, userId) => {
+        queries.push(`${conversation} ${userId}`);
+        return Promise.resolve(found);
+      },
+      textBytes: (_conversation, seq) => Promise.resolve(found.bytes + seq),
+    },
+  });
+  const send = (newest: number, bytes = 10) => backlogs.take("u1-2", 1, 2, newest, bytes);
+  const settled = () => new Promise((resolve) => setTimeout(resolve));
+  for (let seq = 0; seq < 100; seq++) assert(send(seq));
+  assertEquals(queries, [], "a short conversation");
+  // Read as fast as it is written: one question a hundred messages.
+  for (let seq = 100; seq < 1_000; seq++) {
+    now += 20;
+    assert(send(seq));
+    await settled();
+  }
+  assertLess(queries.length, 11);
+  assertEquals(new Set(queries), new Set(["u1-2 2"]));
+
+  found.waiting = 100;
+  for (let seq = 1_000; seq < 1_200; seq++) {
+    now += 20;
+    send(seq);
+    await settled();
+  }
+  assertEquals(send(1_200), false);
+  assert(backlogs.take("u1-2", 2, 1, 1_200, 10), "the other direction is another matter");
+  found.waiting = 10;
+  now += 1_000;
+  send(1_201);
+  await settled();
+  assertEquals(send(1_202), true);
+
+  found.bytes = 100_000;
+  for (let sent = 0; sent < 100; sent++) {
+    now += 20;
+    send(1_300, 5_000);
+    await settled();
+  }
+  assertEquals(send(1_300), false, "few, but long");
+});
+
+/** The errnos of the replies, without repetitions: in which order messages were taken and refused. */
+function course(replies: readonly Frame[]): (number | undefined)[] {
+  return replies.map(({ errno }) => errno).filter((errno, index, all) => errno !== all[index - 1]);
+}
+
+function messages(from: Person, to: { id: number }, howMany: number, msg = "x"): Frame[] {
+  return Array.from({ length: howMany }, (_, index) => chat(from, to.id, `${index}${msg}`));
+}
+
+async function absent(port: number, name: string): Promise<{ id: number }> {
+  await using client = await Client.connect(port);
+  return { id: await signUp(client, name) };
+}
+
+async function limitedBy(metrics: string, limit: string): Promise<number> {
+  const text = await (await fetch(`http://${metrics}/metrics`)).text();
+  return Number(new RegExp(`chat_limited_total\\{limit="${limit}"\\} (\\d+)`).exec(text)?.[1]);
+}
+
+Deno.test("a version 2 user who writes too fast is told when to come back, on whichever connection, and goes on in order", async () => {
+  await using server = await startServer([
+    "--sqlite",
+    ":memory:",
+    "--message-rate",
+    "20",
+    "--http",
+    "127.0.0.1:0",
+  ]);
+  await using ann = await newPerson(server.port, "ann", { v: 2 });
+  await using eve = await newPerson(server.port, "eve", { v: 2 });
+  const bob = await absent(server.port, "bob");
+  const replies = await eve.client.requestAll(messages(eve, bob, 300));
+  assertEquals(course(replies), [0, 8]);
+  const taken = count(replies, ({ errno }) => errno === 0);
+  assertGreaterOrEqual(taken, 200);
+  assertLess(taken, 300);
+  const { retry_after_ms = 0 } = replies.at(-1) ?? {};
+  assertGreater(retry_after_ms, 0);
+  assert(retry_after_ms <= 1_000);
+  // Nobody else is held up, not even in what they write to the same one.
+  assertEquals((await ann.client.request(chat(ann, bob.id, "hi"))).errno, 0);
+
+  await using again = await Client.connect(server.port);
+  assertEquals((await again.request({ msgid: 21, v: 2, token: eve.reply.token })).errno, 0);
+  const more = await again.requestAll(messages({ ...eve, client: again }, bob, 50));
+  assertEquals(more.at(-1)?.errno, 8);
+  await waitFor("her to be let in again", async () => {
+    const { errno, retry_after_ms } = await again.request(chat(eve, bob.id, "and now?"));
+    if (errno === 8) await new Promise((resolve) => setTimeout(resolve, retry_after_ms));
+    return errno === 0;
+  });
+  const { host, port } = server.address("http");
+  assertGreater(await limitedBy(`${host}:${port}`, "messages"), 0);
+});
+
+Deno.test("a version 1 user who writes too fast is read more slowly, and loses nothing", async () => {
+  await using server = await startServer(["--sqlite", ":memory:", "--message-rate", "20"]);
+  await using old = await newPerson(server.port, "old");
+  await using ann = await newPerson(server.port, "ann");
+  const start = performance.now();
+  for (const frame of messages(old, ann, 240)) await old.client.send(frame);
+  const received = await ann.client.receiveMany(240);
+  assertEquals(received.map(({ msg }) => msg), messages(old, ann, 240).map(({ msg }) => msg));
+  assertGreater(performance.now() - start, 1_500);
+});
+
+Deno.test("the length of messages is limited likewise, in groups too", async () => {
+  await using server = await startServer(["--sqlite", ":memory:", "--byte-rate", "2K"]);
+  await using ann = await newPerson(server.port, "ann", { v: 2 });
+  const { groupid = 0 } = await ann.client.request({ msgid: 8, id: ann.id, groupname: "g", groupdesc: "d" });
+  const long = "x".repeat(4_000);
+  const replies = await ann.client.requestAll([
+    ...messages(ann, ann, 3, long),
+    ...Array.from({ length: 5 }, () => groupChat(ann, groupid, long)),
+  ]);
+  assertEquals(course(replies), [0, 8]);
+  assertEquals(count(replies, ({ errno }) => errno === 0), 5);
+});
+
+/** Sends one message after the other until one is refused; resolves with how many were not. */
+async function sendUntilRefused(
+  from: Person,
+  to: { id: number },
+  most: number,
+  msg: string,
+): Promise<number> {
+  for (let sent = 0; sent < most; sent++) {
+    const { errno, retry_after_ms } = await from.client.request(chat(from, to.id, msg));
+    if (errno === 0) continue;
+    assertEquals([errno, retry_after_ms], [8, undefined]);
+    return sent;
+  }
+  return most;
+}
+
+async function readAll(client: ChatClient, conversation: string, seq: number): Promise<void> {
+  assertEquals((await client.request({ msgid: 12, conversation, seq })).errno, 0);
+}
+
+for (
+  const [what, args, msg] of [
+    ["messages", ["--undelivered-messages", "20"], "short"],
+    ["bytes", ["--undelivered-bytes", "80K", "--max-frame", "8K"], "x".repeat(4_000)],
+  ] as const
+) {
+  Deno.test(`no more than so many ${what} wait from one sender for one receiver`, async () => {
+    await using server = await startServer(["--sqlite", ":memory:", ...args]);
+    await using eve = await newPerson(server.port, "eve", { v: 2 });
+    await using ann = await newPerson(server.port, "ann", { v: 2 });
+    const [bob, cy] = [await newPerson(server.port, "bob", { v: 2 }), await absent(server.port, "cy")];
+    bob.client.close();
+    const sent = await sendUntilRefused(eve, bob, 200, msg);
+    assertGreaterOrEqual(sent, 19);
+    assertLess(sent, 60);
+    // Others may write to him, and she to others.
+    assertEquals((await ann.client.request(chat(ann, bob.id, msg))).errno, 0);
+    assertEquals((await eve.client.request(chat(eve, cy.id, msg))).errno, 0);
+
+    await using back = await Client.connect(server.port);
+    const { conversations } = await back.request({ msgid: 21, v: 2, token: bob.reply.token });
+    const conversation = `u${eve.id}-${bob.id}`;
+    assertEquals(conversations?.find((one) => one.conversation === conversation)?.last_seq, sent);
+    await readAll(back, conversation, sent);
+    await waitFor(
+      "room for more",
+      async () => (await eve.client.request(chat(eve, bob.id, msg))).errno === 0,
+    );
+  });
+}
+
+Deno.test("look-ups of people and groups are counted together, and a list of everybody is out of reach", async () => {
+  await using server = await startServer(["--sqlite", ":memory:"]);
+  await using eve = await newPerson(server.port, "eve", { v: 2 });
+  const ask = (index: number) =>
+    index % 2 === 0
+      ? { msgid: 7, id: eve.id, friendid: 1_000 + index }
+      : { msgid: 9, id: eve.id, groupid: 1_000 + index };
+  const replies = await eve.client.requestAll(Array.from({ length: 300 }, (_, index) => ask(index)));
+  const answered = count(replies, ({ errno }) => errno === 6);
+  assertGreaterOrEqual(answered, 100);
+  assertLess(answered, 110);
+  assertEquals(count(replies, ({ errno }) => errno === 8), 300 - answered);
+  assertGreater(replies.findLast(({ errno }) => errno === 8)?.retry_after_ms ?? 0, 0);
+});
