@@ -27,7 +27,12 @@ const QUEUE_CHARS = 67_108_864;
 const TIME_AHEAD_MS = 1_000;
 const RETRY_MIN_MS = 50;
 const RETRY_MAX_MS = 1_000;
-/** A batch that the database is behind of is tried so often. */
+/**
+ * Where the database would give out places that are taken, it is asked again so often: on a Galera cluster the server may
+ * lag behind the one that another node has stored a message on. After that it is looked into.
+ */
+const LAGGING_ATTEMPTS = 4;
+const LAGGING_PAUSE_MS = 10;
 const BEHIND_ATTEMPTS = 6;
 
 /** A message to be stored. */
@@ -259,7 +264,8 @@ export class MessageLog {
       this.#settle(placed);
     } catch (error) {
       if (error instanceof BehindError && attempt < BEHIND_ATTEMPTS) {
-        await this.#onBehind(error.conversations);
+        if (attempt < LAGGING_ATTEMPTS) await pause(attempt * LAGGING_PAUSE_MS);
+        else await this.#onBehind(error.conversations);
         return await this.#commit(batch, attempt + 1);
       }
       if (!(error instanceof DatabaseError)) throw error;
@@ -477,6 +483,10 @@ export class MessageLog {
     this.#retryMs = 0;
     this.#logger.info("messages are stored again");
   }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** Names a message for as long as it waits; undefined without a cid. */

@@ -96,7 +96,7 @@ export class Rewind {
     const suspects = await timeline.missing(ends.all());
     if (suspects.length === 0) return;
     await new Promise<void>((resolve) => this.#clock.after(CONFIRM_MS, resolve));
-    const missing = await timeline.missing(suspects);
+    const missing = await timeline.missing(suspects, { isFinal: true });
     const [first] = missing;
     if (first === undefined) return;
     for (const { conversation, seq } of missing) await timeline.reserve(conversation, seq);

@@ -15,6 +15,7 @@
 import {
   type CommandOptions,
   type CommandResult,
+  DEADLINE_MS,
   freePort,
   isFile,
   NGINX_STREAM_MODULE,
@@ -104,8 +105,8 @@ export class Service implements AsyncDisposable {
     await this.kill("SIGTERM");
   }
 
-  /** Starts it (again); resolves when it serves. */
-  async start(): Promise<void> {
+  /** Starts it (again); resolves when it serves, which has to be within `deadlineMs`. */
+  async start(deadlineMs: number = DEADLINE_MS): Promise<void> {
     const { command, args, readyText, ...options } = this.#launch;
     if (this.#process) throw new Error(`${command} is running already`);
     await Deno.writeTextFile(this.#logPath, "");
@@ -114,7 +115,7 @@ export class Service implements AsyncDisposable {
       await waitFor(`${command} to be ready`, async () => {
         if (process.status) throw new Error(`${command} ended with exit code ${process.status.code}`);
         return (await this.log()).includes(readyText);
-      });
+      }, deadlineMs);
     } catch (error) {
       await process.kill();
       throw new Error(`${command} did not start: ${await this.log()}`, { cause: error });
@@ -143,7 +144,6 @@ async function started<Made extends Service>(made: Made): Promise<Made> {
 
 /** Small files, so that a data folder is made and copied quickly; what makes a commit durable stays as it is. */
 const MARIADB_SIZES = [
-  "--no-defaults",
   "--innodb-log-file-size=8M",
   "--innodb-buffer-pool-size=32M",
   "--innodb-data-file-path=ibdata1:10M:autoextend",
@@ -159,6 +159,7 @@ async function makeTemplate(): Promise<string> {
   const { path: folder } = await temporaryFolder();
   globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
   await runOrThrow("mariadb-install-db", [
+    "--no-defaults",
     ...MARIADB_SIZES,
     ...MARIADB_USER,
     "--auth-root-authentication-method=normal",
@@ -210,31 +211,36 @@ export class MariaDb extends Service {
 
 /** Starts MariaDB with an empty database `chat`; `args` are further options of mariadbd, such as `--max-connections=5`. */
 export async function startMariaDb({ args = [] }: { args?: readonly string[] } = {}): Promise<MariaDb> {
-  const source = await (template ??= makeTemplate());
   const folder = await temporaryFolder();
-  const port = freePort();
-  await runOrThrow("cp", ["-R", source, `${folder.path}/data`]);
-  const mariadb = await started(
-    new MariaDb(port, folder, {
-      command: "mariadbd",
-      args: [
-        ...MARIADB_SIZES,
-        ...MARIADB_USER,
-        `--datadir=${folder.path}/data`,
-        // A server that starts removes the temporary tables it finds, in a shared folder those of other servers too.
-        `--tmpdir=${folder.path}`,
-        `--socket=${folder.path}/socket`,
-        `--pid-file=${folder.path}/pid`,
-        `--port=${port}`,
-        "--bind-address=127.0.0.1",
-        "--skip-name-resolve",
-        ...args,
-      ],
-      readyText: "ready for connections",
-    }),
-  );
+  const mariadb = await started(await makeMariaDb(folder, ["--no-defaults", ...MARIADB_USER, ...args]));
   await mariadb.createDatabase("chat");
   return mariadb;
+}
+
+/** A MariaDB with a fresh data folder, to be started. `args`: who it runs as, and further options. */
+export async function makeMariaDb(folder: TemporaryFolder, args: readonly string[]): Promise<MariaDb> {
+  const source = await (template ??= makeTemplate());
+  const port = freePort();
+  await runOrThrow("cp", ["-R", source, `${folder.path}/data`]);
+  const [first = "", ...rest] = args;
+  return new MariaDb(port, folder, {
+    command: "mariadbd",
+    args: [
+      // What says where options come from must stand first.
+      first,
+      ...MARIADB_SIZES,
+      `--datadir=${folder.path}/data`,
+      // A server that starts removes the temporary tables it finds, in a shared folder those of other servers too.
+      `--tmpdir=${folder.path}`,
+      `--socket=${folder.path}/socket`,
+      `--pid-file=${folder.path}/pid`,
+      `--port=${port}`,
+      "--bind-address=127.0.0.1",
+      "--skip-name-resolve",
+      ...rest,
+    ],
+    readyText: "ready for connections",
+  });
 }
 
 /** Who may use a Redis. */

@@ -14,6 +14,7 @@ import { ADOPT_ORIGINAL } from "./adopt_original.ts";
 import { clusterSecret } from "./cluster_secret.ts";
 import type { Database, Dialect, SqlConnection } from "./database.ts";
 import { IMPORT_ORIGINAL } from "./import_original.ts";
+import { type InStep, underLock } from "./migration_lock.ts";
 import type { MigrationStep, StepContext } from "./migration_step.ts";
 import { hasTable } from "./mysql_schema.ts";
 
@@ -35,15 +36,6 @@ const SEQUENCE: readonly { name: string; code?: (dialect: Dialect["name"]) => re
   { name: "0005_epoch" },
   { name: "0006_cluster_secret", code: clusterSecret },
 ];
-
-/** How long one attempt to get the lock waits on the server, in seconds: below every time-out of a query. */
-const LOCK_ATTEMPT_S = 2;
-
-/** After this many attempts, ten minutes, something is wrong with the node that has the lock. */
-const LOCK_ATTEMPTS = 300;
-
-/** The lock's name: locks belong to the whole server, and their names have 64 characters at most. */
-const LOCK_NAME = "CONCAT('chatserver ', LEFT(SHA2(DATABASE(), 256), 32))";
 
 /** Options of {@linkcode migrate}. */
 export interface MigrateOptions {
@@ -104,57 +96,6 @@ async function readDone(conn: SqlConnection, dialect: Dialect["name"]): Promise<
 
 function isDone({ name, steps }: Migration, done: ReadonlyMap<string, number>): boolean {
   return (done.get(name) ?? 0) >= steps.length;
-}
-
-/** Runs one step's work in its own transaction, or as part of the one that is the lock. */
-type InStep = <Result>(work: (conn: SqlConnection) => Promise<Result>) => Promise<Result>;
-
-async function takeLock(holder: SqlConnection, logger: Logger): Promise<void> {
-  for (let attempt = 0; attempt < LOCK_ATTEMPTS; attempt++) {
-    const [row] = await holder.query<{ got: number | null }>(
-      `SELECT GET_LOCK(${LOCK_NAME}, ${LOCK_ATTEMPT_S}) AS got`,
-    );
-    if (row?.got === 1) return;
-    if (attempt === 0) logger.info("another node is upgrading the database; waiting for it");
-  }
-  throw new FatalError(
-    EXIT.unavailable,
-    `Another node has been upgrading the database for ${LOCK_ATTEMPTS * LOCK_ATTEMPT_S / 60} minutes`,
-  );
-}
-
-/** A lock is its connection's: with that gone, another node may be at work already. */
-async function checkLock(holder: SqlConnection): Promise<void> {
-  const [row] = await holder.query<{ held: number | null }>(
-    `SELECT IS_USED_LOCK(${LOCK_NAME}) = CONNECTION_ID() AS held`,
-  );
-  if (row?.held !== 1) throw new DatabaseError("unavailable", "the lock on the migration was lost");
-}
-
-/**
- * Runs `work` while no other node migrates. SQLite: inside one transaction. MySQL: one connection does nothing but hold a
- * named lock, since DDL would commit any transaction, and the steps run on another: the pool must have two.
- */
-function underLock<Result>(
-  db: Database,
-  logger: Logger,
-  work: (inStep: InStep) => Promise<Result>,
-): Promise<Result> {
-  if (db.dialect.name === "sqlite") return db.transaction((tx) => work((step) => step(tx)));
-  return db.transaction(async (holder) => {
-    await takeLock(holder, logger);
-    try {
-      return await work(async (step) => {
-        await checkLock(holder);
-        return await db.transaction(step);
-      });
-    } finally {
-      // On a connection that is gone the lock is gone with it; what went wrong before must not be hidden by that.
-      await holder.query(`SELECT RELEASE_LOCK(${LOCK_NAME})`).catch((error: unknown) =>
-        logger.debug("cannot release the lock on the migration", { reason: errorText(error) })
-      );
-    }
-  });
 }
 
 async function createRecord(conn: SqlConnection, dialect: Dialect["name"]): Promise<void> {

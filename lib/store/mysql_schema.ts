@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { SqlConnection } from "./database.ts";
+import type { Database, SqlConnection } from "./database.ts";
 
 /** A table or view. */
 export interface TableEntry {
@@ -73,4 +73,11 @@ export async function indexesOf(conn: SqlConnection, table: string): Promise<Ind
     indexes.set(name, index);
   }
   return [...indexes.values()];
+}
+
+/** True on a server of a Galera cluster, where each server takes writes. */
+export async function isGalera(db: Database): Promise<boolean> {
+  if (db.dialect.name !== "mysql") return false;
+  const [row] = await db.query<{ Value: string }>("SHOW VARIABLES LIKE 'wsrep_on'");
+  return row?.Value === "ON";
 }

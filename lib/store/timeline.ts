@@ -7,6 +7,7 @@
 import type { End } from "../ends.ts";
 import { type ConversationId, parseConversation } from "../protocol.ts";
 import type { Database, SqlConnection } from "./database.ts";
+import { isGalera } from "./mysql_schema.ts";
 
 /** Places in one statement. */
 const PLACES_PER_STATEMENT = 200;
@@ -35,13 +36,17 @@ export class Timeline {
     return await this.epoch();
   }
 
-  /** Those of `ends` that the log does not hold, or holds another message in place of. */
-  async missing(ends: readonly End[]): Promise<End[]> {
+  /**
+   * Those of `ends` that the log does not hold, or holds another message in place of. `isFinal`: as the whole database has
+   * it, and not only the server that is asked, which on a Galera cluster may lag behind the others.
+   */
+  async missing(ends: readonly End[], { isFinal = false } = {}): Promise<End[]> {
     const missing: End[] = [];
+    const wait = isFinal && await isGalera(this.#db) ? "SET STATEMENT wsrep_sync_wait = 1 FOR " : "";
     for (let start = 0; start < ends.length; start += PLACES_PER_STATEMENT) {
       const some = ends.slice(start, start + PLACES_PER_STATEMENT);
       const rows = await this.#db.query<{ conversation: string; seq: number; at: number }>(
-        `SELECT conversation, seq, at FROM Message WHERE ${
+        `${wait}SELECT conversation, seq, at FROM Message WHERE ${
           some.map(() => "(conversation = ? AND seq = ?)").join(" OR ")
         }`,
         some.flatMap(({ conversation, seq }) => [conversation, seq]),
