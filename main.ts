@@ -8,7 +8,7 @@ import { errorText, EXIT, FatalError } from "./lib/errors.ts";
 import { helpText } from "./lib/help.ts";
 import { LineWriter } from "./lib/line_writer.ts";
 import { createLogger, type Logger } from "./lib/logger.ts";
-import { startNode } from "./lib/node.ts";
+import { checkNode, startNode } from "./lib/node.ts";
 import {
   type MigrateOptions,
   type Options,
@@ -54,12 +54,14 @@ async function run(options: Options): Promise<number> {
     case "migrate":
       return await runMigrate(options);
     case "serve":
-      return options.checkConfig ? checkConfig() : await serve(options);
+      return options.checkConfig ? await checkConfig(options) : await serve(options);
   }
 }
 
-function checkConfig(): number {
+async function checkConfig(options: ServeOptions): Promise<number> {
+  const pending = await checkNode(options, openLog(options));
   print("The options can work.");
+  if (pending.length > 0) print(`A start brings the database up to date: ${pending.join(", ")}.`);
   return EXIT.ok;
 }
 

@@ -75,6 +75,16 @@ export async function openCluster(options: ClusterOptions, closers: Closer[]): P
   return { bus: sealedBus(redis, seal), presence, channelPrefix };
 }
 
+/** Looks whether Redis is there and lets us in. Throws a FatalError when not. */
+export async function probeRedis(url: string, logger: Logger): Promise<void> {
+  const redis = new Redis(url, { onMessage() {}, onUp() {}, onDown() {} }, { logger });
+  try {
+    await redis.connect();
+  } finally {
+    await redis.close();
+  }
+}
+
 /** The random name and secret that migrations gave this database. */
 async function readIdentity(db: Database): Promise<{ id: string; secret: string }> {
   const [row] = await db.query<{ id: string; secret: string }>("SELECT id, secret FROM Cluster");

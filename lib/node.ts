@@ -5,29 +5,28 @@
  */
 import { Admission } from "./admission.ts";
 import { Backlogs } from "./backlogs.ts";
-import { type Late, openCluster } from "./cluster.ts";
+import { type Late, openCluster, probeRedis } from "./cluster.ts";
 import { Delivery } from "./delivery.ts";
 import { Ends } from "./ends.ts";
 import { errorText, type FatalError } from "./errors.ts";
 import { giveUpAfter } from "./give_up_after.ts";
 import { Limiter } from "./limiter.ts";
-import { formatHostPort } from "./listen.ts";
 import { LogBudget } from "./log_budget.ts";
 import type { Logger } from "./logger.ts";
 import { MessageLog } from "./message_log.ts";
 import type { ServeOptions } from "./options.ts";
 import { Passwords } from "./password.ts";
 import { Positions } from "./positions.ts";
-import { openBeats, openHttp, openListeners } from "./ports.ts";
+import { addressesOf, bindPorts, type Closer, letIn, openHttp, type Ports, takeBeats } from "./ports.ts";
 import { conversationOfUsers } from "./protocol.ts";
 import { Quotas } from "./quotas.ts";
-import { openReadGate } from "./read_gate.ts";
+import { openReadGate, type ReadGate } from "./read_gate.ts";
 import { Rewind } from "./rewind.ts";
 import { ChatServer } from "./server.ts";
 import type { Services } from "./services.ts";
 import { Groups } from "./store/groups.ts";
 import { Messages } from "./store/messages.ts";
-import { openDatabase } from "./store/open.ts";
+import { inspectDatabase, openDatabase } from "./store/open.ts";
 import { Timeline } from "./store/timeline.ts";
 import { Tokens } from "./store/tokens.ts";
 import { Users } from "./store/users.ts";
@@ -58,7 +57,7 @@ export interface Node {
 
 /** Starts a node. Throws a FatalError when something it needs is not there. */
 export async function startNode(options: ServeOptions, logger: Logger): Promise<Node> {
-  const closers: (() => Promise<void> | void)[] = [];
+  const closers: Closer[] = [];
   try {
     return await assemble(options, logger, closers);
   } catch (error) {
@@ -67,11 +66,41 @@ export async function startNode(options: ServeOptions, logger: Logger): Promise<
   }
 }
 
+/** What can go wrong without anything being changed: files, ports, and whether Redis lets us in. */
+async function prepare(
+  options: ServeOptions,
+  logger: Logger,
+  closers: Closer[],
+): Promise<{ gate: ReadGate; ports: Ports }> {
+  const gate = await openReadGate();
+  closers.push(() => gate.close());
+  const ports = await bindPorts(options, gate, closers);
+  if (options.redisUrl !== null) await probeRedis(options.redisUrl, logger);
+  return { gate, ports };
+}
+
+/**
+ * Does what a start does before it changes anything. Resolves with what a start would have to do to the database, a line
+ * each; throws the FatalError that a start would.
+ */
+export async function checkNode(options: ServeOptions, logger: Logger): Promise<string[]> {
+  const closers: Closer[] = [];
+  try {
+    await prepare(options, logger, closers);
+    return await inspectDatabase(options, logger);
+  } finally {
+    for (const close of closers.reverse()) await close();
+  }
+}
+
 async function assemble(
   options: ServeOptions,
   logger: Logger,
-  closers: (() => Promise<void> | void)[],
+  closers: Closer[],
 ): Promise<Node> {
+  const { gate, ports } = await prepare(options, logger, closers);
+  const refusalLines = new LogBudget(CLIENT_LINES_PER_SECOND);
+  const answerAbout = ports.http && openHttp(ports.http, { gate, logger, refusalLines }, closers);
   const { db, steps } = await openDatabase(options, options.poolSize, logger);
   closers.push(() => db.close());
   for (const step of steps) logger.info("migrated", { step });
@@ -168,7 +197,8 @@ async function assemble(
       reason: errorText(error),
     });
   });
-  const beats = await openBeats(options, { users, tokens, delivery, isClustered }, logger, closers);
+  const beats = ports.udp &&
+    takeBeats(options, ports.udp, { users, tokens, delivery, isClustered }, logger, closers);
   const services: Services = {
     settings: {
       persist: options.persist,
@@ -181,7 +211,7 @@ async function assemble(
       ...(beats ? { udpPort: options.udpAnnounce ?? beats.port } : {}),
     },
     logger,
-    refusalLines: new LogBudget(CLIENT_LINES_PER_SECOND),
+    refusalLines,
     failureLines: new LogBudget(CLIENT_LINES_PER_SECOND),
     users,
     groups,
@@ -201,18 +231,12 @@ async function assemble(
     }),
     limited: { messages: 0, undelivered: 0, lookups: 0 },
   };
-  const gate = await openReadGate();
-  closers.push(() => gate.close());
   const server = new ChatServer(options, services, gate);
   closers.push(() => server.stopAccepting());
   const { limited } = services;
-  const parts = { server, delivery, log, presence, bus, isClustered, beats, db, limited };
-  const http = openHttp(options, parts, closers);
-  const addresses = {
-    ...openListeners(options, server, gate),
-    ...(http === undefined ? {} : { http }),
-    ...(beats ? { udp: formatHostPort(options.host, beats.port) } : {}),
-  };
+  answerAbout?.({ server, delivery, log, presence, bus, isClustered, beats, db, limited });
+  letIn(options, ports, server);
+  const addresses = addressesOf(ports);
   logger.info("listening", addresses);
 
   let sweptAt = performance.now();

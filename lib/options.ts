@@ -102,7 +102,7 @@ export interface ServeOptions extends StorageOptions {
   maxConnections: number;
   /** How long SIGTERM may take. */
   drainTimeoutMs: number;
-  /** Only look whether these options can work, and end. */
+  /** Only try what a start would, without changing anything, and end. */
   checkConfig: boolean;
 }
 
@@ -411,7 +411,7 @@ const OPERATION = {
   },
   checkConfig: {
     flag: "check-config",
-    help: "only say whether the options can work, and end",
+    help: "only try whether a start with these options would succeed: files, ports, database, Redis",
     parse: yesOrNo,
     fallback: "false",
   },

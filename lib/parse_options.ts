@@ -16,6 +16,7 @@ import {
   TABLES,
   variableOf,
 } from "./options.ts";
+import { nearestTo } from "./nearest.ts";
 import { redactUrl } from "./redact_url.ts";
 
 /** What the options may also come from. */
@@ -70,7 +71,8 @@ function readSecret(variable: string, path: string, { readFile }: OptionSources)
   try {
     return readFile(path).trim();
   } catch (error) {
-    throw configError(`Cannot read the file that ${variable} names: ${errorText(error)}`, error);
+    // Somebody may have put the secret itself there.
+    throw configError(`Cannot read the file that ${variable} names: ${redactUrl(errorText(error))}`, error);
   }
 }
 
@@ -146,6 +148,15 @@ function readPositionals(command: CommandName, args: readonly string[]): Record<
   return { ...(host === undefined ? {} : { host }), ...(port === undefined ? {} : { port }) };
 }
 
+/** A word that can only be meant as a command: no number, no address, no host name with a dot. */
+function refuseUnknownCommand(word: string | undefined): void {
+  if (word === undefined || word === "localhost" || !/^(?!\d+$)[\w-]+$/.test(word)) return;
+  const nearest = nearestTo(word.toLowerCase(), [...Object.keys(TABLES), "help"]);
+  throw usageError(
+    `Unknown command ${quote(word)}: did you mean ${nearest}? If it is a host name, write: serve ${word}`,
+  );
+}
+
 function isCommand(name: string | undefined): name is CommandName {
   return name !== undefined && Object.hasOwn(TABLES, name);
 }
@@ -180,6 +191,25 @@ function checkServer(options: ServeOptions): void {
   if (tls.some((one) => one !== null) && tls.includes(null)) {
     throw configError("--tls-port, --tls-cert and --tls-key only work together");
   }
+  checkPorts(options);
+}
+
+/** Two listeners on one port: the second would find it in use, by ourselves. */
+function checkPorts({ host, port, tlsPort, http }: ServeOptions): void {
+  const listeners = [
+    { option: "--port", host, port },
+    ...(tlsPort === null ? [] : [{ option: "--tls-port", host, port: tlsPort }]),
+    ...(http === null ? [] : [{ option: "--http", ...http }]),
+  ];
+  const isEverywhere = (host: string) => host === "0.0.0.0" || host === "::";
+  for (const [index, one] of listeners.entries()) {
+    const other = listeners.slice(0, index).find(({ host, port }) =>
+      port === one.port && port !== 0 && (host === one.host || isEverywhere(host) || isEverywhere(one.host))
+    );
+    if (other) {
+      throw configError(`${other.option} and ${one.option} are both ${one.port}: each needs its own port`);
+    }
+  }
 }
 
 /** Where the client keeps what was said when nobody says where: as the XDG base directories have it. */
@@ -197,6 +227,7 @@ export function parseOptions(args: readonly string[], sources: OptionSources): O
   const [first, ...rest] = parsed._.map(String);
   if (parsed.help || first === "help") return { command: "help" };
   if (parsed.version) return { command: "version" };
+  if (!isCommand(first)) refuseUnknownCommand(first);
   const command = isCommand(first) ? first : "serve";
   refuseForeignFlags(command, parsed);
   const positionals = readPositionals(command, isCommand(first) ? rest : parsed._.map(String));

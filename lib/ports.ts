@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { type Admit, createAdmit } from "./admit.ts";
+import type { Socket } from "node:dgram";
+import { createAdmit } from "./admit.ts";
 import { BeatDesk, type BeatDeskOptions } from "./beat_desk.ts";
 import type { Bus } from "./bus.ts";
 import { systemClock } from "./clock.ts";
 import type { Delivery } from "./delivery.ts";
-import { serveHttp } from "./http_server.ts";
+import { type HttpOptions, type HttpSources, serveHttp } from "./http_server.ts";
 import { formatHostPort, listenTcp } from "./listen.ts";
 import type { Logger } from "./logger.ts";
 import { LoopLag } from "./loop_lag.ts";
@@ -19,16 +20,77 @@ import type { Presence } from "./presence.ts";
 import { renderMetrics } from "./prometheus.ts";
 import { Proxies } from "./proxies.ts";
 import type { ReadGate } from "./read_gate.ts";
-import { Readiness } from "./readiness.ts";
+import { NOT_ACCEPTING, Readiness } from "./readiness.ts";
 import type { ChatServer } from "./server.ts";
 import type { LimitCounters } from "./services.ts";
 import type { Database } from "./store/database.ts";
 import type { MysqlDatabase } from "./store/mysql.ts";
 import { TlsServer } from "./tls.ts";
-import { openUdpBeats, type UdpBeats } from "./udp_beats.ts";
+import { bindUdp, UdpBeats } from "./udp_beats.ts";
 
 /** What is to be closed at the end, the last one first. */
 export type Closer = () => Promise<void> | void;
+
+/** What a node listens on: bound, and nothing taken from it yet. */
+export interface Ports {
+  /** For clients. */
+  tcp: Deno.TcpListener;
+  /** For those who speak TLS. */
+  tls?: { listener: Deno.TcpListener; server: TlsServer };
+  /** For operators. */
+  http?: Deno.TcpListener;
+  /** For heartbeats as datagrams. */
+  udp?: Socket;
+}
+
+/** Binds every port that the options name. Throws a FatalError when that, or their certificate, is not possible. */
+export async function bindPorts(options: ServeOptions, gate: ReadGate, closers: Closer[]): Promise<Ports> {
+  const { host, port, tlsPort, tlsCertPath, tlsKeyPath, http, udpPort } = options;
+  const tls = tlsPort === null || tlsCertPath === null || tlsKeyPath === null
+    ? undefined
+    : { port: tlsPort, server: new TlsServer({ certPath: tlsCertPath, keyPath: tlsKeyPath }, gate) };
+  const listen = (hostname: string, port: number) => {
+    const listener = listenTcp(hostname, port);
+    closers.push(() => closeListener(listener));
+    return listener;
+  };
+  const ports: Ports = { tcp: listen(host, port) };
+  if (tls) ports.tls = { listener: listen(host, tls.port), server: tls.server };
+  if (http) ports.http = listen(http.host, http.port);
+  if (udpPort !== null) {
+    const socket = ports.udp = await bindUdp(host, udpPort);
+    closers.push(() => closeSocket(socket));
+  }
+  return ports;
+}
+
+function closeListener(listener: Deno.TcpListener): void {
+  try {
+    listener.close();
+  } catch {
+    // Whoever served it has closed it.
+  }
+}
+
+function closeSocket(socket: Socket): void {
+  try {
+    socket.close();
+  } catch {
+    // As above.
+  }
+}
+
+/** Where a node listens: "host:port" of each. */
+export function addressesOf({ tcp, tls, http, udp }: Ports): Record<string, string> {
+  const of = ({ addr: { hostname, port } }: Deno.TcpListener) => formatHostPort(hostname, port);
+  const datagrams = udp?.address();
+  return {
+    tcp: of(tcp),
+    ...(tls ? { tls: of(tls.listener) } : {}),
+    ...(http ? { http: of(http) } : {}),
+    ...(datagrams ? { udp: formatHostPort(datagrams.address, datagrams.port) } : {}),
+  };
+}
 
 /** What {@link openHttp} answers about. */
 export interface HttpParts {
@@ -52,40 +114,47 @@ export interface HttpParts {
   limited: LimitCounters;
 }
 
-/** Opens the port for heartbeats as datagrams, if there is to be one. */
-export async function openBeats(
+/** Takes heartbeats as datagrams from `socket`. */
+export function takeBeats(
   options: ServeOptions,
+  socket: Socket,
   parts: Pick<BeatDeskOptions, "users" | "tokens" | "delivery" | "isClustered">,
   logger: Logger,
   closers: Closer[],
-): Promise<UdpBeats | undefined> {
-  const { host, udpPort, heartbeatIntervalMs, heartbeatMisses, maxConnections } = options;
-  if (udpPort === null) return undefined;
+): UdpBeats {
+  const { host, heartbeatIntervalMs, heartbeatMisses, maxConnections } = options;
   const desk = new BeatDesk({
     ...parts,
     believeMs: heartbeatIntervalMs * heartbeatMisses,
     relayEveryMs: heartbeatIntervalMs / 2,
     now: () => performance.now(),
   });
-  const beats = await openUdpBeats({
+  const beats = new UdpBeats({
     host,
-    port: udpPort,
     // A full house that beats all at once within two seconds is no flood.
     maxPerSecond: Math.max(1_000, maxConnections / 2),
     take: (datagram) => desk.take(datagram),
     logger,
-  });
+  }, socket);
   closers.push(() => beats.close());
   return beats;
 }
 
-/** Answers health checks and gives out metrics, if that is asked for; returns where. */
+/**
+ * Answers health checks, at first as a node that is starting: to bring a large database up to date takes its time. Call
+ * what is returned with what the node then consists of.
+ */
 export function openHttp(
-  { http }: ServeOptions,
-  parts: HttpParts,
+  listener: Deno.TcpListener,
+  options: Omit<HttpOptions, "sources">,
   closers: Closer[],
-): string | undefined {
-  if (!http) return undefined;
+): (parts: HttpParts) => void {
+  const sources: HttpSources = { problems: () => Promise.resolve([NOT_ACCEPTING]), metrics: () => "" };
+  closers.push(serveHttp(listener, { ...options, sources }));
+  return (parts) => void Object.assign(sources, sourcesOf(parts, closers));
+}
+
+function sourcesOf(parts: HttpParts, closers: Closer[]): HttpSources {
   const { server, presence, bus, isClustered, beats, db } = parts;
   const lag = new LoopLag(systemClock);
   lag.start();
@@ -102,36 +171,16 @@ export function openHttp(
     bus: isClustered ? bus : undefined,
     beats: beats?.counters,
   };
-  const { address, close } = serveHttp(http, {
-    problems: () => readiness.problems(),
-    metrics: () => renderMetrics(nodeMetrics(numbers)),
-  });
-  closers.push(close);
-  return formatHostPort(address.hostname, address.port);
+  return { problems: () => readiness.problems(), metrics: () => renderMetrics(nodeMetrics(numbers)) };
 }
 
 function hasPool(db: Database): db is MysqlDatabase {
   return "stats" in db;
 }
 
-/** Lets clients in; returns where. */
-export function openListeners(
-  options: ServeOptions,
-  server: ChatServer,
-  gate: ReadGate,
-): { tcp: string; tls?: string } {
-  const { host, port, tlsPort, tlsCertPath, tlsKeyPath } = options;
-  const proxies = new Proxies(options.proxies);
-  const tls = tlsCertPath !== null && tlsKeyPath !== null
-    ? new TlsServer({ certPath: tlsCertPath, keyPath: tlsKeyPath }, gate)
-    : undefined;
-  const addresses = { tcp: openListener(server, host, port, createAdmit({ proxies })) };
-  if (!tls || tlsPort === null) return addresses;
-  return { ...addresses, tls: openListener(server, host, tlsPort, createAdmit({ proxies, tls })) };
-}
-
-function openListener(server: ChatServer, host: string, port: number, admit: Admit): string {
-  const listener = listenTcp(host, port);
-  server.accept(listener, admit);
-  return formatHostPort(listener.addr.hostname, listener.addr.port);
+/** Lets clients in. */
+export function letIn({ proxies: ranges }: ServeOptions, { tcp, tls }: Ports, server: ChatServer): void {
+  const proxies = new Proxies(ranges);
+  server.accept(tcp, createAdmit({ proxies }));
+  if (tls) server.accept(tls.listener, createAdmit({ proxies, tls: tls.server }));
 }

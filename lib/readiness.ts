@@ -9,6 +9,9 @@ import { giveUpAfter } from "./give_up_after.ts";
 /** How long the database may take to say that it is there, ms. */
 const PING_TIMEOUT_MS = 1_000;
 
+/** Why a node should not be given clients while it takes none. */
+export const NOT_ACCEPTING = "draining or starting: no connections are taken";
+
 /** What {@link Readiness} looks at. */
 export interface ReadinessOptions {
   /** The node takes connections: it has started and does not drain. */
@@ -38,7 +41,7 @@ export class Readiness {
     this.#ping ??= this.#pingDatabase().finally(() => this.#ping = undefined);
     const databaseProblem = await this.#ping;
     return [
-      ...(isAccepting() ? [] : ["draining or starting: no connections are taken"]),
+      ...(isAccepting() ? [] : [NOT_ACCEPTING]),
       ...(databaseProblem === undefined ? [] : [`database: ${databaseProblem}`]),
       ...(isBusUp() ? [] : ["redis: not connected"]),
     ];

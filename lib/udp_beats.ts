@@ -29,12 +29,10 @@ export interface BeatCounters {
   dropped: number;
 }
 
-/** Options of {@link openUdpBeats}. */
+/** Options of {@link UdpBeats}. */
 export interface UdpBeatsOptions {
   /** Where to listen. */
   host: string;
-  /** 0 takes a free one. */
-  port: number;
   /** More than so many a second are a flood. */
   maxPerSecond: number;
   /** Resolves with whether the datagram counts as a beat; never rejects. */
@@ -43,11 +41,10 @@ export interface UdpBeatsOptions {
   logger: Logger;
 }
 
-/** Opens the port. Rejects with a FatalError when that is not possible. */
-export async function openUdpBeats(options: UdpBeatsOptions): Promise<UdpBeats> {
-  const { host, port } = options;
+/** Binds the port. Rejects with a FatalError when that is not possible. */
+export async function bindUdp(host: string, port: number): Promise<Socket> {
   try {
-    return new UdpBeats(options, await bind(host, port));
+    return await bind(host, port);
   } catch (error) {
     throw listenError(`${formatHostPort(host, port)} (UDP)`, error);
   }
@@ -66,7 +63,7 @@ export class UdpBeats {
   #loggedAt = -Infinity;
   #isClosed = false;
 
-  /** Made by {@link openUdpBeats}. */
+  /** Takes `socket` over, which {@link bindUdp} has made. */
   constructor(options: UdpBeatsOptions, socket: Socket) {
     this.#options = options;
     this.port = socket.address().port;

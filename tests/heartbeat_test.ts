@@ -10,7 +10,7 @@ import {
 import { BeatDesk } from "../lib/beat_desk.ts";
 import { createLogger } from "../lib/logger.ts";
 import { Session } from "../lib/session.ts";
-import { openUdpBeats } from "../lib/udp_beats.ts";
+import { bindUdp, UdpBeats } from "../lib/udp_beats.ts";
 import { fakeOutlet } from "./fake_outlet.ts";
 import { chat, ChatClient, comeBack, newPerson, PASSWORD, type Person, signUp } from "./chat_client.ts";
 import { startCluster } from "./cluster.ts";
@@ -208,13 +208,12 @@ class Datagrams implements AsyncDisposable {
 Deno.test("a flood of datagrams closes the port for a moment, and it opens again by itself", async () => {
   const lines: string[] = [];
   let taken = 0;
-  const beats = await openUdpBeats({
+  const beats = new UdpBeats({
     host: "127.0.0.1",
-    port: 0,
     maxPerSecond: 100,
     take: () => Promise.resolve(++taken % 2 === 0),
     logger: createLogger({ level: "info", format: "text", write: (line) => lines.push(line) }),
-  });
+  }, await bindUdp("127.0.0.1", 0));
   await using datagrams = new Datagrams(beats.port);
   const { counters } = beats;
   for (let i = 0; i < 200; i++) await datagrams.send(encoder.encode("flood"));

@@ -6,9 +6,10 @@ import { Readiness } from "../lib/readiness.ts";
 import { chat, ChatClient, newPerson } from "./chat_client.ts";
 import { startCluster } from "./cluster.ts";
 import { FakeClock } from "./fake_clock.ts";
-import { waitFor } from "./process.ts";
+import { isOnPath, runOrThrow, waitFor } from "./process.ts";
 import { runProgram, type Server, startServer } from "./services.ts";
 
+const encoder = new TextEncoder();
 const unit = { permissions: "none" } as const;
 const HTTP = ["--http", "127.0.0.1:0"];
 
@@ -121,6 +122,69 @@ Deno.test("the address of another server is refused with a sentence", async () =
   const { code, stderr } = await runProgram(args);
   assertEquals(code, EXIT.unavailable);
   assertMatch(stderr, new RegExp(`Cannot listen on ${host}:${port}: the address is in use`));
+});
+
+Deno.test("silent connections to the HTTP port keep nobody out", async () => {
+  await using server = await startServer(["--sqlite", ":memory:", ...HTTP]);
+  const { host, port } = server.address("http");
+  const silent: Deno.TcpConn[] = [];
+  for (let i = 0; i < 100; i++) {
+    const conn = await Deno.connect({ hostname: host, port });
+    if (i % 2 === 0) await conn.write(encoder.encode("GET /healthz HTTP/1.1\r\nHost: a"));
+    silent.push(conn);
+  }
+  assertEquals((await ask(server, "/healthz")).status, 200);
+  const [first] = silent;
+  assertEquals(await first?.read(new Uint8Array(1)).catch(() => null), null, "the oldest is closed");
+  for (const conn of silent) conn.close();
+});
+
+Deno.test("a request that is none costs its connection and a line at most, and one with any Host is answered", async () => {
+  await using server = await startServer(["--sqlite", ":memory:", ...HTTP]);
+  const { host, port } = server.address("http");
+  const say = async (text: string): Promise<string> => {
+    using conn = await Deno.connect({ hostname: host, port });
+    await conn.write(encoder.encode(text));
+    return await new Response(conn.readable).text().catch(() => "");
+  };
+  for (const name of ["a b", "[", "x:99999999", "\u{ff}"]) {
+    assertMatch(await say(`GET /healthz?x=http://[ HTTP/1.1\r\nHost: ${name}\r\n\r\n`), /^HTTP\/1.1 200 /);
+  }
+  assertMatch(await say("GET http://[/ HTTP/1.1\r\nHost: a\r\n\r\n"), /^HTTP\/1.1 404 |^$/);
+  const pipelined = await say("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n".repeat(50));
+  assertEquals(pipelined.match(/alive/g)?.length, 1);
+  for (let i = 0; i < 60; i++) {
+    const nonsense = ["\0\0\0", "GET\r\n\r\n", "GET / HTTP/1.1\r\nX: " + "y".repeat(20_000)][i % 3] ?? "";
+    assertEquals(/^HTTP\/1.1 200/.test(await say(nonsense + "\r\n\r\n")), false);
+  }
+  assertEquals((await ask(server, "/healthz")).status, 200);
+  const lines = server.stderr.split("\n").filter((line) => line !== "");
+  assert(lines.length < 100, server.stderr);
+  for (const line of lines) assertMatch(line, /^\d{4}-\S+ info /);
+});
+
+Deno.test({
+  name: "a node without file descriptors lives, and answers as soon as there are some",
+  ignore: Deno.build.os !== "linux" || !isOnPath("prlimit"),
+  async fn() {
+    await using server = await startServer(["--sqlite", ":memory:", ...HTTP]);
+    const address = server.address("http");
+    await runOrThrow("prlimit", ["--pid", String(server.pid), "--nofile=128"]);
+    for (const { host, port } of [server.address(), address]) {
+      const conns: Deno.TcpConn[] = [];
+      for (let i = 0; i < 160; i++) conns.push(await Deno.connect({ hostname: host, port }));
+      const asked = ask(server, "/healthz").catch(() => undefined);
+      await Promise.race([asked, new Promise((resolve) => setTimeout(resolve, 500))]);
+      for (const conn of conns) conn.close();
+      await asked;
+      await waitFor(
+        "an answer",
+        async () => (await ask(server, "/healthz").catch(() => undefined))?.status === 200,
+      );
+    }
+    await using client = await ChatClient.connect(server.port);
+    await client.fence();
+  },
 });
 
 Deno.test("metrics count what has happened, and name nobody", async () => {

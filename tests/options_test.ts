@@ -59,6 +59,10 @@ unitTest("host and port are given by position, by option or by variable", () => 
   assertEquals(address(["7000"]), "127.0.0.1 7000");
   assertEquals(address(["serve", "--port", "0", "--host=::1"]), "::1 0");
   assertEquals(address(["[::1]", "7000"]), "::1 7000");
+  assertEquals(address(["::"]), ":: 6000");
+  assertEquals(address(["localhost"]), "localhost 6000");
+  assertEquals(address(["chat.example"]), "chat.example 6000");
+  assertEquals(address(["serve", "chat"]), "chat 6000");
   assertEquals(address([], { CHAT_HOST: "chat.example", CHAT_PORT: "1" }), "chat.example 1");
   assertEquals(address(["0.0.0.0", "7000"], { CHAT_PORT: "1" }), "0.0.0.0 7000");
 });
@@ -152,6 +156,13 @@ unitTest("what cannot be understood is refused in one line that quotes it", () =
     [["migrate", "--redis", "redis://a"], "--redis is not an option of migrate"],
     [["--v1"], "--v1 is not an option of serve"],
     [["--no-port"], 'Unknown option "--no-port"'],
+    [["start"], 'Unknown command "start": did you mean serve?'],
+    [["start", "127.0.0.1", "6000"], 'Unknown command "start": did you mean serve?'],
+    [["clinet"], 'Unknown command "clinet": did you mean client?'],
+    [["CLIENT", "6000"], 'Unknown command "CLIENT": did you mean client?'],
+    [["migrat", "--sqlite", "x.db"], 'Unknown command "migrat": did you mean migrate?'],
+    [["hlep"], 'Unknown command "hlep": did you mean help?'],
+    [["chat-1"], "If it is a host name, write: serve chat-1"],
   ];
   for (const [args, text] of refused) assertStringIncludes(refusal(EXIT.usage, args), text);
 });
@@ -171,6 +182,12 @@ unitTest("what cannot work together is refused as configuration", () => {
     [["migrate", "--sqlite", "a.db", "--mysql", "mysql://a@b/c"], "--sqlite and --mysql are both given"],
     [["--tls-port", "6443"], "--tls-port, --tls-cert and --tls-key only work together"],
     [["--tls-cert", "a.pem", "--tls-key", "b.pem"], "only work together"],
+    [["--http", "127.0.0.1:6000"], "--port and --http are both 6000: each needs its own port"],
+    [["0.0.0.0", "7000", "--http", "127.0.0.1:7000"], "--port and --http are both 7000"],
+    [
+      ["--tls-port", "6000", "--tls-cert", "a.pem", "--tls-key", "b.pem"],
+      "--port and --tls-port are both 6000",
+    ],
   ];
   for (const [args, text] of refused) assertStringIncludes(refusal(EXIT.config, args), text);
 });
@@ -181,6 +198,18 @@ unitTest("no password reaches an error text", () => {
     "mysql://u:se@c/ret:secret@h",
     "u:secret@h",
     "mysql://u@h?password=secret",
+    "mysql://u:?secret@h/db",
+    "mysql://u:1?secret@h/db",
+    "mysql://u:#secret@h/db",
+    "mysql://u:/secret@h/db",
+    "mysql://u:1/secret@h/db",
+    "mysql://u:a@b/secret@h/db",
+    "mysql://u:%secret@h/db",
+    "mysql://u:a@b?secret@h/db",
+    "redis://:?secret@h",
+    "redis://u:1/secret@h",
+    "redis://:%secret@h",
+    "redis://u:1#secret@h",
   ];
   for (const url of urls) {
     const texts = [
@@ -190,6 +219,7 @@ unitTest("no password reaches an error text", () => {
       refusal(EXIT.usage, [`--mysqll=${url}`]),
       refusal(EXIT.usage, ["localhost", "6000", url]),
       refusal(EXIT.usage, ["localhost", url]),
+      refusal(EXIT.config, [], { CHAT_MYSQL_FILE: url }),
     ];
     for (const text of texts) assertEquals(text.includes("secret"), false, text);
   }

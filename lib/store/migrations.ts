@@ -150,6 +150,20 @@ async function apply(
   return [done === 0 ? `${name}: done` : `${name}: done from statement ${done + 1} on`];
 }
 
+/** The migrations that {@linkcode migrate} would run, by name; changes nothing. */
+export async function pendingMigrations(db: Database): Promise<string[]> {
+  const { name } = db.dialect;
+  try {
+    const done = await readDone(db, name);
+    return (await loadMigrations(name)).filter((migration) => !isDone(migration, done)).map(({ name }) =>
+      name
+    );
+  } catch (error) {
+    if (!(error instanceof DatabaseError)) throw error;
+    throw fatal("Cannot read which version the database has", error);
+  }
+}
+
 async function bringUpToDate(db: Database, logger: Logger, now: () => number): Promise<string[]> {
   const dialect = db.dialect.name;
   const migrations = await loadMigrations(dialect);

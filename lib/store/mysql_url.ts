@@ -42,11 +42,12 @@ export function parseMysqlUrl(url: string | URL): MysqlAddress {
   if (!URL.canParse(url)) refuse("cannot be read");
   const { protocol, hostname, port, username, password, pathname, searchParams, hash } = new URL(url);
   if (protocol !== "mysql:" && protocol !== "mariadb:") {
-    refuse(`begins with ${protocol}// instead of mysql://`);
+    refuse("does not begin with mysql://");
   }
   if (hash !== "") refuse("has a # that is not written as %23");
-  for (const key of searchParams.keys()) {
-    if (key !== "socketPath") refuse(`has the unknown parameter "${key}"`);
+  // Not quoted: behind a ? may be the rest of a password.
+  if ([...searchParams.keys()].some((key) => key !== "socketPath")) {
+    refuse("has something other than socketPath behind a ? (in a password it is written %3F)");
   }
   // Usually the rest of a password with one of these in it.
   if (/[/:@]/.test(pathname.slice(1))) refuse("has a /, : or @ in the name of the database");

@@ -5,9 +5,9 @@
  */
 import type { Logger } from "../logger.ts";
 import type { Database } from "./database.ts";
-import { migrate } from "./migrations.ts";
+import { migrate, pendingMigrations } from "./migrations.ts";
 import { openMysql } from "./mysql.ts";
-import { openSqlite } from "./sqlite.ts";
+import { openSqlite, probeFolder } from "./sqlite.ts";
 
 /** Rebuilding a large table takes its time. */
 const MIGRATION_STATEMENT_MS = 86_400_000;
@@ -48,6 +48,22 @@ export async function openDatabase(
   } catch (error) {
     await db.close();
     throw error;
+  }
+}
+
+/** The migrations that a start would run, by name; leaves the database as it is. Throws the FatalError a start would. */
+export async function inspectDatabase(
+  { mysqlUrl, sqlitePath }: StorageChoice,
+  logger: Logger,
+): Promise<string[]> {
+  if (mysqlUrl === null && probeFolder(sqlitePath)) return [];
+  const db = mysqlUrl === null
+    ? openSqlite(sqlitePath)
+    : await openMysql({ url: mysqlUrl, poolSize: 1, logger });
+  try {
+    return await pendingMigrations(db);
+  } finally {
+    await db.close();
   }
 }
 

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import {
   DatabaseError,
@@ -17,6 +18,7 @@ import {
   FatalError,
   isTemporary,
 } from "../errors.ts";
+import { redactUrl } from "../redact_url.ts";
 import type { Database, Dialect, Insertion, Row, RunResult, SqlConnection, SqlValue } from "./database.ts";
 
 /** So long a statement waits while another program, such as the sqlite3 tool, has the file locked … */
@@ -358,7 +360,7 @@ function lockFile(path: string): Deno.FsFile {
   file.close();
   throw new FatalError(
     EXIT.unavailable,
-    `The database ${JSON.stringify(path)} is in use by another process. ` +
+    `The database ${quote(path)} is in use by another process. ` +
       "Only one server or migration at a time can have a SQLite file; several nodes need --mysql",
   );
 }
@@ -397,6 +399,35 @@ function connect(file: string): Connection {
 }
 
 /**
+ * True when a database would be made at `path`, whose folder then lets us; false when there is a file. Throws a FatalError
+ * when there is neither.
+ */
+export function probeFolder(path: string): boolean {
+  if (path === ":memory:") return true;
+  try {
+    if (Deno.statSync(path).size > 0) return false;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw openError(path, error);
+  }
+  try {
+    Deno.removeSync(Deno.makeTempFileSync({ dir: dirname(path), prefix: ".chatserver-" }));
+    return true;
+  } catch (error) {
+    throw openError(path, error);
+  }
+}
+
+/** For an error text: it may be a URL that was meant for another option. */
+function quote(path: string): string {
+  return JSON.stringify(redactUrl(path));
+}
+
+function openError(path: string, error: unknown): FatalError {
+  const text = `Cannot open the database ${quote(path)}: ${redactUrl(errorText(error))}`;
+  return new FatalError(EXIT.config, text, { cause: error });
+}
+
+/**
  * Opens the SQLite database at `path`, made with mode 0600 if there is none; `:memory:` is one that lasts until close.
  *
  * As a {@linkcode Database} it differs from MySQL in these points: `changes` counts rows matched; numbers are bound as
@@ -413,10 +444,6 @@ export function openSqlite(path: string): Database {
   } catch (error) {
     lock?.close();
     if (error instanceof FatalError) throw error;
-    throw new FatalError(
-      EXIT.config,
-      `Cannot open the database ${JSON.stringify(path)}: ${errorText(error)}`,
-      { cause: error },
-    );
+    throw openError(path, error);
   }
 }
