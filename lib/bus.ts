@@ -6,7 +6,7 @@
 
 /** Publish and subscribe between the nodes of a cluster. */
 export interface Bus {
-  /** False while the other nodes cannot be reached. */
+  /** False while the other nodes cannot be reached, or may not be. */
   readonly isUp: boolean;
   /**
    * Sends `payload` to every node subscribed to `channel`, this one included. Resolves with how many connections Redis

@@ -60,7 +60,10 @@ export async function openCluster(options: ClusterOptions, closers: Closer[]): P
     return { bus: createLocalBus(), presence: createMemoryPresence(node), channelPrefix };
   }
   const seal = new Seal(secret, origin, () => late.delivery?.onRefused());
-  const redis = new Redis(redisUrl, busEvents(options, seal, `${channelPrefix}node:${node}`), { logger });
+  const redis = new Redis(redisUrl, busEvents(options, seal, `${channelPrefix}node:${node}`), {
+    logger,
+    prefix: channelPrefix,
+  });
   await redis.connect();
   closers.push(() => redis.close());
   const events = presenceEvents(options);

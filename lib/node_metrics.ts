@@ -83,7 +83,9 @@ export function nodeMetrics({ server, delivery, log, lag, pool, bus, beats, limi
       Object.entries(limited).map(([limit, value]) => ({ labels: { limit }, value })),
     ),
     ...(pool ? poolMetrics(pool()) : []),
-    ...(bus ? [gauge("chat_redis_up", "1 while Redis is connected.", bus.isUp ? 1 : 0)] : []),
+    ...(bus
+      ? [gauge("chat_redis_up", "1 while Redis is connected and does what is needed.", bus.isUp ? 1 : 0)]
+      : []),
     ...(beats ? [beatMetric(beats)] : []),
     gauge(
       "chat_event_loop_lag_seconds",

@@ -13,7 +13,7 @@
  * @module
  */
 
-import { createScript, type RedisScript } from "./redis.ts";
+import { createScript, type RedisScript } from "./redis_script.ts";
 
 /** Functions for scripts that look at claims. A lease is read once a run. */
 const CLAIMS = `

@@ -18,7 +18,7 @@ export interface ReadinessOptions {
   isAccepting: () => boolean;
   /** Asks the database; rejects when it does not work. */
   pingDatabase: () => Promise<void>;
-  /** Whether the other nodes can be reached; always true for a node that is alone. */
+  /** Whether the other nodes can be reached and users claimed; always true for a node that is alone. */
   isBusUp: () => boolean;
   /** How long a ping may take, ms. */
   pingTimeoutMs?: number;

@@ -9,13 +9,16 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
 import type { Bus, BusEvents } from "./bus.ts";
 import { errorText, EXIT, FatalError } from "./errors.ts";
 import type { Logger } from "./logger.ts";
 import { PublishQueue } from "./publish_queue.ts";
-import type { RedisConnection, RedisTiming } from "./redis_connection.ts";
+import { giveUpAfter } from "./give_up_after.ts";
+import { IS_REPLICA, type RedisConnection, type RedisTiming, Watchdog } from "./redis_connection.ts";
 import { RedisContext, type RedisContextEvents } from "./redis_context.ts";
+import { RedisDenied, redisFault } from "./redis_errors.ts";
+import { PROBE, probeFailure } from "./redis_probe.ts";
+import type { RedisScript } from "./redis_script.ts";
 import { parseRedisUrl, type RedisAddress } from "./redis_url.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
@@ -23,6 +26,8 @@ import { Subscriptions } from "./subscriptions.ts";
 export interface RedisOptions {
   /** Where failed tries to reconnect are told; each new reason once. */
   logger?: Pick<Logger, "warn">;
+  /** Begins all keys and channels of the cluster, and so those Redis is tried with; `chat:` by default. */
+  prefix?: string;
   /** How long Redis may be silent; by default 2 s for a handshake and one beat a second. */
   timing?: RedisTiming;
 }
@@ -35,18 +40,26 @@ export interface RedisWatcher {
   onDown(reason: string): void;
 }
 
-/** A Lua script that runs in Redis as one atomic step. */
-export interface RedisScript {
-  /** Lua text. */
-  readonly source: string;
-  /** SHA-1 of the text: the name Redis knows it by. */
-  readonly sha1: string;
+async function runScript(
+  command: (name: string, ...args: (string | number)[]) => Promise<unknown>,
+  { source, sha1 }: RedisScript,
+  args: readonly (string | number)[],
+): Promise<unknown> {
+  try {
+    return await command("EVALSHA", sha1, 0, ...args);
+  } catch (error) {
+    if (!errorText(error).startsWith("NOSCRIPT")) throw error;
+    return await command("EVAL", source, 0, ...args);
+  }
 }
 
-/** Prepares a script for {@link Redis.script}. */
-export function createScript(source: string): RedisScript {
-  return { source, sha1: createHash("sha1").update(source).digest("hex") };
+/** Why a connection is of no use after this error; undefined when it is not the connection's fault. */
+function leavingReason(failure: string): string | undefined {
+  const fault = redisFault(failure);
+  return fault === "replica" ? IS_REPLICA : fault === "busy" ? failure : undefined;
 }
+
+const NO_ECHO = "what this node publishes does not come back to it";
 
 const DEFAULT_TIMING: RedisTiming = { handshakeMs: 2000, beatMs: 1000 };
 
@@ -57,37 +70,59 @@ const FLUSH_MS = 1000;
  * The bus of a cluster, and the commands that presence needs.
  *
  * Commands and publishes fail at once while Redis is away, and at the latest when the connection is found
- * dead.
+ * dead. A Redis that is connected and refuses what presence needs counts as away too, but is still published
+ * to, in case it takes that.
  */
 export class Redis implements Bus {
   readonly #address: RedisAddress;
   readonly #events: BusEvents;
   readonly #logger: Pick<Logger, "warn"> | null;
+  readonly #timing: RedisTiming;
+  readonly #prefix: string;
   readonly #publishing: RedisContext;
   readonly #subscribing: RedisContext;
   readonly #subscriptions = new Subscriptions();
   readonly #outgoing: PublishQueue;
   readonly #watchers = new Set<RedisWatcher>();
+  /** What is published here must come back: both connections may stand and yet lead to servers that are strangers by now. */
+  readonly #echoChannel: string;
+  readonly #echo = new Watchdog();
+  #onEcho: () => void = () => this.#echo.answered();
+  /** Why Redis does not do what presence needs; empty while it does. */
+  #refusal = "";
+  /** What was told last of an outage. */
+  #lastReason = "";
   #isUp = false;
+  /** Has been connected, and so tells of outages, until it is closed. */
+  #isOpen = false;
   #isClosed = false;
 
   /** `url` as {@link parseRedisUrl} reads it, which throws when it cannot. Connects to nothing yet. */
-  constructor(url: string, events: BusEvents, { logger, timing = DEFAULT_TIMING }: RedisOptions = {}) {
+  constructor(
+    url: string,
+    events: BusEvents,
+    { logger, prefix = "chat:", timing = DEFAULT_TIMING }: RedisOptions = {},
+  ) {
     this.#address = parseRedisUrl(url);
     this.#events = events;
     this.#logger = logger ?? null;
+    this.#timing = timing;
+    this.#prefix = prefix;
+    this.#echoChannel = `${prefix}echo:${crypto.randomUUID()}`;
     this.#publishing = new RedisContext("publishing", this.#address, timing, {
       ...this.#contextEvents("publishing"),
-      prepare: () => Promise.resolve(),
+      prepare: (connection) => this.#probe(connection),
+      ask: (connection) => this.#probe(connection),
     });
     this.#subscribing = new RedisContext("subscribing", this.#address, timing, {
       ...this.#contextEvents("subscribing"),
       prepare: (connection) => this.#replay(connection),
+      ask: (connection) => connection.ping(),
     });
     this.#outgoing = new PublishQueue(() => this.#publishing.connection, this.#address.display);
   }
 
-  /** True while both contexts work and all channels are subscribed. */
+  /** True while both contexts work, all channels are subscribed, and Redis does what presence needs. */
   get isUp(): boolean {
     return this.#isUp;
   }
@@ -98,26 +133,43 @@ export class Redis implements Bus {
   }
 
   /**
-   * Makes both connections; `onUp` is not called for this first time. Throws a {@link FatalError} when Redis
-   * is not there or does not let us in.
+   * Makes both connections and tries all that a node needs; `onUp` is not called for this first time. Throws a
+   * {@link FatalError} when Redis is not there (69), or does not let us in or do that (78).
    */
   async connect(): Promise<void> {
-    const contexts = [this.#publishing, this.#subscribing];
-    const results = await Promise.allSettled(contexts.map((context) => context.connect()));
-    const failed = results.find((result) => result.status === "rejected");
-    if (failed) {
+    try {
+      this.#subscriptions.add(this.#echoChannel);
+      const contexts = [this.#publishing, this.#subscribing];
+      const results = await Promise.allSettled(contexts.map((context) => context.connect()));
+      for (const result of results) if (result.status === "rejected") throw result.reason;
+      await this.#tryOut();
+    } catch (error) {
       await this.close();
       throw new FatalError(
-        EXIT.unavailable,
-        `Cannot use Redis at ${this.display}: ${errorText(failed.reason)}`,
+        error instanceof RedisDenied ? EXIT.config : EXIT.unavailable,
+        `Cannot use Redis at ${this.display}: ${errorText(error)}`,
       );
     }
-    this.#isUp = this.#isWhole;
+    this.#isOpen = true;
+    this.#isUp = this.#isWhole && this.#refusal === "";
+  }
+
+  /** What the probe cannot: ask who listens, publish without a script, and hear it. */
+  async #tryOut(): Promise<void> {
+    const refusal = this.#refusal;
+    if (refusal !== "") {
+      throw redisFault(refusal) === "denied" ? new RedisDenied(refusal) : new Error(refusal);
+    }
+    const heard = new Promise<void>((resolve) => this.#onEcho = resolve);
+    await this.command("PUBSUB", "NUMSUB", this.#echoChannel);
+    await this.command("PUBLISH", this.#echoChannel, "");
+    await giveUpAfter(this.#timing.handshakeMs, heard, () => new Error(NO_ECHO));
+    this.#onEcho = () => this.#echo.answered();
   }
 
   /** See {@link Bus.publish}. */
   publish(channel: string, payload: string): Promise<number> {
-    return this.#isUp ? this.#outgoing.add(channel, payload) : Promise.reject(this.#awayError());
+    return this.#isWhole ? this.#outgoing.add(channel, payload) : Promise.reject(this.#awayError());
   }
 
   /** See {@link Bus.subscribe}. */
@@ -137,20 +189,20 @@ export class Redis implements Bus {
   async command(name: string, ...args: (string | number)[]): Promise<unknown> {
     const { connection } = this.#publishing;
     if (!connection) throw this.#awayError();
-    return await connection.call(name, args);
+    try {
+      return await connection.call(name, args);
+    } catch (error) {
+      this.#onFailure(connection, errorText(error));
+      throw error;
+    }
   }
 
   /**
    * Runs a script on the publishing connection with `args` as its ARGV. A script that Redis does not know (a
    * new one, or Redis was restarted) is sent along.
    */
-  async script({ source, sha1 }: RedisScript, args: readonly (string | number)[]): Promise<unknown> {
-    try {
-      return await this.command("EVALSHA", sha1, 0, ...args);
-    } catch (error) {
-      if (!errorText(error).startsWith("NOSCRIPT")) throw error;
-      return await this.command("EVAL", source, 0, ...args);
-    }
+  script(script: RedisScript, args: readonly (string | number)[]): Promise<unknown> {
+    return runScript((name, ...rest) => this.command(name, ...rest), script, args);
   }
 
   /** Tells `watcher` of outages too; the returned function ends that. */
@@ -166,6 +218,7 @@ export class Redis implements Bus {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#isOpen = false;
     this.#isUp = false;
     this.#outgoing.flush();
     await this.#flush();
@@ -186,30 +239,65 @@ export class Redis implements Bus {
     return new Error(`Redis at ${this.display} cannot be reached`);
   }
 
-  #contextEvents(role: string): Omit<RedisContextEvents, "prepare"> {
-    let lastReason = "";
+  #contextEvents(role: string): Omit<RedisContextEvents, "prepare" | "ask"> {
     return {
-      onReady: () => {
-        lastReason = "";
-        this.#goUpIfWhole();
-      },
+      onReady: () => this.#look(),
       onLost: (reason) => {
-        lastReason = reason;
         if (role === "subscribing") this.#subscriptions.detach();
-        this.#goDown(`${role} connection to Redis at ${this.display} lost: ${reason}`);
+        // Two connections to one server fail for one reason, which is told once.
+        if (reason === IS_REPLICA) this.#abandon(reason);
+        this.#look(`${role} connection to Redis at ${this.display} lost: ${reason}`);
+        this.#lastReason = reason;
       },
       onRetryFailed: (reason) => {
         if (role === "subscribing") this.#subscriptions.detach();
-        if (reason === lastReason) return;
-        lastReason = reason;
+        if (reason === this.#lastReason) return;
+        this.#lastReason = reason;
         this.#logger?.warn("cannot reconnect to Redis", { connection: role, url: this.display, reason });
       },
     };
   }
 
+  /** Lets Redis do what presence needs, and publish to this node. Rejects when the connection is of no use. */
+  async #probe(connection: RedisConnection): Promise<void> {
+    if (!this.#isWhole) this.#echo.answered();
+    else if (this.#echo.beat() === "dead") this.#abandon(NO_ECHO);
+    let failure: string | undefined;
+    try {
+      const command = (name: string, ...args: (string | number)[]) => connection.call(name, args);
+      failure = probeFailure(await runScript(command, PROBE, [this.#prefix, this.#echoChannel]));
+    } catch (error) {
+      failure = errorText(error);
+      if (redisFault(failure) === "other") throw error;
+    }
+    const reason = failure === undefined ? undefined : leavingReason(failure);
+    if (reason !== undefined) throw new Error(reason);
+    this.#refusal = failure ?? "";
+    this.#look(`Redis at ${this.display} says ${this.#refusal}`);
+  }
+
+  /** A command has failed: that may say something about the server, sooner than the next probe. */
+  #onFailure(connection: RedisConnection, failure: string): void {
+    const reason = leavingReason(failure);
+    if (reason !== undefined) connection.end(reason);
+    else if (redisFault(failure) !== "other") {
+      this.#refusal = failure;
+      this.#look(`Redis at ${this.display} says ${failure}`);
+    }
+  }
+
+  /** Looks for the right server anew, with both connections. */
+  #abandon(reason: string): void {
+    this.#publishing.connection?.end(reason);
+    this.#subscribing.connection?.end(reason);
+  }
+
   /** Brings a new subscribing connection to the state of the table. */
   #replay(connection: RedisConnection): Promise<void> {
-    connection.onMessage((channel, payload) => this.#events.onMessage(channel, payload));
+    connection.onMessage((channel, payload) => {
+      if (channel === this.#echoChannel) this.#onEcho();
+      else this.#events.onMessage(channel, payload);
+    });
     return this.#subscriptions.attach({
       subscribe: (channels) => connection.subscribe(channels),
       unsubscribe: (channels) => connection.unsubscribe(channels),
@@ -221,17 +309,18 @@ export class Redis implements Bus {
     return this.#publishing.connection !== null && this.#subscribing.connection !== null;
   }
 
-  #goUpIfWhole(): void {
-    if (this.#isUp || this.#isClosed || !this.#isWhole) return;
-    this.#isUp = true;
-    for (const watcher of this.#watchers) watcher.onUp();
-    this.#events.onUp();
-  }
-
-  #goDown(reason: string): void {
-    if (!this.#isUp) return;
-    this.#isUp = false;
-    for (const watcher of this.#watchers) watcher.onDown(reason);
-    this.#events.onDown(reason);
+  /** Tells everybody when an outage begins, for `reason`, or ends. */
+  #look(reason = ""): void {
+    const isUp = this.#isWhole && this.#refusal === "";
+    if (this.#isUp === isUp || !this.#isOpen) return;
+    this.#isUp = isUp;
+    if (isUp) {
+      this.#lastReason = "";
+      for (const watcher of this.#watchers) watcher.onUp();
+      this.#events.onUp();
+    } else {
+      for (const watcher of this.#watchers) watcher.onDown(reason);
+      this.#events.onDown(reason);
+    }
   }
 }

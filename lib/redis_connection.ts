@@ -8,7 +8,11 @@
 
 import { Command, Redis as Client } from "ioredis";
 import { errorText } from "./errors.ts";
+import { RedisDenied, redisFault } from "./redis_errors.ts";
 import type { RedisAddress } from "./redis_url.ts";
+
+/** Why a replica is of no use: what is written there does not last, and what is published there few hear. */
+export const IS_REPLICA = "the server is a replica, not the master";
 
 /** What a connection is for, as hiredis keeps one context for publishing and one for subscribing. */
 export type RedisRole = "publishing" | "subscribing";
@@ -56,6 +60,14 @@ function connectError(error: unknown): string {
   return errorText(error);
 }
 
+/** A list of names and values by turns, as HELLO answers. */
+function toFields(reply: unknown): Map<string, string> {
+  const fields = new Map<string, string>();
+  if (!Array.isArray(reply)) return fields;
+  for (let i = 0; i + 1 < reply.length; i += 2) fields.set(String(reply[i]), String(reply[i + 1]));
+  return fields;
+}
+
 /** One authenticated connection that answers commands. They reject as soon as it has ended. */
 export class RedisConnection {
   /** Resolves with the reason when the connection has ended, whoever ended it. Never rejects. */
@@ -69,11 +81,7 @@ export class RedisConnection {
     this.#client = new Client({
       host: address.host,
       port: address.port,
-      db: address.db,
-      ...(address.username === undefined ? {} : { username: address.username }),
-      ...(address.password === undefined ? {} : { password: address.password }),
       ...(address.tls ? { tls: {} } : {}),
-      connectionName: `chatserver-${role}`,
       lazyConnect: true,
       // No reconnecting, resending or queueing by the driver: a command works now or fails now.
       retryStrategy: null,
@@ -87,7 +95,7 @@ export class RedisConnection {
       // than RESP3.
       enableAutoPipelining: role === "publishing",
       protocol: 2,
-      // Our own first PING tells loading and missing rights apart, and needs no right to INFO.
+      // Our own handshake: the driver's goes on where a database cannot be selected, and prints what it thinks of a password.
       enableReadyCheck: false,
       disableClientInfo: true,
     });
@@ -101,8 +109,8 @@ export class RedisConnection {
   }
 
   /**
-   * Dials, authenticates and waits for the first answer; `signal` gives up. Rejects with a reason that holds
-   * no secrets.
+   * Dials, authenticates and makes sure that this is a master that answers; `signal` gives up. Rejects with a reason that
+   * holds no secrets, with a {@link RedisDenied} where trying again is of no use.
    */
   static async open(
     role: RedisRole,
@@ -118,18 +126,43 @@ export class RedisConnection {
       timing.handshakeMs,
     );
     try {
-      await connection.#client.connect();
-      await connection.#client.ping();
+      await connection.#answer(connection.#client.connect(), "");
+      await connection.#shakeHands(role, address);
     } catch (error) {
       connection.end(errorText(error));
-      // Not as a cause: the driver's errors carry the command with its arguments, for AUTH the password.
-      throw new Error(await connection.ended);
+      const reason = await connection.ended;
+      throw error instanceof RedisDenied ? error : new Error(reason);
     } finally {
       clearTimeout(tooLong);
       signal.removeEventListener("abort", giveUp);
     }
-    connection.#watch(timing.beatMs);
     return connection;
+  }
+
+  async #shakeHands(role: RedisRole, { username, password, db }: RedisAddress): Promise<void> {
+    if (password !== undefined) await this.#authenticate(username, password);
+    if (db > 0) await this.call("SELECT", [db]);
+    // Not everybody may: the name is for people who look, and without HELLO the first write tells a replica.
+    const named = this.call("CLIENT", ["SETNAME", `chatserver-${role}`]).catch(errorText);
+    const hello = this.call("HELLO", [2]).catch(errorText);
+    // Not answered while Redis is loading, and where a password is missing.
+    const [, server] = await Promise.all([named, hello.then(toFields), this.ping()]);
+    if (server.get("mode") === "sentinel") throw new RedisDenied("the server is a Sentinel, not a Redis");
+    if (server.get("mode") === "cluster") {
+      throw new RedisDenied(
+        "the server is part of a Redis Cluster, which cannot be used; one Redis, with or without replicas, can",
+      );
+    }
+    if (server.get("role") === "replica") throw new Error(IS_REPLICA);
+  }
+
+  async #authenticate(username: string | undefined, password: string): Promise<void> {
+    try {
+      await this.call("AUTH", username === undefined ? [password] : [username, password]);
+    } catch (error) {
+      // A server that asks for no password lets everybody in, with and without one.
+      if (!/without any password configured|no password is set/.test(errorText(error))) throw error;
+    }
   }
 
   /** Sends `payload`; resolves with the number of receivers. */
@@ -146,27 +179,53 @@ export class RedisConnection {
   #sendNow(name: string, args: string[]): Promise<unknown> {
     const command = new Command(name, args, { replyEncoding: "utf8" });
     this.#client.sendCommand(command);
-    return command.promise;
+    return this.#answer(command.promise, name);
   }
 
   /** Runs any one command. */
   call(name: string, args: readonly (string | number)[]): Promise<unknown> {
-    return this.#client.call(name, ...args);
+    return this.#answer(this.#client.call(name, ...args), name);
   }
 
-  /** Asks for an answer; everything sent before is answered first. */
+  /** Asks for an answer; everything sent before is answered first. That nothing can be written (MISCONF) is one. */
   async ping(): Promise<void> {
-    await this.#client.ping();
+    try {
+      await this.#answer(this.#client.ping(), "PING");
+    } catch (error) {
+      if (redisFault(errorText(error)) !== "refusing") throw error;
+    }
   }
 
   /** Resolves when all `channels` are subscribed. */
   async subscribe(channels: readonly string[]): Promise<void> {
-    await this.#client.subscribe(...channels);
+    await this.#answer(this.#client.subscribe(...channels), `SUBSCRIBE ${channels[0]}`);
   }
 
   /** Resolves when none of `channels` is subscribed any more. */
   async unsubscribe(channels: readonly string[]): Promise<void> {
-    await this.#client.unsubscribe(...channels);
+    await this.#answer(this.#client.unsubscribe(...channels), `UNSUBSCRIBE ${channels[0]}`);
+  }
+
+  async #answer(reply: Promise<unknown>, question: string): Promise<unknown> {
+    try {
+      return await reply;
+    } catch (error) {
+      throw this.#translate(error, question);
+    }
+  }
+
+  /**
+   * An error that Redis has sent, or the end of the connection: what the driver makes up about that means nothing to
+   * anybody. Without a cause: the driver's errors carry the command with its arguments, for AUTH the password.
+   */
+  #translate(error: unknown, question: string): Error {
+    if (!(error instanceof Error && error.name === "ReplyError")) {
+      return new Error(this.#reason ?? "the connection is lost");
+    }
+    const { message } = error;
+    return redisFault(message) === "denied"
+      ? new RedisDenied(`${message} (${question})`)
+      : new Error(message);
   }
 
   /** Calls `notify` for what arrives on the subscribed channels. */
@@ -180,16 +239,16 @@ export class RedisConnection {
     if (!this.#isEnded) this.#client.disconnect();
   }
 
-  /** A frozen or unplugged Redis closes nothing: only a question that stays without an answer tells. */
-  #watch(beatMs: number): void {
+  /**
+   * Looks after the connection: a frozen or unplugged Redis closes nothing, only a question that stays without an answer
+   * tells. `ask` asks it every `beatMs`; when it rejects, the connection is ended.
+   */
+  watch(beatMs: number, ask: () => Promise<void>): void {
     const timer = setInterval(() => {
       const beat = this.#watchdog.beat();
       if (beat === "dead") this.end(`no answer for ${MISSED_BEATS * beatMs} ms`);
       if (beat !== "ping") return;
-      this.#client.ping().then(
-        () => this.#watchdog.answered(),
-        (error) => this.end(errorText(error)),
-      );
+      ask().then(() => this.#watchdog.answered(), (error) => this.end(errorText(error)));
     }, beatMs);
     this.ended.then(() => clearInterval(timer));
   }

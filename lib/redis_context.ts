@@ -6,12 +6,15 @@
 
 import { errorText } from "./errors.ts";
 import { RedisConnection, type RedisRole, type RedisTiming } from "./redis_connection.ts";
+import { RedisDenied } from "./redis_errors.ts";
 import type { RedisAddress } from "./redis_url.ts";
 
 /** What a context asks of and tells its owner. */
 export interface RedisContextEvents {
   /** A connection stands; it counts as ready when this resolves. When it rejects, the connection is ended. */
   prepare(connection: RedisConnection): Promise<void>;
+  /** Asks the connection something every second or so; resolves when it is answered, rejects when it is of no use. */
+  ask(connection: RedisConnection): Promise<void>;
   /** The connection is ready again after {@link onLost}. */
   onReady(): void;
   /** The connection has ended and the next is being dialled. */
@@ -83,12 +86,14 @@ export class RedisContext {
       this.#timing,
       this.#closing.signal,
     );
+    connection.watch(this.#timing.beatMs, () => this.#events.ask(connection));
     try {
       await this.#events.prepare(connection);
       this.#closing.signal.throwIfAborted();
     } catch (error) {
       connection.end(errorText(error));
-      throw new Error(await connection.ended);
+      const reason = await connection.ended;
+      throw error instanceof RedisDenied ? error : new Error(reason);
     }
     this.#connection = connection;
     return connection;

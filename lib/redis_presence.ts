@@ -33,7 +33,8 @@ import {
   TAKE_LEASE,
   VERIFY,
 } from "./presence_scripts.ts";
-import type { Redis, RedisScript } from "./redis.ts";
+import type { Redis } from "./redis.ts";
+import type { RedisScript } from "./redis_script.ts";
 
 /** What {@link RedisPresence.open} needs. */
 export interface RedisPresenceOptions {

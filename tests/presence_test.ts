@@ -461,7 +461,7 @@ Deno.test("a node that was cut off loses the users that came up elsewhere, and k
 
 Deno.test("a Redis that does not let presence in ends the start", async () => {
   await using service = await startRedis({
-    config: ["user limited on >pw ~* &* +@all -eval -evalsha"],
+    config: ["user limited on >pw ~* &* +@all"],
   });
   const redis = new Redis(`redis://limited:pw@127.0.0.1:${service.port}`, {
     onMessage() {},
@@ -469,6 +469,7 @@ Deno.test("a Redis that does not let presence in ends the start", async () => {
     onDown() {},
   });
   await redis.connect();
+  await service.cli("ACL", "SETUSER", "limited", "-eval", "-evalsha");
   const options = { redis, cluster: CLUSTER, node: "a", events: new Node(service, "a"), logger: console };
   const error = await assertRejects(() => RedisPresence.open(options), FatalError, "for presence: NOPERM");
   assertEquals(error.exitCode, EXIT.unavailable);
