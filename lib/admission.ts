@@ -168,7 +168,6 @@ export class Admission {
         return undefined;
       }
       session.login = login;
-      session.hasLoggedIn = true;
       // The mailbox listens before the database is asked: what is stored while the answer is on its way rings only once.
       delivery.attach(session);
       const [positions] = await Promise.all([

@@ -21,8 +21,14 @@ export interface Accepted {
   isDirect: boolean;
 }
 
-/** Makes a client's connection of an accepted socket; rejects to refuse it. The socket is then closed by the caller. */
-export type Admit = (socket: Deno.TcpConn) => Promise<Accepted>;
+/**
+ * Makes a client's connection of an accepted socket; rejects to refuse it. The socket is then closed by the caller. As soon
+ * as it is known whose it is, `locate` is told, and may throw to refuse it.
+ */
+export type Admit = (
+  socket: Deno.TcpConn,
+  locate: (person: string | undefined) => void,
+) => Promise<Accepted>;
 
 /** Options of {@link createAdmit}. */
 export interface AdmitOptions {
@@ -34,7 +40,7 @@ export interface AdmitOptions {
 
 /** Puts together what the options ask for. */
 export function createAdmit({ proxies, tls }: AdmitOptions): Admit {
-  return async (tcp) => {
+  return async (tcp, locate) => {
     tcp.setNoDelay(true);
     tcp.setKeepAlive(true);
     const { hostname, port } = tcp.remoteAddr;
@@ -45,6 +51,7 @@ export function createAdmit({ proxies, tls }: AdmitOptions): Admit {
       const { socket, source } = await proxies.readHeader(tcp);
       accepted = { ...accepted, socket, ...(source === undefined ? own : proxied(source, proxies)) };
     }
+    locate(accepted.person);
     return tls ? { ...accepted, socket: await tls.accept(accepted.socket) } : accepted;
   };
 }

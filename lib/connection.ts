@@ -30,6 +30,8 @@ export interface EndOptions {
   dropQueued?: boolean;
   /** What the peer says before it has seen the end is still handled. */
   isHeardOut?: boolean;
+  /** The socket is freed as soon as the last frame is written: somebody needs the place. */
+  isAbrupt?: boolean;
 }
 
 /** What a connection calls. None may throw. */
@@ -74,6 +76,7 @@ export class Connection {
   #isPeerGone = false;
   #isQuiet = false;
   #isHeardOut = false;
+  #isAbrupt = false;
   #isEnding = false;
   #isOver = false;
   #hasFrame = false;
@@ -118,6 +121,11 @@ export class Connection {
     return this.#isPeerGone;
   }
 
+  /** A frame is being handled. */
+  get isBusy(): boolean {
+    return this.#underWay !== undefined;
+  }
+
   /** Ending or over: what is sent now goes nowhere. */
   get isEnding(): boolean {
     return this.#isEnding || this.#isOver;
@@ -150,9 +158,13 @@ export class Connection {
   };
 
   /** Says a last frame, if given, and closes when all is out, after a short while at the latest. */
-  end(lastFrame?: string, { dropQueued = false, isHeardOut = false }: EndOptions = {}): void {
+  end(
+    lastFrame?: string,
+    { dropQueued = false, isHeardOut = false, isAbrupt = false }: EndOptions = {},
+  ): void {
     if (this.isEnding) return;
     this.#isHeardOut = isHeardOut;
+    this.#isAbrupt = isAbrupt;
     if (dropQueued) this.#queue.drop();
     if (lastFrame !== undefined) this.#queue.add(lastFrame);
     this.#isEnding = true;
@@ -183,7 +195,8 @@ export class Connection {
    * could take the last frame away from the peer.
    */
   #finishWriting(): void {
-    if (this.#isPeerGone) this.#closeAfterPeer();
+    if (this.#isAbrupt) this.#close("closed");
+    else if (this.#isPeerGone) this.#closeAfterPeer();
     else if (!this.#isOver) this.#socket.closeWrite().catch(() => this.#close("reset"));
   }
 

@@ -7,6 +7,7 @@ import { Admission } from "./admission.ts";
 import { Backlogs } from "./backlogs.ts";
 import { type Late, openCluster, probeRedis } from "./cluster.ts";
 import { Delivery } from "./delivery.ts";
+import { DescriptorReserve } from "./descriptor_reserve.ts";
 import { Ends } from "./ends.ts";
 import { errorText, type FatalError } from "./errors.ts";
 import { giveUpAfter } from "./give_up_after.ts";
@@ -231,7 +232,9 @@ async function assemble(
     }),
     limited: { messages: 0, undelivered: 0, lookups: 0 },
   };
-  const server = new ChatServer(options, services, gate);
+  const reserve = await DescriptorReserve.hold();
+  closers.push(() => void reserve.release());
+  const server = new ChatServer(options, services, gate, reserve);
   closers.push(() => server.stopAccepting());
   const { limited } = services;
   answerAbout?.({ server, delivery, log, presence, bus, isClustered, beats, db, limited });

@@ -17,7 +17,10 @@ import type { BeatCounters } from "./udp_beats.ts";
 /** What the numbers are about. */
 export interface NodeParts {
   /** Connections. */
-  server: Pick<ChatServer, "clientCount" | "queuedBytes" | "counters">;
+  server: Pick<
+    ChatServer,
+    "clientCount" | "limit" | "anonymousCount" | "crowdedOutCount" | "queuedBytes" | "counters"
+  >;
   /** Users and doorbells. */
   delivery: Pick<Delivery, "userCount" | "counters">;
   /** Messages. */
@@ -42,6 +45,17 @@ export function nodeMetrics({ server, delivery, log, lag, pool, bus, beats, limi
       value: 1,
     }]),
     gauge("chat_connections", "Client connections now.", server.clientCount),
+    gauge(
+      "chat_connections_limit",
+      "Client connections there may be: --max-connections, or fewer when file descriptors have run out.",
+      server.limit,
+    ),
+    gauge("chat_connections_anonymous", "Client connections that are not logged in.", server.anonymousCount),
+    counter(
+      "chat_connections_crowded_out_total",
+      "Connections that were not logged in and silent, and were closed for others' sake.",
+      server.crowdedOutCount,
+    ),
     counter("chat_connections_accepted_total", "Client connections accepted.", server.counters.accepted),
     counter(
       "chat_connections_refused_total",

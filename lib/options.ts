@@ -100,6 +100,10 @@ export interface ServeOptions extends StorageOptions {
   undeliveredBytes: number;
   /** Most client connections at a time. */
   maxConnections: number;
+  /** Of those, most that are not logged in. */
+  maxAnonymous: number;
+  /** Of those, most from one address. */
+  maxAnonymousPerAddress: number;
   /** How long SIGTERM may take. */
   drainTimeoutMs: number;
   /** Only try what a start would, without changing anything, and end. */
@@ -239,6 +243,20 @@ const LISTENING = {
     help: "most clients at a time",
     parse: integer(1, 1_000_000),
     fallback: "20000",
+  },
+  maxAnonymous: {
+    flag: "max-anonymous",
+    placeholder: "N",
+    help: "of those, most that are not logged in; then the ones that have been silent for longest make room",
+    parse: integer(1, 1_000_000),
+    fallback: "10000",
+  },
+  maxAnonymousPerAddress: {
+    flag: "max-anonymous-per-address",
+    placeholder: "N",
+    help: "of those, most from one address: IPv6 by its /64; loopback and proxies are not limited",
+    parse: integer(1, 1_000_000),
+    fallback: "256",
   },
 } satisfies Partial<Table<ServeOptions>>;
 

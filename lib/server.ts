@@ -4,10 +4,12 @@
  * @module
  */
 import type { Accepted, Admit } from "./admit.ts";
-import { Connection } from "./connection.ts";
+import { Connection, type EndOptions } from "./connection.ts";
+import { DescriptorReserve } from "./descriptor_reserve.ts";
 import { errorText } from "./errors.ts";
 import type { FramerFailure } from "./framer.ts";
 import { handleFrame } from "./gates.ts";
+import { type Guest, Guests } from "./guests.ts";
 import { formatHostPort } from "./listen.ts";
 import type { Logger } from "./logger.ts";
 import type { ReadGate } from "./read_gate.ts";
@@ -35,11 +37,18 @@ const SHORTAGES: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "ENOMEM", "
 /** That pause, ms, doubled each time. */
 const ACCEPT_RETRY_MIN_MS = 50;
 const ACCEPT_RETRY_MAX_MS = 1_000;
+/** Connections that are given up when descriptors run out although the reserve has been given up already. */
+const DESCRIPTORS_YIELDED = 8;
 /** While draining: clients told to go per second at most, so that the other nodes can take them. */
 const CLOSES_PER_SECOND = 2_000;
 /** A client that is sent away is to come back within this time, ms, at a moment of its own. */
 const COME_BACK_WITHIN_MS = 2_000;
 
+const CROWDED: Notice = {
+  code: "auth_timeout",
+  text: "Others need the place, and you have not logged in.",
+  reconnect: true,
+};
 const NOT_READ: Notice = { code: "slow_consumer", text: "What is sent to you is not read.", reconnect: true };
 
 /** What a server decides by. */
@@ -48,6 +57,10 @@ export interface ServerOptions {
   maxFrameBytes: number;
   /** Clients at a time; one more is closed at once. */
   maxConnections: number;
+  /** Of those, connections that are not logged in: in all … */
+  maxAnonymous: number;
+  /** … and from one address. */
+  maxAnonymousPerAddress: number;
   /** A connection that has not logged in by then is closed, ms. */
   authTimeoutMs: number;
   /** After this a message is sent again to a client that has not acknowledged it, ms. */
@@ -58,7 +71,6 @@ export interface ServerOptions {
 interface Client {
   connection: Connection;
   session: Session;
-  openedAt: number;
 }
 
 /** Takes TCP clients for a node. */
@@ -67,6 +79,8 @@ export class ChatServer {
   readonly #services: Services;
   readonly #logger: Logger;
   readonly #gate: ReadGate;
+  readonly #reserve: DescriptorReserve;
+  readonly #guests: Guests;
   readonly #listeners = new Set<Deno.TcpListener>();
   /** Accepted, and not yet clients. */
   readonly #admitting = new Set<Deno.TcpConn>();
@@ -74,21 +88,42 @@ export class ChatServer {
   #onEmpty: (() => void) | undefined;
   #nextId = 1;
   #isFullLogged = false;
+  /** Sent away to make room, and not gone yet. */
+  #leaving = 0;
+  /** How many connections there may be since file descriptors ran out. */
+  #descriptorLimit = Infinity;
   #isDraining = false;
   /** For metrics. */
   readonly counters = { accepted: 0, refused: 0, acceptFailures: 0, frames: 0 };
 
-  /** Handlers get `services`. */
-  constructor(options: ServerOptions, services: Services, gate: ReadGate) {
+  /** Handlers get `services`. `reserve`: given up when file descriptors run out. */
+  constructor(options: ServerOptions, services: Services, gate: ReadGate, reserve: DescriptorReserve) {
     this.#options = options;
     this.#services = services;
     this.#logger = services.logger;
     this.#gate = gate;
+    this.#reserve = reserve;
+    this.#guests = new Guests(options);
   }
 
   /** Connections there are now. */
   get clientCount(): number {
     return this.#clients.size;
+  }
+
+  /** Of those, and of those that are on their way to be one, how many are not logged in. */
+  get anonymousCount(): number {
+    return this.#guests.size;
+  }
+
+  /** Connections that had to make room for others. */
+  get crowdedOutCount(): number {
+    return this.#guests.crowdedOut;
+  }
+
+  /** How many connections there may be: what was asked for, or what file descriptors are enough for. */
+  get limit(): number {
+    return Math.min(this.#options.maxConnections, this.#descriptorLimit);
   }
 
   /** Bytes waiting for clients to take them. */
@@ -120,6 +155,7 @@ export class ChatServer {
           await anotherTurn();
           continue;
         }
+        if (this.#yieldDescriptors(errorText(error))) continue;
         if (retryMs === ACCEPT_RETRY_MIN_MS) {
           this.#logger.error("cannot accept connections; tried again", { reason: errorText(error) });
         }
@@ -129,29 +165,68 @@ export class ChatServer {
     }
   }
 
+  /** True when there are file descriptors again: those that were kept back, or others' who have to go. */
+  #yieldDescriptors(reason: string): boolean {
+    if (this.#reserve.release()) {
+      this.#descriptorLimit = this.#places;
+      this.#logger.warn("no more file descriptors: connections are limited to what there is", {
+        reason,
+        limit: this.#descriptorLimit,
+      });
+      return true;
+    }
+    // Others than clients have taken what was kept back.
+    const limit = this.#descriptorLimit = Math.max(1, this.#places - DESCRIPTORS_YIELDED);
+    while (this.#places > limit && this.#guests.makeRoom());
+    return false;
+  }
+
+  /** Connections, without those that are being closed to make room. */
+  get #places(): number {
+    return this.#clients.size + this.#admitting.size - this.#leaving;
+  }
+
   async #take(socket: Deno.TcpConn, admit: Admit): Promise<void> {
     this.counters.accepted++;
-    const isFull = this.#clients.size + this.#admitting.size >= this.#options.maxConnections;
-    if (isFull || this.#isDraining) {
+    let isSentAway = false;
+    const end = () => {
+      isSentAway = true;
+      this.#leaving++;
+      closeQuietly(socket);
+    };
+    const guest: Guest = { person: undefined, heard: 0, isBusy: () => false, end };
+    if (this.#isDraining || !this.#findPlace(guest)) {
       this.counters.refused++;
-      if (isFull && !this.#isFullLogged) {
-        this.#logger.warn("connections refused: the limit is reached", { clients: this.#clients.size });
-        this.#isFullLogged = true;
-      }
       socket.close();
       return;
     }
-    this.#isFullLogged = false;
     this.#admitting.add(socket);
     try {
-      const accepted = await admit(socket);
+      const accepted = await admit(socket, (person) => {
+        if (!this.#guests.locate(guest, person)) throw new Error("too many of its address are not logged in");
+      });
       if (this.#isDraining) accepted.socket.close();
-      else this.#serve(accepted);
+      else this.#serve(accepted, guest);
     } catch (error) {
+      this.#guests.leave(guest);
       this.#refuse(socket, error);
     } finally {
       this.#admitting.delete(socket);
+      if (isSentAway) this.#leaving--;
     }
+  }
+
+  #findPlace(guest: Guest): boolean {
+    const isFull = this.#places >= this.limit;
+    if ((!isFull || this.#guests.makeRoom()) && this.#guests.enter(guest)) {
+      this.#isFullLogged &&= isFull;
+      return true;
+    }
+    if (!this.#isFullLogged) {
+      this.#logger.warn("connections refused: the limit is reached", { clients: this.#clients.size });
+      this.#isFullLogged = true;
+    }
+    return false;
   }
 
   #refuse(socket: Deno.TcpConn, error: unknown): void {
@@ -162,7 +237,7 @@ export class ChatServer {
     this.#logger.info("connection refused", { remote, reason: errorText(error) });
   }
 
-  #serve({ socket, remote, person, isDirect }: Accepted): void {
+  #serve({ socket, remote, person, isDirect }: Accepted, guest: Guest): void {
     const services = this.#services;
     const connection: Connection = new Connection(socket, remote, {
       maxFrameBytes: this.#options.maxFrameBytes,
@@ -171,6 +246,7 @@ export class ChatServer {
     }, {
       onFrame: (frame) => {
         this.counters.frames++;
+        guest.heard++;
         return handleFrame(services, session, frame);
       },
       onFailure: (failure) => this.#onFailure(session, failure),
@@ -185,6 +261,8 @@ export class ChatServer {
       onDrain: () => session.login?.mailbox.onDrain(),
       onEnd: (reason) => {
         session.isEnded = true;
+        this.#guests.leave(guest);
+        if (isSentAway) this.#leaving--;
         this.#clients.delete(client);
         if (this.#clients.size === 0) this.#onEmpty?.();
         this.#logger.debug("connection closed", { session: session.id, reason });
@@ -193,7 +271,18 @@ export class ChatServer {
       },
     });
     const session = new Session(this.#nextId++, connection, person);
-    const client = { connection, session, openedAt: performance.now() };
+    const client = { connection, session };
+    let isSentAway = false;
+    guest.isBusy = () => connection.isBusy;
+    guest.end = () => {
+      isSentAway = true;
+      this.#leaving++;
+      this.#end(session, CROWDED, { isAbrupt: true });
+    };
+    session.onLogin = (isLoggedIn) => {
+      if (isLoggedIn) this.#guests.leave(guest);
+      else if (!connection.isEnding) this.#guests.comeBack(guest);
+    };
     this.#clients.add(client);
     this.#logger.debug("connection opened", { session: session.id, remote });
     connection.run();
@@ -217,6 +306,7 @@ export class ChatServer {
 
   /** Called about once a second: looks after clients that do not read, acknowledge, log in or live. */
   tick(now: number): void {
+    this.#restoreReserve();
     for (const client of this.#clients) {
       if (client.session.outlet.isEnding) continue;
       const notice = this.#findFault(client, now);
@@ -224,24 +314,36 @@ export class ChatServer {
     }
   }
 
+  /** Sends a client away for a fault of its own. */
   #endFaulty(session: Session, notice: Notice): void {
-    this.#logger.info("connection ended", {
-      session: session.id,
-      remote: session.outlet.remote,
-      reason: notice.code,
-    });
-    session.end(notice, { dropQueued: notice.code === "slow_consumer" });
+    this.#end(session, notice, { dropQueued: notice.code === "slow_consumer" });
     // A peer that is gone does not close its side; its user may log in elsewhere at once.
     this.#services.admission.dismiss(session);
   }
 
-  #findFault({ connection, session, openedAt }: Client, now: number): Notice | undefined {
+  #end(session: Session, notice: Notice, options: EndOptions): void {
+    if (this.#services.refusalLines.take(performance.now())) {
+      const { id, outlet: { remote } } = session;
+      this.#logger.info("connection ended", { session: id, remote, reason: notice.code });
+    }
+    session.end(notice, options);
+  }
+
+  /** When so many have gone that the reserve fits again, the limit may be what it was. */
+  async #restoreReserve(): Promise<void> {
+    if (this.#descriptorLimit === Infinity) return;
+    if (this.#places + DescriptorReserve.size > this.#descriptorLimit) return;
+    await this.#reserve.restore();
+    if (this.#reserve.isHeld) this.#descriptorLimit = Infinity;
+  }
+
+  #findFault({ connection, session }: Client, now: number): Notice | undefined {
     const { ackTimeoutMs, authTimeoutMs } = this.#options;
     if (connection.stalledMs(now) > STALL_MS) return NOT_READ;
     if (session.login?.mailbox.tick(ackTimeoutMs) === false) {
       return { code: "slow_consumer", text: "What is sent to you is not acknowledged.", reconnect: true };
     }
-    if (!session.hasLoggedIn && now - openedAt > authTimeoutMs) {
+    if (!session.login && now - session.anonymousSince > authTimeoutMs) {
       return { code: "auth_timeout", text: "You have not logged in in time.", reconnect: true };
     }
     const { heartbeatIntervalMs, heartbeatMisses } = this.#services.settings;

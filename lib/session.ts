@@ -8,6 +8,7 @@ import type { Mailbox, Outlet } from "./mailbox.ts";
 import { MSGID, type NoticeCode } from "./protocol.ts";
 import type { GroupRole } from "./store/groups.ts";
 import { Throttle } from "./throttle.ts";
+import { turnTime } from "./turn.ts";
 
 /** Messages of one connection that may wait for their commit; then its next frame is not read. */
 const APPENDS_AT_ONCE = 64;
@@ -66,12 +67,12 @@ export class Session {
   readonly person: string | undefined;
   /** 2 once a login, signup or resume has asked for it. */
   version: 1 | 2 = 1;
-  /** Who is logged in. */
-  login: Login | undefined;
+  /** Called when somebody has logged in or out. */
+  onLogin: ((isLoggedIn: boolean) => void) | undefined;
+  /** Since when nobody has been logged in, as of performance.now(). */
+  anonymousSince: number = turnTime();
   /** For requests that ask the database. */
   readonly throttle = new Throttle(COSTLY_REQUESTS, performance.now());
-  /** Somebody has logged in on this connection, now or before. */
-  hasLoggedIn = false;
   /** When a heartbeat last came as a datagram, as of performance.now(). */
   beatAt = 0;
   /** What such a heartbeat has to show: another one for each login; undefined: none can come. */
@@ -85,6 +86,7 @@ export class Session {
   /** Frames refused so far; the log names only the first few. */
   refusedFrames = 0;
   #refusals: Throttle | undefined;
+  #login: Login | undefined;
   #appends = 0;
   #room: PromiseWithResolvers<void> | undefined;
   #onSettled: (() => void)[] = [];
@@ -94,6 +96,17 @@ export class Session {
     this.id = id;
     this.outlet = outlet;
     this.person = person;
+  }
+
+  /** Who is logged in. */
+  get login(): Login | undefined {
+    return this.#login;
+  }
+
+  set login(login: Login | undefined) {
+    if (login === undefined && this.#login) this.anonymousSince = turnTime();
+    this.#login = login;
+    this.onLogin?.(login !== undefined);
   }
 
   /** Switches to version 2 for the rest of the connection. */

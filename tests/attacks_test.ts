@@ -6,7 +6,8 @@ import { assert, assertEquals, assertLess } from "@std/assert";
 import { createConnection } from "node:net";
 import { chat, ChatClient, newPerson, type Person } from "./chat_client.ts";
 import { Innocents } from "./innocents.ts";
-import { temporaryFolder } from "./process.ts";
+import { makeCertificate } from "./certificate.ts";
+import { isOnPath, runOrThrow, temporaryFolder } from "./process.ts";
 import { type Server, startServer } from "./services.ts";
 
 const encoder = new TextEncoder();
@@ -192,4 +193,111 @@ attackTest("a hundred thousand frames that are in order delay nobody either", as
     await person.client.receiveUntil(() => ++answers === 100_000);
     await sending;
   });
+});
+
+/** Connections that say nothing; those that are closed from the other side meanwhile are, too. */
+class Silent implements Disposable {
+  readonly #conns: Deno.Conn[] = [];
+
+  async open(port: number, count: number, first?: string): Promise<void> {
+    for (let i = 0; i < count; i++) {
+      const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+      this.#conns.push(conn);
+      if (first !== undefined) await conn.write(encoder.encode(first)).catch(() => {});
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const conn of this.#conns) conn.close();
+  }
+}
+
+/** Somebody who signs up, logs in and says something, without delay. */
+async function checkNewcomer(server: Server): Promise<void> {
+  const startedAt = performance.now();
+  await using newcomer = await newPerson(server.port, `newcomer ${crypto.randomUUID().slice(0, 8)}`, {
+    v: 2,
+  });
+  await newcomer.client.request(chat(newcomer, newcomer.id, "I am in"));
+  assertLess(performance.now() - startedAt, 5_000);
+}
+
+attackTest("more silent connections than there is room for keep nobody out", async (server, innocents) => {
+  using silent = new Silent();
+  await innocents.during(async () => {
+    await silent.open(server.port, 300);
+    await pause(1_000);
+  });
+  await checkNewcomer(server);
+  await silent.open(server.port, 100);
+  await checkNewcomer(server);
+  assert(await metric(server, "chat_connections_crowded_out_total") >= 300);
+  assert(await metric(server, "chat_connections") <= 100);
+}, ["--max-connections", "100"]);
+
+Deno.test("silent TLS connections do not close the plain port", async () => {
+  await using folder = await temporaryFolder();
+  const { certificate, key } = await makeCertificate(folder.path);
+  const tls = ["--tls-port", "0", "--tls-cert", certificate, "--tls-key", key];
+  const args = ["--sqlite", ":memory:", "--http", "127.0.0.1:0", "--max-connections", "100"];
+  await using server = await startServer([...args, ...tls]);
+  using innocents = await Innocents.start(server.port);
+  using silent = new Silent();
+  await innocents.during(async () => {
+    await silent.open(server.address("tls").port, 400);
+    await pause(1_000);
+  });
+  await checkNewcomer(server);
+  // The beginning of a handshake that does not go on.
+  await silent.open(server.address("tls").port, 200, "\x16\x03\x01");
+  await checkNewcomer(server);
+});
+
+Deno.test("connections of one address take only its share", async () => {
+  const proxy = ["--proxy-protocol", "127.0.0.1", "--max-anonymous-per-address", "3"];
+  await using server = await startServer(["--sqlite", ":memory:", "--http", "127.0.0.1:0", ...proxy]);
+  const connect = async (address: string) => {
+    const client = await ChatClient.connect(server.port);
+    const family = address.includes(":") ? "TCP6" : "TCP4";
+    await client.sendBytes(encoder.encode(`PROXY ${family} ${address} ${address} 1 2\r\n`));
+    return client;
+  };
+  const seat = async (address: string) => {
+    const client = await connect(address);
+    await client.fence();
+    return client;
+  };
+  await using neighbour = await seat("192.0.2.7");
+  await using guest = await seat("2001:db8:0:1::7");
+  const crowd: ChatClient[] = [];
+  // The lower half of an IPv6 address is its owner's to choose.
+  for (let i = 1; i <= 5; i++) crowd.push(await seat("192.0.2.9"), await seat(`2001:db8:0:2::${i}`));
+  for (const client of crowd.slice(0, 4)) {
+    assertEquals((await client.receiveRest()).map(({ code }) => code), ["auth_timeout"]);
+  }
+  for (const client of [neighbour, guest, ...crowd.slice(4)]) await client.fence();
+  for (const client of crowd) client.close();
+});
+
+Deno.test({
+  name:
+    "a node that runs out of file descriptors lets in who wants in, and answers whoever asks for its health",
+  // The number of descriptors is set from outside.
+  ignore: !isOnPath("prlimit"),
+  async fn() {
+    await using server = await startServer(["--sqlite", ":memory:", "--http", "127.0.0.1:0"]);
+    using innocents = await Innocents.start(server.port);
+    await runOrThrow("prlimit", ["--pid", String(server.pid), "--nofile=200:"]);
+    using silent = new Silent();
+    await innocents.during(async () => {
+      await silent.open(server.port, 500);
+      assertEquals(await get(server, "/healthz"), "alive\n");
+      await pause(1_000);
+    });
+    await checkNewcomer(server);
+    assertEquals(await get(server, "/healthz"), "alive\n");
+    const limit = await metric(server, "chat_connections_limit");
+    assert(limit < 200, `${limit}`);
+    await server.logged("no more file descriptors");
+  },
 });

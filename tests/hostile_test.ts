@@ -565,25 +565,39 @@ onEachDatabase("hostile input", {
     await logIn(li.client, li.id);
   }),
 
-  "more connections than there is room for are closed at once, and the others stay": async (place) => {
-    await using there = await place.elsewhere(["--max-connections", "30"]);
-    await using li = await there.newPerson("li");
-    const clients: ChatClient[] = [];
-    for (let i = 0; i < 29; i++) clients.push(await there.connect());
-    for (const client of clients) await client.fence();
-    for (let i = 0; i < 100; i++) {
-      await using refused = await there.connect();
-      assertEquals(await refused.receiveRest(), []);
-    }
-    await li.client.fence();
-    for (const client of clients) client.close();
-    // As soon as there is room, newcomers are served.
-    await waitFor("a newcomer to be served", async () => {
-      await using client = await there.connect();
-      return await client.fence().then(() => true, () => false);
-    });
-    await there.checkServer();
-  },
+  "for more connections than there is room for the silent ones make place, and who is logged in stays":
+    async (
+      place,
+    ) => {
+      await using there = await place.elsewhere(["--max-connections", "30"]);
+      const people: Person[] = [];
+      for (let i = 0; i < 25; i++) people.push(await there.newPerson("li"));
+      const clients: ChatClient[] = [];
+      for (let i = 0; i < 100; i++) {
+        const client = await there.connect();
+        await client.fence();
+        clients.push(client);
+      }
+      for (const client of clients.slice(0, 95)) {
+        assertEquals((await client.receiveRest()).map(({ code }) => code), ["auth_timeout"]);
+      }
+      // With nobody silent there one more is closed at once.
+      for (let i = 0; i < 5; i++) people.push(await there.newPerson("wu"));
+      for (let i = 0; i < 10; i++) {
+        await using refused = await there.connect();
+        assertEquals(await refused.receiveRest(), []);
+      }
+      for (const { client } of people) await client.fence();
+      for (const client of clients) client.close();
+      people.pop()?.client.close();
+      // As soon as there is room, newcomers are served.
+      await waitFor("a newcomer to be served", async () => {
+        await using client = await there.connect();
+        return await client.fence().then(() => true, () => false);
+      });
+      for (const { client } of people) client.close();
+      await there.checkServer();
+    },
 
   "a connection that says nothing, or never ends what it says, is closed in time": async (place) => {
     await using there = await place.elsewhere(["--auth-timeout", "500ms"]);
@@ -607,10 +621,11 @@ onEachDatabase("hostile input", {
     }
     slow.close();
     await dripping;
-    // Who has logged in may be silent as long as it likes, and has that right also after a logout.
+    // Who is logged in may be silent as long as it likes; a logout starts the time anew.
     await li.client.fence();
     await li.client.send({ msgid: 3, id: li.id });
     await li.client.fence();
+    assertEquals((await li.client.receiveRest()).map(({ code }) => code), ["auth_timeout"]);
     await there.checkServer();
   },
 
