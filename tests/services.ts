@@ -132,7 +132,7 @@ export class Service implements AsyncDisposable {
 }
 
 /** Starts a service that was just made; takes it down again when that fails. */
-async function started<Made extends Service>(made: Made): Promise<Made> {
+export async function started<Made extends Service>(made: Made): Promise<Made> {
   try {
     await made.start();
     return made;

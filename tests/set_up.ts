@@ -1,5 +1,5 @@
 /**
- * Makes sure that what the tests start is there: MariaDB, Redis, nginx with its stream module, openssl and ps. On Debian
+ * Makes sure that what the tests start is there: MariaDB, Redis, nginx with its stream module, HAProxy, openssl and ps. On Debian
  * and its relatives, as root, it installs what is missing; elsewhere it says what to type and ends with exit code 1.
  *
  * @module
@@ -15,6 +15,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "redis-server": "redis-server",
   "redis-cli": "redis-tools",
   "nginx": "nginx",
+  "haproxy": "haproxy",
   "openssl": "openssl",
   "ps": "procps",
 };

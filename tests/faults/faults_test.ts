@@ -8,6 +8,7 @@ import "./node_faults.ts";
 import "./redis_faults.ts";
 import "./mysql_faults.ts";
 import "./galera_faults.ts";
+import "./failover_faults.ts";
 import "./sqlite_faults.ts";
 import "./receiver_faults.ts";
 import { table } from "./site.ts";
