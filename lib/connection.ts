@@ -58,6 +58,8 @@ export interface ConnectionOptions {
   highWaterBytes: number;
   /** The process's read gate. */
   gate: ReadGate;
+  /** Into how many bytes a version 1 client reads one frame, if it ends its own with NUL; 0: any. */
+  clientBufferBytes?: number;
 }
 
 /** A client's socket; {@link run} reads until its end. */
@@ -109,6 +111,11 @@ export class Connection {
   /** Bytes queued and not yet taken by the operating system. */
   get queuedBytes(): number {
     return this.#queue.bytes;
+  }
+
+  /** The longest frame that the peer can read, in bytes. */
+  get frameLimitBytes(): number {
+    return this.#queue.frameLimitBytes;
   }
 
   /** More is queued than the peer takes; {@linkcode ConnectionEvents.onDrain} follows. */

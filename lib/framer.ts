@@ -374,6 +374,9 @@ export class Framer {
       // Only broken: the scan goes on behind the break.
       this.#isRest = this.#isOutOfStep = true;
       this.#start = this.#position;
+    } else if (this.#terminator === undefined && end < this.#chunk.length) {
+      // The answer to a first frame may depend on what ends it, and its handler may take its time.
+      this.#decideTerminator(this.#chunk[end]);
     }
     if (this.#isOutOfStep) this.#isBackInStep = text !== undefined && isJson(text);
     return { text, memberCount: this.#memberCount, isTooDeep: this.#isTooDeep, isPlain: this.#isPlain };

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { byteLength, fitLists, type LoginLists } from "./client_buffer.ts";
 import { errorText, isTemporary } from "./errors.ts";
 import { waitAtMost } from "./give_up_after.ts";
 import { membersOf } from "./members.ts";
@@ -158,15 +159,7 @@ async function welcome(
     } else {
       // A password makes the token before it worthless, also when there is no new one.
       await services.tokens.revoke(account.id);
-      const { frames, written } = await login.mailbox.takeOffline(OFFLINE_CHARS);
-      const texts = {
-        offlineMsg: frames,
-        friends: friends.map((friend) => JSON.stringify(friend)),
-        groups: groups.map((group) =>
-          JSON.stringify({ ...group, users: group.users.map((user) => JSON.stringify(user)) })
-        ),
-      };
-      request.reply({ ...who, ...nonEmpty(texts) }, written);
+      await answerVersion1(request, login, { friends, groups });
     }
     login.mailbox.open();
   } catch (error) {
@@ -175,6 +168,32 @@ async function welcome(
   }
   // The connection may have ended while the user was let in.
   if (session.isEnded) await admission.dismiss(session);
+}
+
+/** In version 1 what is in a list is text, and what was missed comes with the reply, where the client can read so much. */
+async function answerVersion1(
+  request: Request,
+  { userId, name, mailbox }: Login,
+  lists: LoginLists,
+): Promise<void> {
+  const who = { id: userId, name };
+  const { frameLimitBytes } = request.session.outlet;
+  if (frameLimitBytes < Infinity) {
+    const head = JSON.stringify({ msgid: MSGID.LOGIN_MSG_ACK, errno: ERRNO.OK, ...who });
+    const fitting = fitLists(lists, frameLimitBytes - byteLength(head));
+    return request.reply({ ...who, ...nonEmpty(inTexts(fitting)) });
+  }
+  const { frames, written } = await mailbox.takeOffline(OFFLINE_CHARS);
+  request.reply({ ...who, ...nonEmpty({ offlineMsg: frames, ...inTexts(lists) }) }, written);
+}
+
+function inTexts({ friends, groups }: LoginLists): Record<string, string[]> {
+  return {
+    friends: friends.map((friend) => JSON.stringify(friend)),
+    groups: groups.map((group) =>
+      JSON.stringify({ ...group, users: group.users.map((user) => JSON.stringify(user)) })
+    ),
+  };
 }
 
 /** Empty lists are left out of a login reply: version 1 clients look whether they are there. */

@@ -67,6 +67,12 @@ export function bytes(min: number, max: number): ParseValue<number> {
   };
 }
 
+/** The same, or 0 for none. */
+export function bytesOrNone(min: number, max: number): ParseValue<number> {
+  const parse = bytes(min, max);
+  return (text) => text === "0" ? 0 : parse(text);
+}
+
 /** One of a few words. */
 export function oneOf<Word extends string>(words: readonly Word[]): ParseValue<Word> {
   return (text) => {

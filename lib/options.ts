@@ -11,6 +11,7 @@ import {
   type AddressRange,
   addressRanges,
   bytes,
+  bytesOrNone,
   duration,
   host,
   type HostPort,
@@ -90,6 +91,8 @@ export interface ServeOptions extends StorageOptions {
   authTimeoutMs: number;
   /** Longest frame. */
   maxFrameBytes: number;
+  /** Into how many bytes a version 1 client that ends its frames with NUL reads one; 0: any. */
+  v1ClientBufferBytes: number;
   /** Chat messages of a user a second; 0: any number. */
   messageRate: number;
   /** Bytes of these a second; 0: any number. */
@@ -329,6 +332,14 @@ const MESSAGES = {
     help: "longest frame a client may send",
     parse: bytes(1024, 16 * 1024 ** 2),
     fallback: "64K",
+  },
+  v1ClientBufferBytes: {
+    flag: "v1-client-buffer",
+    placeholder: "BYTES",
+    help:
+      "the original's own clients read one frame at a time into this many (they have 1024), and end over more; 0: off",
+    parse: bytesOrNone(512, 65_536),
+    fallback: "0",
   },
 } satisfies Partial<Table<ServeOptions>>;
 

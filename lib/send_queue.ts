@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { fitFrame } from "./client_buffer.ts";
 import type { Terminator } from "./framer.ts";
 import { atEndOfTurn } from "./turn.ts";
 
@@ -15,6 +16,8 @@ const OVERFULL_FACTOR = 4;
  * write, unless this many wait: then it is behind, and TCP glues them anyway.
  */
 const SINGLE_WRITES_UP_TO = 32;
+/** Pause behind each write to a client with a buffer for one frame, ms: in it the client takes that frame off its socket. */
+const PAUSE_MS = 2;
 /**
  * How long the first answer waits to see how the client's first frame ended. A NUL written separately from its frame is
  * held back by up to 40 ms of delayed acknowledgement.
@@ -77,6 +80,7 @@ export class SendQueue {
   /** Several frames may share one write (everyone but a version 1 client). */
   mayGlue = false;
   readonly #highWaterBytes: number;
+  readonly #clientBufferBytes: number;
   readonly #events: SendQueueEvents;
   #frames: QueuedFrame[] = [];
   #bytes = 0;
@@ -96,14 +100,29 @@ export class SendQueue {
   #terminator: Terminator | undefined;
   #isTerminatorAwaited = false;
   #graceTimer: ReturnType<typeof setTimeout> | undefined;
+  #pauseTimer: ReturnType<typeof setTimeout> | undefined;
   /** Bytes were taken, or began to wait, since the last look at {@link stalledMs}. */
   #hasProgressed = false;
   #progressAt = 0;
 
-  /** `highWaterBytes`: more than this in the queue is congestion. */
-  constructor(options: { highWaterBytes: number }, events: SendQueueEvents) {
+  /**
+   * `highWaterBytes`: more than this in the queue is congestion. `clientBufferBytes`: a version 1 client that ends its frames
+   * with NUL reads one frame into that many, if not 0.
+   */
+  constructor(options: { highWaterBytes: number; clientBufferBytes?: number }, events: SendQueueEvents) {
     this.#highWaterBytes = options.highWaterBytes;
+    this.#clientBufferBytes = options.clientBufferBytes ?? 0;
     this.#events = events;
+  }
+
+  /** The longest frame that the peer can read, in bytes; a longer chat frame goes out as several. */
+  get frameLimitBytes(): number {
+    return this.#isPaced ? this.#clientBufferBytes - 1 : Infinity;
+  }
+
+  /** One frame a write, and a pause behind each. */
+  get #isPaced(): boolean {
+    return this.#clientBufferBytes > 0 && !this.mayGlue && (this.#terminator ?? "\0") === "\0";
   }
 
   /** Bytes not yet taken by the operating system; of text about, a character counts as one. */
@@ -140,6 +159,7 @@ export class SendQueue {
 
   /** Queues a frame without its terminator; `written` is told when it is out. */
   add(frame: string, written?: Written): void {
+    if (this.#isPaced) return this.#addFitting(frame, written);
     if (frame.length > WRITE_BYTES) return this.addParts(cut(frame), written);
     if (this.#isClosed) {
       written?.dropped?.();
@@ -148,6 +168,13 @@ export class SendQueue {
     this.#begin(frame.length);
     this.#frames.push({ frame, goesOn: false, written });
     this.#schedule();
+  }
+
+  #addFitting(frame: string, written?: Written): void {
+    const frames = fitFrame(frame, this.frameLimitBytes);
+    const last = frames.pop() ?? frame;
+    for (const part of frames) this.addParts([part]);
+    this.addParts([last], written);
   }
 
   /** Queues a frame that is there in parts, at least one: what is shared by many peers is in memory once, and encoded late. */
@@ -188,6 +215,7 @@ export class SendQueue {
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#graceTimer);
+    clearTimeout(this.#pauseTimer);
     this.#isInsideFrame = false;
     this.drop();
   }
@@ -228,7 +256,7 @@ export class SendQueue {
   };
 
   #writeNext(): void {
-    if (this.#frames.length === 0 || this.#isClosed) return;
+    if (this.#frames.length === 0 || this.#isClosed || this.#pauseTimer !== undefined) return;
     this.#batch = this.#takeBatch();
     this.#isInsideFrame = this.#batch.at(-1)?.goesOn === true;
     this.#output = this.#encode(this.#batch, this.#terminator ?? "\0");
@@ -238,7 +266,7 @@ export class SendQueue {
 
   #takeBatch(): QueuedFrame[] {
     const frames = this.#frames;
-    if (!this.mayGlue && frames.length <= SINGLE_WRITES_UP_TO) return frames.splice(0, 1);
+    if (!this.mayGlue && (frames.length <= SINGLE_WRITES_UP_TO || this.#isPaced)) return frames.splice(0, 1);
     let count = 0;
     for (let size = 0; count < frames.length && size < WRITE_BYTES; count++) {
       size += frames[count]?.frame.length ?? 0;
@@ -274,9 +302,17 @@ export class SendQueue {
       this.#events.onDrain();
     }
     if (this.#isClosed) return;
+    if (this.#isPaced) this.#pause();
     if (this.#frames.length > 0) this.#writeNext();
     else this.#events.onEmpty();
   };
+
+  #pause(): void {
+    this.#pauseTimer = setTimeout(() => {
+      this.#pauseTimer = undefined;
+      this.#writeNext();
+    }, PAUSE_MS);
+  }
 
   readonly #onFailed = (error: unknown) => {
     this.#endBatch(false);

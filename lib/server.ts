@@ -65,6 +65,8 @@ export interface ServerOptions {
   authTimeoutMs: number;
   /** After this a message is sent again to a client that has not acknowledged it, ms. */
   ackTimeoutMs: number;
+  /** Into how many bytes a version 1 client that ends its frames with NUL reads one; 0: any. */
+  v1ClientBufferBytes: number;
 }
 
 /** A connection and its session. */
@@ -243,6 +245,7 @@ export class ChatServer {
       maxFrameBytes: this.#options.maxFrameBytes,
       highWaterBytes: HIGH_WATER_BYTES,
       gate: this.#gate,
+      clientBufferBytes: this.#options.v1ClientBufferBytes,
     }, {
       onFrame: (frame) => {
         this.counters.frames++;

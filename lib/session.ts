@@ -35,6 +35,8 @@ export interface Notice {
 export interface SessionOutlet extends Outlet {
   /** The peer, as "address:port". */
   readonly remote: string;
+  /** The longest frame that the peer can read, in bytes. */
+  readonly frameLimitBytes: number;
   /** When bytes last came from it, as of performance.now(). */
   readonly lastReadAt: number;
   /** Several frames may share one write. */

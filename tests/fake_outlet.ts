@@ -10,6 +10,7 @@ import type { SessionOutlet } from "../lib/session.ts";
 export function fakeOutlet(take: (frame: string) => void = () => {}): SessionOutlet {
   return {
     remote: "test",
+    frameLimitBytes: Infinity,
     lastReadAt: 0,
     saidAt: 0,
     isCongested: false,
