@@ -19,6 +19,11 @@ import {
 import { parseOptions } from "./lib/parse_options.ts";
 import { migrateDatabase } from "./lib/store/open.ts";
 
+/**
+ * Signals so soon after the first are the same request: Ctrl-C reaches all processes of a terminal's group, and a task
+ * runner among them passes it on.
+ */
+const SAME_REQUEST_MS = 1_000;
 /** What was printed last gets this long to be read at the end, ms. */
 const FLUSH_MS = 500;
 
@@ -77,24 +82,30 @@ async function serve(options: ServeOptions): Promise<number> {
   const logger = openLog(options);
   const node = await startNode(options, logger);
   print(`chatserver ${VERSION} ready on ${node.addresses}`);
-  const reason = await Promise.race([nextSignal(), node.failure]);
+  const signals = watchSignals();
+  const reason = await Promise.race([signals.first, node.failure]);
   if (typeof reason === "string") logger.info("draining", { signal: reason });
   else logger.error("stopping", { reason: reason.message });
-  // A second signal means at once.
-  nextSignal().then(() => Deno.exit(EXIT.failure));
+  signals.again.then(() => Deno.exit(EXIT.failure));
   const isClean = await node.drain();
   logger.info("stopped", { clean: isClean });
   if (typeof reason !== "string") return reason.exitCode;
   return isClean ? EXIT.ok : EXIT.failure;
 }
 
-/** Resolves with the next signal that asks the program to end. */
-function nextSignal(): Promise<string> {
-  return new Promise((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) {
-      Deno.addSignalListener(signal, () => resolve(signal));
-    }
-  });
+/** Signals that ask the program to end: `first` to do so in good order, `again` at once. */
+function watchSignals(): { first: Promise<string>; again: Promise<void> } {
+  const first = Promise.withResolvers<string>();
+  const again = Promise.withResolvers<void>();
+  let firstAt: number | undefined;
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+    Deno.addSignalListener(signal, () => {
+      firstAt ??= performance.now();
+      first.resolve(signal);
+      if (performance.now() - firstAt > SAME_REQUEST_MS) again.resolve();
+    });
+  }
+  return { first: first.promise, again: again.promise };
 }
 
 async function runToEnd(): Promise<number> {

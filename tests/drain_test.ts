@@ -131,17 +131,30 @@ Deno.test("what a version 1 client says before it has seen the end is still stor
   assertEquals(back.reply.offlineMsg?.map((text) => JSON.parse(text).msg), texts);
 });
 
-Deno.test("a second signal ends the node at once", async () => {
+Deno.test("signals within a second are one request, and one that comes later ends the node at once", async () => {
   await using folder = await temporaryFolder();
   await using server = await startOn(folder, "--drain-timeout", "60s");
   await using stubborn = await newPerson(server.port, "stubborn", { v: 2 });
   assertEquals((await stubborn.client.request({ msgid: 18 })).errno, 0);
-  server.signal("SIGINT");
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGINT"] as const) server.signal(signal);
   await server.logged("draining");
+  // What the node counts from is at most as long ago as its line.
+  await new Promise((resolve) => setTimeout(resolve, 1_200));
+  assertEquals((await stubborn.client.receive()).code, "shutting_down", "it still drains");
   const start = performance.now();
   const { code } = await server.kill("SIGTERM");
   assertEquals(code, EXIT.failure);
   assertLess(performance.now() - start, 1_000);
+});
+
+Deno.test("SIGHUP drains as SIGTERM does", async () => {
+  await using folder = await temporaryFolder();
+  await using server = await startOn(folder);
+  await using li = await newPerson(server.port, "li", { v: 2 });
+  const told = li.client.receiveRest().finally(() => li.client.close());
+  assertEquals((await server.kill("SIGHUP")).code, EXIT.ok);
+  assertEquals((await told).map(({ code }) => code), ["shutting_down"]);
+  await server.logged("stopped clean=true");
 });
 
 Deno.test("a client that does not read does not keep a node from ending in time", async () => {
