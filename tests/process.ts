@@ -72,6 +72,14 @@ export async function temporaryFolder(): Promise<TemporaryFolder> {
   };
 }
 
+/**
+ * The path of a folder that all test files of this process share, made by whoever is first: it is not removed before the
+ * next {@linkcode sweepTemporaryFolders}, since no file knows that it is the last.
+ */
+export function sharedFolder(name: string): string {
+  return `${Deno.env.get("TMPDIR") ?? "/tmp"}/${FOLDER_PREFIX}${Deno.pid}_${name}`;
+}
+
 /** Removes the temporary folders of test processes that were cut off: nobody else can. Does so on Linux only. */
 export async function sweepTemporaryFolders(): Promise<void> {
   if (Deno.build.os !== "linux") return;

@@ -23,6 +23,7 @@ import {
   run,
   runOrThrow,
   ServiceProcess,
+  sharedFolder,
   type TemporaryFolder,
   temporaryFolder,
   waitFor,
@@ -142,35 +143,88 @@ export async function started<Made extends Service>(made: Made): Promise<Made> {
   }
 }
 
-/** Small files, so that a data folder is made and copied quickly; what makes a commit durable stays as it is. */
+/** The servers that speak MySQL's protocol. */
+export type Engine = "MariaDB" | "MySQL";
+
+/** How an engine's programs are called. */
+interface EnginePrograms {
+  server: string;
+  client: string;
+  /** Small files, so that a data folder is made and copied quickly; what makes a commit durable stays as it is. */
+  sizes: readonly string[];
+  /** Makes a data folder in `folder` with a root without a password. */
+  makeData: (folder: string) => Promise<unknown>;
+}
+
+/** They refuse to run as root unless they are told to. */
+const ENGINE_USER = Deno.uid() === 0 ? ["--user=root"] : [];
+
 const MARIADB_SIZES = [
   "--innodb-log-file-size=8M",
   "--innodb-buffer-pool-size=32M",
   "--innodb-data-file-path=ibdata1:10M:autoextend",
 ];
 
-/** MariaDB refuses to run as root unless it is told to. */
-const MARIADB_USER = Deno.uid() === 0 ? ["--user=root"] : [];
+const MYSQL_SIZES = [
+  "--innodb-redo-log-capacity=8M",
+  "--innodb-buffer-pool-size=32M",
+  "--innodb-data-file-path=ibdata1:10M:autoextend",
+];
+
+const ENGINES: Readonly<Record<Engine, EnginePrograms>> = {
+  MariaDB: {
+    server: "mariadbd",
+    client: "mariadb",
+    sizes: MARIADB_SIZES,
+    makeData: (folder) =>
+      runOrThrow("mariadb-install-db", [
+        "--no-defaults",
+        ...MARIADB_SIZES,
+        ...ENGINE_USER,
+        "--auth-root-authentication-method=normal",
+        "--skip-test-db",
+        `--datadir=${folder}/data`,
+        `--tmpdir=${folder}`,
+      ]),
+  },
+  MySQL: {
+    server: Deno.env.get("MYSQLD") ?? "mysqld",
+    client: Deno.env.get("MYSQL_CLIENT") ?? "mysql",
+    sizes: MYSQL_SIZES,
+    async makeData(folder) {
+      // Its own root may come by the name localhost only, and names are not looked up.
+      const init = "CREATE USER root@'127.0.0.1';\nGRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n";
+      await Deno.writeTextFile(`${folder}/init.sql`, init);
+      await runOrThrow(this.server, [
+        "--no-defaults",
+        ...MYSQL_SIZES,
+        ...ENGINE_USER,
+        "--initialize-insecure",
+        `--init-file=${folder}/init.sql`,
+        `--datadir=${folder}/data`,
+        `--tmpdir=${folder}`,
+      ], { deadlineMs: 120_000 });
+    },
+  },
+};
+
+/** What tests that need MySQL run on: MariaDB, or with `CHAT_TEST_ENGINE=MySQL` the server that $MYSQLD starts. */
+export const ENGINE: Engine = Deno.env.get("CHAT_TEST_ENGINE") === "MySQL" ? "MySQL" : "MariaDB";
 
 let template: Promise<string> | null = null;
 
-/** A fresh data folder takes half a second to make: it is made once a test file, and copied from then on. */
+/** A fresh data folder takes up to ten seconds to make: it is made once a test process, and copied from then on. */
 async function makeTemplate(): Promise<string> {
-  const { path: folder } = await temporaryFolder();
-  globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
-  await runOrThrow("mariadb-install-db", [
-    "--no-defaults",
-    ...MARIADB_SIZES,
-    ...MARIADB_USER,
-    "--auth-root-authentication-method=normal",
-    "--skip-test-db",
-    `--datadir=${folder}/data`,
-    `--tmpdir=${folder}`,
-  ]);
+  const folder = sharedFolder(ENGINE);
+  const mark = `${folder}/complete`;
+  if (isFile(mark)) return `${folder}/data`;
+  await Deno.mkdir(folder, { mode: 0o700 });
+  await ENGINES[ENGINE].makeData(folder);
+  await Deno.writeTextFile(mark, "");
   return `${folder}/data`;
 }
 
-/** A MariaDB of its own, with its standard settings for durability, collation and isolation. */
+/** A MariaDB of its own, or the {@linkcode ENGINE} in its place, with its standard settings for durability, collation and isolation. */
 export class MariaDb extends Service {
   /** `mysql://root@127.0.0.1:PORT/chat`: an empty database, root without a password. */
   get url(): string {
@@ -189,7 +243,7 @@ export class MariaDb extends Service {
 
   /** Runs SQL as root; resolves with the rows, one a line, columns parted by tabs, NULL as `NULL`. */
   async sql(text: string, database = "chat"): Promise<string> {
-    const rows = await runOrThrow("mariadb", [
+    const rows = await runOrThrow(ENGINES[ENGINE].client, [
       "--no-defaults",
       "--host=127.0.0.1",
       `--port=${this.port}`,
@@ -209,10 +263,13 @@ export class MariaDb extends Service {
   }
 }
 
-/** Starts MariaDB with an empty database `chat`; `args` are further options of mariadbd, such as `--max-connections=5`. */
+/**
+ * Starts MariaDB, or the {@linkcode ENGINE} in its place, with an empty database `chat`; `args` are further options of the
+ * server, such as `--max-connections=5`.
+ */
 export async function startMariaDb({ args = [] }: { args?: readonly string[] } = {}): Promise<MariaDb> {
   const folder = await temporaryFolder();
-  const mariadb = await started(await makeMariaDb(folder, ["--no-defaults", ...MARIADB_USER, ...args]));
+  const mariadb = await started(await makeMariaDb(folder, ["--no-defaults", ...ENGINE_USER, ...args]));
   await mariadb.createDatabase("chat");
   return mariadb;
 }
@@ -224,11 +281,11 @@ export async function makeMariaDb(folder: TemporaryFolder, args: readonly string
   await runOrThrow("cp", ["-R", source, `${folder.path}/data`]);
   const [first = "", ...rest] = args;
   return new MariaDb(port, folder, {
-    command: "mariadbd",
+    command: ENGINES[ENGINE].server,
     args: [
       // What says where options come from must stand first.
       first,
-      ...MARIADB_SIZES,
+      ...ENGINES[ENGINE].sizes,
       `--datadir=${folder.path}/data`,
       // A server that starts removes the temporary tables it finds, in a shared folder those of other servers too.
       `--tmpdir=${folder.path}`,

@@ -12,7 +12,7 @@ Deno.test("MariaDB keeps its data over a kill and ends with its test", async () 
       "CREATE TABLE Kept (id INT, text VARCHAR(9)); INSERT INTO Kept VALUES (1, 'ü'), (2, NULL)",
     );
     await mariadb.kill();
-    await assertRejects(() => mariadb.sql("SELECT 1"), Error, "mariadb failed");
+    await assertRejects(() => mariadb.sql("SELECT 1"), Error, "failed with exit code 1");
     await mariadb.start();
     assertEquals(await mariadb.sql("SELECT * FROM Kept"), "1\tü\n2\tNULL");
     assertEquals(await mariadb.createDatabase("second"), `mysql://root@127.0.0.1:${mariadb.port}/second`);
