@@ -25,6 +25,8 @@ const GIVE_UP_MS = 5_000;
 const QUEUE_CHARS = 67_108_864;
 /** How far a message's time may be ahead of the clock, ms. */
 const TIME_AHEAD_MS = 1_000;
+/** So long an attempt that came to nothing speaks against the node, ms: with nobody to write, there is no better one. */
+const FAILURE_COUNTS_MS = 10_000;
 const RETRY_MIN_MS = 50;
 const RETRY_MAX_MS = 1_000;
 /**
@@ -135,6 +137,8 @@ export class MessageLog {
   readonly #waiting = new Map<ConversationId, number>();
   #running: Promise<void> | undefined;
   #retryMs = 0;
+  /** The last attempt, if it came to nothing. */
+  #failure: { at: number; reason: string } | undefined;
   #wake: (() => void) | undefined;
   #isClosing = false;
   /** Batches and messages committed so far. */
@@ -178,6 +182,12 @@ export class MessageLog {
     this.#queuedChars += draft.text.length;
     // A microtask later the whole turn's messages are here and share the first commit.
     this.#running ??= Promise.resolve().then(() => this.#run());
+  }
+
+  /** Why messages could not be stored lately; undefined when they could. */
+  problem(): string | undefined {
+    const isRecent = this.#failure !== undefined && this.#clock.now() - this.#failure.at < FAILURE_COUNTS_MS;
+    return isRecent ? `messages cannot be stored: ${this.#failure?.reason}` : undefined;
   }
 
   /** True while a message between these two waits for its commit. */
@@ -449,6 +459,7 @@ export class MessageLog {
   }
 
   #tellOutage(error: unknown): void {
+    this.#failure = { at: this.#clock.now(), reason: errorText(error) };
     if (this.#retryMs > 0) return;
     this.#logger.error("cannot store messages; they are kept and tried again", { reason: errorText(error) });
   }
@@ -479,6 +490,7 @@ export class MessageLog {
   }
 
   #recovered(): void {
+    this.#failure = undefined;
     if (this.#retryMs === 0) return;
     this.#retryMs = 0;
     this.#logger.info("messages are stored again");

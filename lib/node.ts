@@ -237,7 +237,7 @@ async function assemble(
   const server = new ChatServer(options, services, gate, reserve);
   closers.push(() => server.stopAccepting());
   const { limited } = services;
-  answerAbout?.({ server, delivery, log, presence, bus, isClustered, beats, db, limited });
+  answerAbout?.({ server, delivery, log, presence, bus, isClustered, beats, db, limited, logger });
   letIn(options, ports, server);
   const addresses = addressesOf(ports);
   logger.info("listening", addresses);

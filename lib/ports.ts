@@ -25,6 +25,7 @@ import type { ChatServer } from "./server.ts";
 import type { LimitCounters } from "./services.ts";
 import type { Database } from "./store/database.ts";
 import type { MysqlDatabase } from "./store/mysql.ts";
+import { WriteProbe } from "./store/write_probe.ts";
 import { TlsServer } from "./tls.ts";
 import { bindUdp, UdpBeats } from "./udp_beats.ts";
 
@@ -112,6 +113,8 @@ export interface HttpParts {
   db: Database;
   /** What limits have refused or slowed down. */
   limited: LimitCounters;
+  /** For what operators should see. */
+  logger: Logger;
 }
 
 /** Takes heartbeats as datagrams from `socket`. */
@@ -155,13 +158,17 @@ export function openHttp(
 }
 
 function sourcesOf(parts: HttpParts, closers: Closer[]): HttpSources {
-  const { server, presence, bus, isClustered, beats, db } = parts;
+  const { server, presence, bus, isClustered, beats, db, log, logger } = parts;
   const lag = new LoopLag(systemClock);
   lag.start();
   closers.push(() => lag.stop());
+  const probe = new WriteProbe(db);
   const readiness = new Readiness({
     isAccepting: () => server.isAccepting,
-    pingDatabase: () => db.ping(),
+    writeDatabase: () => probe.write(),
+    storingProblem: () => log.problem(),
+    logger,
+    clock: systemClock,
     isBusUp: () => bus.isUp && presence.isUp,
   });
   const numbers = {

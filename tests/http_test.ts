@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { EXIT } from "../lib/errors.ts";
+import { createLogger } from "../lib/logger.ts";
 import { LoopLag } from "../lib/loop_lag.ts";
 import { renderMetrics } from "../lib/prometheus.ts";
 import { Readiness } from "../lib/readiness.ts";
@@ -79,29 +80,50 @@ Deno.test("the longest lag of the event loop is kept for a while and then forgot
 Deno.test("a node is ready when nothing is wrong, and otherwise says everything that is", unit, async () => {
   let isAccepting = true;
   let isBusUp = true;
-  let pings = 0;
-  let pingDatabase = () => Promise.resolve();
+  let writes = 0;
+  let writeDatabase = () => Promise.resolve();
+  const troubles: string[] = [];
+  const clock = new FakeClock();
+  const lines: string[] = [];
+  const write = (line: string) => void lines.push(line);
   const readiness = new Readiness({
     isAccepting: () => isAccepting,
     isBusUp: () => isBusUp,
-    pingDatabase: () => {
-      pings++;
-      return pingDatabase();
+    writeDatabase: () => {
+      writes++;
+      return writeDatabase();
     },
-    pingTimeoutMs: 10,
+    storingProblem: () => troubles[0],
+    logger: createLogger({ level: "info", format: "text", write }),
+    clock,
+    writeTimeoutMs: 10,
   });
   assertEquals(await Promise.all([readiness.problems(), readiness.problems()]), [[], []]);
-  assertEquals(pings, 1, "one question to the database for all who ask at once");
+  clock.advance(900);
+  assertEquals(await readiness.problems(), []);
+  assertEquals(writes, 1, "one row a second for all who ask");
+  clock.advance(200);
   isAccepting = isBusUp = false;
-  pingDatabase = () => Promise.reject(new Error("gone"));
+  writeDatabase = () => Promise.reject(new Error("gone"));
   assertEquals(await readiness.problems(), [
     "draining or starting: no connections are taken",
     "database: gone",
     "redis: not connected",
   ]);
   isAccepting = isBusUp = true;
-  pingDatabase = () => new Promise(() => {});
-  assertEquals(await readiness.problems(), ["database: no answer within 10 ms"]);
+  const hanging = Promise.withResolvers<void>();
+  writeDatabase = () => hanging.promise;
+  writes = 0;
+  for (let i = 0; i < 3; i++) {
+    assertEquals(await readiness.problems(), ["database: it has not written a row within 10 ms"]);
+  }
+  assertEquals(writes, 1, "a database that hangs has one row to write");
+  hanging.resolve();
+  writeDatabase = () => Promise.resolve();
+  assertEquals(await readiness.problems(), []);
+  troubles.push("full");
+  assertEquals(await readiness.problems(), ["database: full"]);
+  assertEquals(lines.length, 2, lines.join(""));
 });
 
 Deno.test("a node answers health checks, and only to GET and HEAD", async () => {

@@ -38,7 +38,6 @@ class FaultyDatabase implements Database {
   query: Database["query"] = (sql, params) => this.#db.query(sql, params);
   run: Database["run"] = (sql, params) => this.#db.run(sql, params);
   insert: Database["insert"] = (insertion) => this.#db.insert(insertion);
-  ping: Database["ping"] = () => this.#db.ping();
   close: Database["close"] = () => this.#db.close();
 
   async transaction<Result>(work: (tx: SqlConnection) => Promise<Result>): Promise<Result> {

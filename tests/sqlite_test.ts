@@ -189,7 +189,7 @@ Deno.test("close waits for what runs and refuses what comes after", async () => 
   await work;
   await closed;
   await db.close();
-  const error = await assertRejects(() => db.ping(), DatabaseError, "closed");
+  const error = await assertRejects(() => db.query("SELECT 1"), DatabaseError, "closed");
   assertEquals(error.kind, "unavailable");
 });
 

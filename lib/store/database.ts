@@ -79,8 +79,6 @@ export interface Database extends SqlConnection {
    * others never mix in. Not to be nested. A break during COMMIT is a DatabaseError with `outcomeUnknown`.
    */
   transaction<Result>(work: (tx: SqlConnection) => Promise<Result>): Promise<Result>;
-  /** Resolves when a trivial statement works; rejects with the reason otherwise. */
-  ping(): Promise<void>;
   /** Finishes what runs, within the pool's deadline, and closes. */
   close(): Promise<void>;
 }

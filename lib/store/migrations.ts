@@ -35,6 +35,7 @@ const SEQUENCE: readonly { name: string; code?: (dialect: Dialect["name"]) => re
   { name: "0004_offline_message" },
   { name: "0005_epoch" },
   { name: "0006_cluster_secret", code: clusterSecret },
+  { name: "0007_probe" },
 ];
 
 /** Options of {@linkcode migrate}. */

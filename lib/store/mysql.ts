@@ -195,10 +195,6 @@ class PooledMysql implements MysqlDatabase {
     }
   }
 
-  async ping(): Promise<void> {
-    await this.query("SELECT 1");
-  }
-
   async close(): Promise<void> {
     await this.#pool.close(this.#closeTimeoutMs);
   }

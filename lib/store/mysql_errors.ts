@@ -138,6 +138,9 @@ const FATAL = new Set([
   1835, // ER_MALFORMED_PACKET
 ]);
 
+/** Missing rights: the server knows those that a connection began with, and given anew they count for the next one. */
+const RIGHTS = new Set([1044, 1045, 1142, 1143, 1227, 1370]);
+
 /** Classes of SQLSTATE, for numbers that are not above. */
 const KINDS_BY_CLASS: ReadonlyMap<string, DatabaseErrorKind> = new Map([
   ["08", "unavailable"], // connection
@@ -226,8 +229,9 @@ export function abbreviate(sql: string): string {
 export function breaksConnection(error: unknown): boolean {
   const driverError = readDriverError(error);
   // Also where it was the server's word: what it says of this kind is about the connection or the server as a whole.
+  const { number } = driverError;
   return kindOf(driverError) === "unavailable" ||
-    (driverError.number !== null && FATAL.has(driverError.number));
+    (number !== null && (FATAL.has(number) || RIGHTS.has(number)));
 }
 
 /** Where an error came from. */

@@ -306,10 +306,6 @@ class SqliteDatabase implements Database {
     }
   }
 
-  async ping(): Promise<void> {
-    await this.query("SELECT 1");
-  }
-
   async close(): Promise<void> {
     if (this.#isClosed) return;
     await this.#inTurn(() => {
