@@ -1,8 +1,10 @@
 /**
  * What presence does in Redis, each as one atomic step. ARGV[1] is the prefix of all keys:
  *
- * - `node:NAME`, the lease: the boot id of the process that runs under this name, with a time to live
- * - `user:ID`, a claim: `GENERATION BOOT NODE`; it lives while the lease of NODE is BOOT
+ * - `node:NAME`, the lease: `BOOT/WORD`, the boot id of the process that runs under this name and how many times it has said
+ *   anew what it holds, with a time to live
+ * - `user:ID`, a claim: `GENERATION BOOT/WORD NODE`; it lives while the lease of NODE is of BOOT, unless that node has said
+ *   anew what it holds since WORD. So what an old copy of the data brings back does not count
  * - `nodes`, a set: the names of nodes that have not been shut down in good order
  * - `cleanup:NAME`: somebody is looking after the users of this dead node, or it has left in good order
  * - `generation`: the last one given out
@@ -20,20 +22,37 @@ const CLAIMS = `
 local prefix = ARGV[1]
 
 local leases = {}
-local function isLive(boot, node)
-  if leases[node] == nil then leases[node] = redis.call('GET', prefix .. 'node:' .. node) end
-  return leases[node] == boot
+local function lease(node)
+  if leases[node] == nil then
+    local boot, word = string.match(redis.call('GET', prefix .. 'node:' .. node) or '', '^([^/]+)/?(%d*)$')
+    leases[node] = { boot = boot, word = tonumber(word) or 0 }
+  end
+  return leases[node]
 end
 
 local function read(user)
   local text = redis.call('GET', prefix .. 'user:' .. user)
   if not text then return nil end
-  local generation, boot, node = string.match(text, '^(%d+) (%S+) (.*)$')
-  return { generation = generation, boot = boot, node = node, isLive = isLive(boot, node) }
+  local generation, boot, word, node = string.match(text, '^(%d+) ([^/ ]+)/?(%d*) (.*)$')
+  if not generation then return nil end
+  word = tonumber(word) or 0
+  local holder = lease(node)
+  return {
+    generation = generation, boot = boot, word = word, node = node,
+    isLive = holder.boot == boot and holder.word <= word,
+  }
 end
 
-local function write(user, generation, boot, node)
-  redis.call('SET', prefix .. 'user:' .. user, generation .. ' ' .. boot .. ' ' .. node)
+local function write(user, generation, boot, word, node)
+  redis.call('SET', prefix .. 'user:' .. user, generation .. ' ' .. boot .. '/' .. word .. ' ' .. node)
+end
+`;
+
+/** The boot id in a lease; nil when there is none. */
+const HOLDER = `
+local function holderOf(key)
+  local text = redis.call('GET', key)
+  return text and string.match(text, '^[^/]*')
 end
 `;
 
@@ -42,27 +61,27 @@ end
  * ARGV: prefix, node, boot, lease in ms, expected boot.
  * Reply: empty, or the holder's boot id and the ms it has left.
  */
-export const TAKE_LEASE: RedisScript = createScript(`
+export const TAKE_LEASE: RedisScript = createScript(`${HOLDER}
 local prefix, node, boot, leaseMs, expected = unpack(ARGV)
 local key = prefix .. 'node:' .. node
-local holder = redis.call('GET', key)
+local holder = holderOf(key)
 if holder and holder ~= expected then return { holder, redis.call('PTTL', key) } end
-redis.call('SET', key, boot, 'PX', leaseMs)
+redis.call('SET', key, boot .. '/0', 'PX', leaseMs)
 redis.call('SADD', prefix .. 'nodes', node)
 redis.call('DEL', prefix .. 'cleanup:' .. node)
 return {}
 `);
 
 /**
- * Prolongs the lease, or takes it again when it has run out or was lost.
- * ARGV: prefix, node, boot, lease in ms. Reply: `renewed`, `restored`, or `taken` by another process.
+ * Prolongs the lease, or takes it again when it has run out or was lost. `word`: claims with an earlier one do not count any
+ * more. ARGV: prefix, node, boot, lease in ms, word. Reply: `renewed`, `restored`, or `taken` by another process.
  */
-export const RENEW_LEASE: RedisScript = createScript(`
-local prefix, node, boot, leaseMs = unpack(ARGV)
+export const RENEW_LEASE: RedisScript = createScript(`${HOLDER}
+local prefix, node, boot, leaseMs, word = unpack(ARGV)
 local key = prefix .. 'node:' .. node
-local holder = redis.call('GET', key)
+local holder = holderOf(key)
 if holder and holder ~= boot then return 'taken' end
-redis.call('SET', key, boot, 'PX', leaseMs)
+redis.call('SET', key, boot .. '/' .. word, 'PX', leaseMs)
 redis.call('SADD', prefix .. 'nodes', node)
 if holder then return 'renewed' end
 redis.call('DEL', prefix .. 'cleanup:' .. node)
@@ -73,9 +92,9 @@ return 'restored'
  * Gives the lease back, and all claims with it. Nobody has to look after the users of a node that leaves: nodes that
  * remember it find the mark of that for some time. ARGV: prefix, node, boot, that time in ms.
  */
-export const LEAVE: RedisScript = createScript(`
+export const LEAVE: RedisScript = createScript(`${HOLDER}
 local prefix, node, boot, markMs = unpack(ARGV)
-if redis.call('GET', prefix .. 'node:' .. node) ~= boot then return 0 end
+if holderOf(prefix .. 'node:' .. node) ~= boot then return 0 end
 redis.call('SREM', prefix .. 'nodes', node)
 redis.call('SET', prefix .. 'cleanup:' .. node, boot, 'PX', markMs)
 return redis.call('DEL', prefix .. 'node:' .. node)
@@ -83,7 +102,7 @@ return redis.call('DEL', prefix .. 'node:' .. node)
 
 /**
  * Claims users. A claim of this very boot that the node does not know of is left from a reply that got lost.
- * ARGV: prefix, node, boot, then for each user: id, generation this node holds or 0, mode.
+ * ARGV: prefix, node, boot, word, then for each user: id, generation this node holds or 0, mode.
  * Reply: for each user `claimed`, generation, previous node or empty; or `refused` and two empty texts. Without a lease
  * the reply is empty, and nothing was done.
  *
@@ -91,8 +110,8 @@ return redis.call('DEL', prefix .. 'node:' .. node)
  * knew.
  */
 export const CLAIM: RedisScript = createScript(`${CLAIMS}
-local node, boot = ARGV[2], ARGV[3]
-if not isLive(boot, node) then return {} end
+local node, boot, word = ARGV[2], ARGV[3], ARGV[4]
+if lease(node).boot ~= boot then return {} end
 local time = redis.call('TIME')
 local last = math.max(tonumber(redis.call('GET', prefix .. 'generation') or 0), time[1] * 1000000 + time[2] - 1)
 local replies = {}
@@ -102,7 +121,7 @@ local function reply(outcome, generation, previous)
   replies[#replies + 1] = generation
   replies[#replies + 1] = previous
 end
-for i = 4, #ARGV, 3 do
+for i = 5, #ARGV, 3 do
   local user, held, mode = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local claim = read(user)
   local counts = claim and claim.isLive and not (claim.boot == boot and claim.generation ~= held)
@@ -112,7 +131,7 @@ for i = 4, #ARGV, 3 do
     if claim then last = math.max(last, tonumber(claim.generation)) end
     last = last + 1
     local generation = string.format('%.0f', last)
-    write(user, generation, boot, node)
+    write(user, generation, boot, word, node)
     isClaimed = true
     reply('claimed', generation, counts and claim.node or '')
   end
@@ -123,30 +142,31 @@ return replies
 
 /**
  * Makes the claim of a user what this node holds, unless it is another's.
- * ARGV: prefix, user, node, boot, generation this node holds or 0.
+ * ARGV: prefix, user, node, boot, word, generation this node holds or 0.
  */
 export const SETTLE: RedisScript = createScript(`${CLAIMS}
-local _, user, node, boot, held = unpack(ARGV)
+local _, user, node, boot, word, held = unpack(ARGV)
 local claim = read(user)
 if not claim or claim.boot ~= boot or claim.generation == held then return 0 end
-if held == '0' then redis.call('DEL', prefix .. 'user:' .. user) else write(user, held, boot, node) end
+if held == '0' then redis.call('DEL', prefix .. 'user:' .. user) else write(user, held, boot, word, node) end
 return 1
 `);
 
 /**
- * Writes claims that Redis has lost, and finds those that other nodes have taken.
- * ARGV: prefix, node, boot, then user and generation by turns. Reply: the users that are lost; nil without a
+ * Writes claims that Redis has lost or knows from an earlier time, and finds those that other nodes have taken.
+ * ARGV: prefix, node, boot, word, then user and generation by turns. Reply: the users that are lost; nil without a
  * lease.
  */
 export const VERIFY: RedisScript = createScript(`${CLAIMS}
-local node, boot = ARGV[2], ARGV[3]
-if not isLive(boot, node) then return false end
+local node, boot, word = ARGV[2], ARGV[3], ARGV[4]
+if lease(node).boot ~= boot then return false end
 local lost = {}
-for i = 4, #ARGV, 2 do
+for i = 5, #ARGV, 2 do
   local user, generation = ARGV[i], ARGV[i + 1]
   local claim = read(user)
-  if not claim or not claim.isLive then
-    write(user, generation, boot, node)
+  local isOlder = claim and tonumber(claim.generation) < tonumber(generation)
+  if not claim or not claim.isLive or isOlder or (claim.boot == boot and claim.word < tonumber(word)) then
+    write(user, generation, boot, word, node)
   elseif claim.boot ~= boot then
     lost[#lost + 1] = user
   end
@@ -176,9 +196,9 @@ return online
  * ARGV: prefix, node, boot, that time in ms, then names of nodes to look for even if Redis has lost them.
  * Reply: names of dead nodes handed to this one, names of live ones; nil without a lease.
  */
-export const SURVEY: RedisScript = createScript(`
+export const SURVEY: RedisScript = createScript(`${HOLDER}
 local prefix, node, boot, cleanupMs = unpack(ARGV, 1, 4)
-if redis.call('GET', prefix .. 'node:' .. node) ~= boot then return false end
+if holderOf(prefix .. 'node:' .. node) ~= boot then return false end
 local dead, live, seen = {}, {}, { [node] = true }
 local function look(name)
   if seen[name] then return end

@@ -5,7 +5,9 @@
  * invariants:
  * - `#held` is what this node's sessions hold; a claim in Redis under this boot id that differs from it is
  *   either about to be settled (`#doubtful`) or under way in the user's turn;
- * - claims count by the lease, so a node that dies or gives it back frees all its users at once.
+ * - claims count by the lease, so a node that dies or gives it back frees all its users at once;
+ * - a claim is only as good as the node's word for it: after every outage the node says anew what it holds, and the lease
+ *   then says that nothing from before counts. What a restored file or a promoted replica remembers is so forgotten.
  *
  * Two processes under one name: the second asks Redis whether the first is still connected. Is it not
  * (killed, crashed), its lease is taken over at once, so a restart never waits. Is it, the second watches the
@@ -120,6 +122,10 @@ export class RedisPresence implements Presence {
   /** Before this, other nodes may still be on their way back to Redis. */
   #surveyFrom = 0;
   #mustVerify = false;
+  /** Goes into claims: how many times this node has begun to say what it holds. */
+  #word = 0;
+  /** Goes into the lease: the last of them that it has said to the end. */
+  #saidWord = 0;
   #mustTellRestored = false;
   #nextVerified: Iterator<number> | null = null;
   #timer: Timer | null = null;
@@ -246,6 +252,7 @@ export class RedisPresence implements Presence {
     this.#surveyFrom = this.#clock.now() + this.#leaseMs;
     this.#unwatch = this.#redis.watch({
       onUp: () => {
+        this.#word++;
         this.#mustVerify = true;
         this.#surveyFrom = this.#clock.now() + this.#leaseMs;
         this.#beatNow();
@@ -279,7 +286,7 @@ export class RedisPresence implements Presence {
     const args = claims.flatMap(({ userId, mode }) => [userId, this.#held.get(userId) ?? 0, mode]);
     let reply: string[];
     try {
-      reply = textList(await this.#run(CLAIM, this.#node, this.#boot, ...args));
+      reply = textList(await this.#run(CLAIM, this.#node, this.#boot, this.#word, ...args));
     } catch (error) {
       // They may have been claimed all the same.
       for (const { userId } of claims) this.#doubtful.add(userId);
@@ -307,7 +314,7 @@ export class RedisPresence implements Presence {
     return this.#inTurn(userId, async () => {
       this.#doubtful.delete(userId);
       try {
-        await this.#run(SETTLE, userId, this.#node, this.#boot, this.#held.get(userId) ?? 0);
+        await this.#run(SETTLE, userId, this.#node, this.#boot, this.#word, this.#held.get(userId) ?? 0);
       } catch (error) {
         this.#doubtful.add(userId);
         this.#warnOnce(error);
@@ -352,7 +359,7 @@ export class RedisPresence implements Presence {
   /** Keeps the lease, then the claims, then an eye on the others. */
   async #tend(): Promise<void> {
     const sentAt = this.#clock.now();
-    const state = await this.#run(RENEW_LEASE, this.#node, this.#boot, this.#leaseMs);
+    const state = await this.#renew();
     if (state === "taken") {
       this.#leaseUntil = 0;
       await this.#loseName();
@@ -374,6 +381,10 @@ export class RedisPresence implements Presence {
     if (this.#clock.now() >= this.#surveyFrom) await this.#survey();
   }
 
+  #renew(): Promise<unknown> {
+    return this.#run(RENEW_LEASE, this.#node, this.#boot, this.#leaseMs, this.#saidWord);
+  }
+
   #loseName(): void {
     this.#isClosed = true;
     this.#unwatch();
@@ -382,8 +393,13 @@ export class RedisPresence implements Presence {
   }
 
   async #verifyAll(): Promise<void> {
+    const word = this.#word;
     for (const batch of batches([...this.#held.keys()])) await this.#verify(batch);
+    if (word !== this.#word) return; // Another outage meanwhile: the next beat begins again.
     this.#mustVerify = false;
+    if (word === this.#saidWord) return;
+    this.#saidWord = word;
+    await this.#renew();
   }
 
   /** A few users each beat: finds what nobody told us, such as keys that Redis has evicted. */
@@ -408,7 +424,9 @@ export class RedisPresence implements Presence {
     });
     if (claims.length === 0) return;
     const args = claims.flatMap(({ userId, generation }) => [userId, generation]);
-    const lost = new Set(textList(await this.#run(VERIFY, this.#node, this.#boot, ...args)).map(Number));
+    const lost = new Set(
+      textList(await this.#run(VERIFY, this.#node, this.#boot, this.#word, ...args)).map(Number),
+    );
     for (const { userId, generation } of claims) {
       if (this.#held.get(userId) !== generation) {
         // Released or claimed anew meanwhile: the script may have written the old claim.

@@ -384,6 +384,38 @@ Deno.test("after FLUSHALL live nodes claim their users again, with the same gene
   assertEquals([...a.died, ...b.died], []);
 });
 
+Deno.test("claims that an old copy of Redis' data brings back do not count", async () => {
+  await using service = await startRedis();
+  const leaseMs = 60_000;
+  await using a = await Node.open(service, "a", leaseMs);
+  await using b = await Node.open(service, "b", leaseMs);
+  const [stays, leaves, moves] = [1, 2, 3];
+  const kept = generationOf(await a.presence.claim(stays, "refuse"));
+  const left = generationOf(await a.presence.claim(leaves, "refuse"));
+  const moved = generationOf(await a.presence.claim(moves, "refuse"));
+  await service.cli("SAVE");
+  await a.presence.release(leaves, left);
+  await a.presence.release(moves, moved);
+  const again = generationOf(await b.presence.claim(moves, "refuse"));
+  await a.presence.release(stays, kept);
+  const newer = generationOf(await a.presence.claim(stays, "refuse"));
+  await service.kill();
+  await waitFor("down", () => !a.presence.isUp && !b.presence.isUp);
+  await service.start();
+  assertStringIncludes(await service.cli("GET", `${CLUSTER}:user:${leaves}`), `${left} `);
+  await waitFor(
+    "the user to be free",
+    () => b.presence.claim(leaves, "refuse").then(({ claimed }) => claimed, () => false),
+  );
+  await waitFor("a's word", async () => {
+    return (await service.cli("GET", `${CLUSTER}:user:${stays}`)).startsWith(`${newer} `);
+  });
+  assertEquals(await b.presence.claim(stays, "refuse"), { claimed: false });
+  assertEquals(await a.presence.claim(moves, "refuse"), { claimed: false });
+  assertStringIncludes(await service.cli("GET", `${CLUSTER}:user:${moves}`), `${again} `);
+  assertEquals([...a.lost, ...b.lost, ...a.died, ...b.died], []);
+});
+
 Deno.test("an outage shorter than the lease changes nothing, but what was released meanwhile is free", async () => {
   await using service = await startRedis();
   await using a = await Node.open(service, "a", 10_000);
