@@ -9,7 +9,7 @@ import { errorText, isTemporary } from "./errors.ts";
 import { waitAtMost } from "./give_up_after.ts";
 import { membersOf } from "./members.ts";
 import { mendJson } from "./mend_json.ts";
-import { checkName, normalizeName } from "./names.ts";
+import { checkName } from "./names.ts";
 import {
   type ConversationId,
   conversationOfGroup,
@@ -53,7 +53,7 @@ export type Handler = (services: Services, request: Request) => Promise<void> | 
 
 /** SIGNUP_MSG. */
 export async function signup({ users, passwords }: Services, request: Request): Promise<void> {
-  const name = normalizeName(request.string("name"));
+  const name = request.string("name");
   const password = request.string("password");
   const problem = nameProblem(name) ?? checkPassword(password);
   if (problem !== undefined) throw new Refusal(ERRNO.REFUSED, problem);
@@ -247,10 +247,10 @@ export async function addFriend({ users }: Services, request: Request): Promise<
 /** CREATE_GROUP_MSG: the creator is its first member. */
 export async function createGroup({ groups, delivery }: Services, request: Request): Promise<void> {
   const { session, login } = request;
-  const name = normalizeName(request.string("groupname"));
+  const name = request.string("groupname");
   const description = request.string("groupdesc");
   const problem = nameProblem(name) ??
-    ([...description].length > DESCRIPTION_MAX
+    (isLongerThan(description, DESCRIPTION_MAX)
       ? `The description is longer than ${DESCRIPTION_MAX} characters`
       : undefined);
   if (problem !== undefined) throw new Refusal(ERRNO.REFUSED, problem);
@@ -261,9 +261,14 @@ export async function createGroup({ groups, delivery }: Services, request: Reque
   request.reply({ groupid: groupId });
 }
 
-/** Without lone surrogates, which are no text, and control characters, which would end or move lines on screens. */
+/** Counts code points, but of no text that has more of them than fit anyway. */
+function isLongerThan(text: string, max: number): boolean {
+  return text.length > 2 * max || [...text].length > max;
+}
+
+/** Without lone surrogates, which are no text, and what would end or move lines on screens. */
 function toPlainText(text: string): string {
-  return text.toWellFormed().replace(/\p{Cc}/gu, " ");
+  return text.toWellFormed().replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, " ");
 }
 
 /** ADD_GROUP_MSG: the user becomes a member and gets what is said from now on. */

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { printable, printableJson } from "./printable.ts";
+
 /** Severity, least first. */
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 /** One of {@link LOG_LEVELS}. */
@@ -40,7 +42,7 @@ export interface LoggerOptions {
 /** Text values are quoted when they hold anything but one plain word, so that a line cannot be forged by a client. */
 function formatValue(value: string | number | boolean | null): string {
   const text = String(value);
-  return /^[\w.:/@+-]+$/.test(text) ? text : JSON.stringify(text);
+  return /^[\w.:/@+-]+$/.test(text) ? text : printableJson(JSON.stringify(text));
 }
 
 /** Makes a logger. */
@@ -50,10 +52,10 @@ export function createLogger({ level, format, write, now = Date.now }: LoggerOpt
     if (LOG_LEVELS.indexOf(at) < lowest) return;
     const time = new Date(now()).toISOString();
     if (format === "json") {
-      write(JSON.stringify({ time, level: at, message, ...fields }) + "\n");
+      write(printableJson(JSON.stringify({ time, level: at, message, ...fields })) + "\n");
       return;
     }
-    let line = `${time} ${at.padEnd(5)} ${message}`;
+    let line = `${time} ${at.padEnd(5)} ${printable(message)}`;
     for (const [key, value] of Object.entries(fields)) {
       if (value !== undefined) line += ` ${key}=${formatValue(value)}`;
     }

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { type Key, KeyDecoder } from "../lib/client/keys.ts";
-import { printable } from "../lib/client/printable.ts";
+import { createLogger } from "../lib/logger.ts";
+import { printable } from "../lib/printable.ts";
 import { formatTime } from "../lib/client/time_text.ts";
 import { graphemeWidth, splitGraphemes, textWidth } from "../lib/client/text_width.ts";
 
@@ -16,8 +17,32 @@ Deno.test("printable text carries out no control, breaks no line and reorders no
     ["a\u2028b\u2029c", "a\\u{2028}b\\u{2029}c"],
     ["\ud800", "\\u{d800}"],
     ["\0\x7f\ufeff\u200b", "\\u{0}\\u{7f}\\u{feff}\\u{200b}"],
+    [
+      "\u034f\u115f\u1160\u180e\u2800\u3164\uffa0",
+      "\\u{34f}\\u{115f}\\u{1160}\\u{180e}\\u{2800}\\u{3164}\\u{ffa0}",
+    ],
+    ["\u{e0001}\u{e0067}\u{e0100}\u{e0fff}", "\\u{e0001}\\u{e0067}\\u{e0100}\\u{e0fff}"],
+    ["\u061c\u00ad\u2060\ufff9\u0085", "\\u{61c}\\u{ad}\\u{2060}\\u{fff9}\\u{85}"],
+    [
+      "🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f} 葛\u{e0100} ❤️ 🇩🇪",
+      "🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f} 葛\u{e0100} ❤️ 🇩🇪",
+    ],
   ];
   for (const [text, expected] of cases) assertEquals(printable(text), expected);
+});
+
+Deno.test("a line of the log is printable whatever is in it, and as JSON says the same", pure, () => {
+  const lines: string[] = [];
+  const options = { level: "info", write: (line: string) => lines.push(line), now: () => 0 } as const;
+  const fields = { host: "a\u009b31m\u{e0067}\u202e\n" };
+  createLogger({ ...options, format: "text" }).info("odd \u0085host", fields);
+  createLogger({ ...options, format: "json" }).info("odd \u0085host", fields);
+  assertEquals(
+    lines[0],
+    '1970-01-01T00:00:00.000Z info  odd \\u{85}host host="a\\u009b31m\\udb40\\udc67\\u202e\\n"\n',
+  );
+  for (const line of lines) assertEquals(printable(line.slice(0, -1)), line.slice(0, -1));
+  assertEquals(JSON.parse(lines[1] ?? "").host, fields.host);
 });
 
 Deno.test("width counts cells: wide characters and emoji two, marks none", pure, () => {

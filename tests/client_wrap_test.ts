@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Directory } from "../lib/client/directory.ts";
 import { HistoryStore } from "../lib/client/history_store.ts";
-import { printable } from "../lib/client/printable.ts";
+import { printable } from "../lib/printable.ts";
 import { showName } from "../lib/client/show_name.ts";
 import { eventLines, historyLine } from "../lib/client/view.ts";
 import { terminalRows, wrapLine } from "../lib/client/wrap.ts";

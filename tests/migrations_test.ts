@@ -16,7 +16,7 @@ function loggerInto(lines: string[]): Logger {
 const logger = loggerInto([]);
 
 /** What is said of the migrations that have come since the first version. */
-const LATER = ["0005_epoch: done", "0006_cluster_secret: done", "0007_probe: done"];
+const LATER = ["0005_epoch: done", "0006_cluster_secret: done", "0007_probe: done", "0008_name_keys: done"];
 
 function closing(db: Database): Database & AsyncDisposable {
   return Object.assign(db, { [Symbol.asyncDispose]: () => db.close() });

@@ -23,7 +23,7 @@ import { HistoryStore } from "./history_store.ts";
 import { integerOf } from "./messages.ts";
 import { PipeScreen } from "./pipe_screen.ts";
 import { plainReason } from "./plain_reason.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../printable.ts";
 import type { Screen, Terminal } from "./screen.ts";
 import { drainOutbox, settle } from "./settle.ts";
 import type { Patience } from "./settle.ts";

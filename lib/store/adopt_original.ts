@@ -9,7 +9,7 @@
  */
 
 import { EXIT, FatalError } from "../errors.ts";
-import { nameKey } from "../names.ts";
+import { MAX_KEY_BYTES, nameKey } from "../names.ts";
 import type { SqlConnection, SqlValue } from "./database.ts";
 import type { MigrationStep } from "./migration_step.ts";
 import { columnsOf, findTables, hasTable, type Index, indexesOf } from "./mysql_schema.ts";
@@ -38,9 +38,6 @@ const TABLE_FORM = [
 
 /** Rows whose key is set by one statement. */
 const KEYS_PER_STATEMENT = 500;
-
-/** Width of the columns for {@linkcode nameKey}, in bytes. */
-const KEY_BYTES = 1200;
 
 /** Runs an ALTER TABLE; one that a killed migration left running on the server may have come first, and that is fine. */
 async function alter(
@@ -144,7 +141,7 @@ async function adoptNamedTable(
     await modifyText(conn, table, nameColumn, 50),
     ...await modify(),
     ...await indexName(conn, table, nameColumn),
-    `ADD COLUMN ${keyColumn} VARBINARY(${KEY_BYTES}) NULL AFTER ${nameColumn}`,
+    `ADD COLUMN ${keyColumn} VARBINARY(${MAX_KEY_BYTES}) NULL AFTER ${nameColumn}`,
     `ADD UNIQUE KEY (${keyColumn})`,
   ], isDone);
   const [row] = await conn.query<{ n: number }>(`SELECT COUNT(*) AS n FROM \`${table}\``);
@@ -283,7 +280,7 @@ async function setNameKeys(conn: SqlConnection, table: string, nameColumn: strin
   for (const { id, name } of rows) {
     const key = nameKey(name);
     const text = key.join();
-    if (taken.has(text) || key.length > KEY_BYTES) continue;
+    if (taken.has(text) || key.length > MAX_KEY_BYTES) continue;
     taken.add(text);
     keys.push({ id, key });
   }

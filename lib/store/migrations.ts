@@ -16,6 +16,7 @@ import type { Database, Dialect, SqlConnection } from "./database.ts";
 import { IMPORT_ORIGINAL } from "./import_original.ts";
 import { type InStep, underLock } from "./migration_lock.ts";
 import type { MigrationStep, StepContext } from "./migration_step.ts";
+import { NAME_KEYS } from "./name_keys.ts";
 import { hasTable } from "./mysql_schema.ts";
 
 /** A migration with its steps. */
@@ -36,6 +37,7 @@ const SEQUENCE: readonly { name: string; code?: (dialect: Dialect["name"]) => re
   { name: "0005_epoch" },
   { name: "0006_cluster_secret", code: clusterSecret },
   { name: "0007_probe" },
+  { name: "0008_name_keys", code: () => NAME_KEYS },
 ];
 
 /** Options of {@linkcode migrate}. */
