@@ -10,6 +10,7 @@ import { waitAtMost } from "./give_up_after.ts";
 import { membersOf } from "./members.ts";
 import { mendJson } from "./mend_json.ts";
 import { checkName } from "./names.ts";
+import { checkPassword } from "./password.ts";
 import {
   type ConversationId,
   conversationOfGroup,
@@ -29,8 +30,6 @@ import type { Account } from "./store/users.ts";
 import type { HistoryRange, StoredMessage } from "./store/messages.ts";
 import { createBeatKey, type IssuedToken, tokenUserId } from "./tokens.ts";
 
-/** A password's length, in characters. */
-const PASSWORD_MAX = 512;
 /** A group description's length, in characters, as the column has it. */
 const DESCRIPTION_MAX = 200;
 /** Wrong passwords or tokens in a row before a connection is asked to wait. */
@@ -67,12 +66,6 @@ function nameProblem(name: string): string | undefined {
   return problem === undefined ? undefined : `The name ${problem}`;
 }
 
-function checkPassword(password: string): string | undefined {
-  if (password.length === 0) return "The password is empty";
-  if (password.length > PASSWORD_MAX) return `The password is longer than ${PASSWORD_MAX} characters`;
-  return undefined;
-}
-
 /** LOGIN_MSG. */
 export async function login(services: Services, request: Request): Promise<void> {
   const { users, tokens, passwords, settings } = services;
@@ -80,7 +73,9 @@ export async function login(services: Services, request: Request): Promise<void>
   checkLoginAllowed(session);
   const id = request.integer("id");
   const password = request.string("password");
-  if (password.length > PASSWORD_MAX) throw refusedLogin(session, ERRNO.REFUSED, "Wrong id or password");
+  if (checkPassword(password) !== undefined) {
+    throw refusedLogin(session, ERRNO.REFUSED, "Wrong id or password");
+  }
   const account = await users.account(id);
   const { isRight, replacement } = await passwords.verify(password, account?.password);
   if (!account || !isRight) throw refusedLogin(session, ERRNO.REFUSED, "Wrong id or password");

@@ -46,7 +46,7 @@ Deno.test("SQLite: an empty file gets all tables, and nothing the second time", 
   );
   assertEquals(
     tables.map(({ name }) => name).filter((name) => !String(name).startsWith("sqlite_")).join(" "),
-    "AllGroup Cluster Conversation Epoch Friend GroupUser Member Message Migration OfflineMessage Token User",
+    "AllGroup Cluster Conversation Epoch Friend GroupUser Member Message Migration OfflineMessage Probe Token User",
   );
   const [cluster] = await db.query<{ id: string; secret: string }>("SELECT id, secret FROM Cluster");
   assert(/^[0-9a-f]{32}$/.test(cluster?.id ?? ""));

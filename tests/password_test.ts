@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { Passwords } from "../lib/password.ts";
+import { checkPassword, Passwords } from "../lib/password.ts";
 import { newPerson } from "./chat_client.ts";
 import { runOrThrow } from "./process.ts";
 import { startServer } from "./services.ts";
@@ -32,6 +32,39 @@ Deno.test("a hash with other parameters is right and gets a replacement", withTh
   const stored = `$scrypt$ln=4,r=8,p=1$${btoa("salt").replace(/=+$/, "")}$${key}`;
   const { isRight, replacement } = await passwords.verify("pw", stored);
   assert(isRight && replacement?.includes("ln=14"));
+});
+
+Deno.test("a password is the same however it is typed, also to a hash of before", withThreads, async () => {
+  using passwords = new Passwords();
+  const [nfc, nfd] = ["Zo\u00eb 1", "Zoe\u0308\u00a01"];
+  for (const [one, other] of [[nfc, nfd], [nfd, nfc]] as const) {
+    assertEquals(await passwords.verify(other, await passwords.hash(one)), { isRight: true });
+    assertEquals((await passwords.verify(other, one)).isRight, true, "plain text");
+  }
+  const { scryptSync } = await import("node:crypto");
+  const base64 = (bytes: Uint8Array) => btoa(String.fromCharCode(...bytes)).replace(/=+$/, "");
+  const salt = new Uint8Array(16);
+  // As it was stored when passwords were hashed as typed.
+  const old = (password: string) =>
+    `$scrypt$ln=14,r=8,p=1$${base64(salt)}$${
+      base64(scryptSync(password, salt, 32, { N: 16_384, r: 8, p: 1 }))
+    }`;
+  assertEquals(await passwords.verify(nfd, old(nfc)), { isRight: true });
+  const { isRight, replacement } = await passwords.verify(nfd, old(nfd));
+  assert(isRight && replacement !== undefined);
+  assertEquals(await passwords.verify(nfc, replacement), { isRight: true });
+  assertEquals(await passwords.verify("zoe\u0308", old(nfd)), { isRight: false });
+});
+
+Deno.test("a password is 1 to 512 code points of valid Unicode", { permissions: "none" }, () => {
+  for (const good of ["p", "x".repeat(512), "😀".repeat(512), "e\u0301".repeat(512), "a\0"]) {
+    assertEquals(checkPassword(good), undefined);
+  }
+  for (
+    const bad of ["", "x".repeat(513), "😀".repeat(513), "\ud800", "a\udc00", "\u0316\u0301".repeat(16_000)]
+  ) {
+    assert(checkPassword(bad) !== undefined, bad.slice(0, 10));
+  }
 });
 
 Deno.test("a hash that cannot be made fails alone", withThreads, async () => {
