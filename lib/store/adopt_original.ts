@@ -39,6 +39,14 @@ const TABLE_FORM = [
 /** Rows whose key is set by one statement. */
 const KEYS_PER_STATEMENT = 500;
 
+/**
+ * Gives a table the form of all; does no harm again. By itself, because MariaDB 10.5 refuses to convert a table and to
+ * modify a column of a foreign key in one statement.
+ */
+async function convert(conn: SqlConnection, table: string, clauses: readonly string[] = []): Promise<void> {
+  await conn.run(`ALTER TABLE \`${table}\` ${[...TABLE_FORM, ...clauses].join(", ")}`);
+}
+
 /** Runs an ALTER TABLE; one that a killed migration left running on the server may have come first, and that is fine. */
 async function alter(
   conn: SqlConnection,
@@ -115,15 +123,21 @@ async function modifyText(
  * trailing spaces only, which utf8mb4_bin does not: such rows stay as they are, and the key columns alone see to it that
  * no further name is taken twice.
  */
-async function indexName(conn: SqlConnection, table: string, column: string): Promise<string[]> {
+async function indexName(
+  conn: SqlConnection,
+  table: string,
+  column: string,
+): Promise<{ drop: string[]; add: string[] }> {
   const [same] = await conn.query(
     `SELECT COUNT(*) AS n FROM \`${table}\` GROUP BY CONVERT(${column} USING utf8mb4) COLLATE utf8mb4_bin ` +
       "HAVING COUNT(*) > 1 LIMIT 1",
   );
   const existing = (await indexesOf(conn, table)).filter(({ columns }) => columns.join() === column);
-  if (!same) return existing.some(({ isUnique }) => isUnique) ? [] : [`ADD UNIQUE KEY (${column})`];
-  const dropped = existing.filter(({ isUnique }) => isUnique).map(({ name }) => `DROP KEY \`${name}\``);
-  return existing.length > dropped.length ? dropped : [...dropped, `ADD KEY (${column})`];
+  if (!same) {
+    return { drop: [], add: existing.some(({ isUnique }) => isUnique) ? [] : [`ADD UNIQUE KEY (${column})`] };
+  }
+  const drop = existing.filter(({ isUnique }) => isUnique).map(({ name }) => `DROP KEY \`${name}\``);
+  return { drop, add: existing.length > drop.length ? [] : [`ADD KEY (${column})`] };
 }
 
 /** User or AllGroup: a table with ids and names. */
@@ -136,11 +150,13 @@ async function adoptNamedTable(
   const keyColumn = `${nameColumn}_key`;
   const isDone = async () => (await columnsOf(conn, table)).has(keyColumn);
   if (!await hasTable(conn, table) || await isDone()) return;
+  const { drop, add } = await indexName(conn, table, nameColumn);
+  // A unique key that will not hold goes with the character set in which it held.
+  await convert(conn, table, drop);
   await alter(conn, table, [
-    ...TABLE_FORM,
     await modifyText(conn, table, nameColumn, 50),
     ...await modify(),
-    ...await indexName(conn, table, nameColumn),
+    ...add,
     `ADD COLUMN ${keyColumn} VARBINARY(${MAX_KEY_BYTES}) NULL AFTER ${nameColumn}`,
     `ADD UNIQUE KEY (${keyColumn})`,
   ], isDone);
@@ -228,7 +244,8 @@ async function adoptPairs(conn: SqlConnection, table: PairTable): Promise<void> 
   if (!await hasTable(conn, name)) return;
   const columns = await columnsOf(conn, name);
   const indexes = await indexesOf(conn, name);
-  const changes = [...TABLE_FORM, ...clauses];
+  await convert(conn, name);
+  const changes = [...clauses];
   for (const column of pair) {
     // Other integer types stay, for foreign keys' sake.
     const isInt = /^int(\(\d+\))?$/.test(columns.get(column)?.type ?? "");
