@@ -284,9 +284,9 @@ export class Connection {
     return done === undefined ? this.#roomForAnswer() : done.then(this.#roomForAnswer);
   }
 
-  /** A peer that asks and does not read its answers is not asked on. */
+  /** A peer that asks and does not read its answers is not asked on; one with many messages before it still acknowledges. */
   readonly #roomForAnswer = (): Promise<void> | void => {
-    if (this.isCongested && !this.isEnding) return new Promise((resolve) => this.#resumeReading = resolve);
+    if (this.#queue.isFull && !this.isEnding) return new Promise((resolve) => this.#resumeReading = resolve);
   };
 
   #lookAtTerminator(): void {

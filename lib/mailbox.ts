@@ -26,6 +26,8 @@ const CHARS_AHEAD = 4_194_304;
 const PAGE_MAX = 64;
 /** Sends of the same range before the connection is given up. */
 const MAX_SENDS = 4;
+/** The kernels hold megabytes for a client that reads slowly: for each so many characters it has a second longer. */
+const LEAST_READ_PER_S = 32_000;
 /**
  * What was written to a version 1 connection may still be on its way, or lie in the kernel of a client that dies without
  * reading it. It counts as received when the client says something after it or goes away in good order; else only when
@@ -115,6 +117,8 @@ export class Mailbox {
   #isPulling = false;
   /** Sum over all cursors of sent - delivered; version 2 only. */
   #unacknowledged = 0;
+  /** About how much text that is. */
+  #unacknowledgedChars = 0;
   #acknowledgedAt = 0;
   #sends = 1;
   /** Version 1, oldest first. */
@@ -150,6 +154,11 @@ export class Mailbox {
     return this.#unacknowledged;
   }
 
+  /** When a version 2 client last acknowledged something, or began to have something to acknowledge. */
+  get acknowledgedAt(): number {
+    return this.#acknowledgedAt;
+  }
+
   #addCursor({ conversation, since, delivered, read, last_seq }: MemberPosition): Cursor {
     const start = Math.max(since, delivered);
     const { userId } = this.#options;
@@ -158,6 +167,7 @@ export class Mailbox {
       conversation,
       since,
       sent: start,
+      lastFrame: start,
       delivered: start,
       read: Math.max(since, read),
       newest: last_seq,
@@ -258,15 +268,18 @@ export class Mailbox {
     const { outlet, version } = this.#options;
     if (version === 2) {
       this.#addUnacknowledged(seq - cursor.sent);
+      this.#unacknowledgedChars += frame.length;
       outlet.send(frame);
     } else {
       outlet.send(frame, { written: () => this.#written(cursor, seq) });
     }
-    cursor.sent = seq;
+    cursor.sent = cursor.lastFrame = seq;
   }
 
   /** Moves on over a message that is not for this connection to see: its own, or a recalled one. */
   #pass(cursor: Cursor, seq: number): void {
+    // One's own is read, too, when everything before it is: nobody should count it as unread.
+    if (cursor.read >= cursor.lastFrame) cursor.read = seq;
     if (cursor.delivered === cursor.sent) this.#setDelivered(cursor, seq);
     else if (this.#options.version === 2) this.#addUnacknowledged(seq - cursor.sent);
     cursor.sent = seq;
@@ -321,7 +334,9 @@ export class Mailbox {
     for (; oldest !== undefined && oldest.to < before; oldest = this.#unproved[0]) {
       this.#unproved.shift();
       // A connection that has become version 2 meanwhile may have acknowledged more.
-      for (const [cursor, seq] of oldest.seqs) if (seq > cursor.delivered) this.#setDelivered(cursor, seq);
+      for (const [cursor, seq] of oldest.seqs) {
+        if (seq > cursor.delivered) this.#setDelivered(cursor, withPassed(cursor, seq));
+      }
     }
   }
 
@@ -342,12 +357,15 @@ export class Mailbox {
   acknowledge(conversation: ConversationId, seq: number): void {
     const cursor = this.#cursors.get(conversation);
     if (cursor === undefined || seq <= cursor.delivered) return;
+    const upTo = withPassed(cursor, seq);
+    const covered = Math.min(upTo, cursor.sent) - cursor.delivered;
+    const left = Math.max(0, this.#unacknowledged - covered);
+    this.#unacknowledgedChars *= left / Math.max(1, this.#unacknowledged);
+    this.#unacknowledged = left;
     // More than was sent: the client has it from history.
-    const covered = Math.min(seq, cursor.sent) - cursor.delivered;
-    this.#unacknowledged = Math.max(0, this.#unacknowledged - covered);
-    cursor.sent = Math.max(cursor.sent, seq);
-    cursor.newest = Math.max(cursor.newest, seq);
-    this.#setDelivered(cursor, seq);
+    if (upTo > cursor.sent) cursor.sent = cursor.lastFrame = upTo;
+    cursor.newest = Math.max(cursor.newest, upTo);
+    this.#setDelivered(cursor, upTo);
     this.#acknowledgedAt = this.#options.now();
     this.#sends = 1;
     this.#pull();
@@ -358,7 +376,7 @@ export class Mailbox {
     this.acknowledge(conversation, seq);
     const cursor = this.#cursors.get(conversation);
     if (cursor === undefined || seq <= cursor.read) return;
-    cursor.read = seq;
+    cursor.read = withPassed(cursor, seq);
     if (!this.#isClosed) this.#options.positions.touch(cursor);
   }
 
@@ -385,7 +403,7 @@ export class Mailbox {
       if (frame !== undefined) {
         frames.push(frame);
         chars += frame.length;
-        next.cursor.sent = next.row.seq;
+        next.cursor.sent = next.cursor.lastFrame = next.row.seq;
         taken.set(next.cursor, next.row.seq);
       } else this.#pass(next.cursor, next.row.seq);
     }
@@ -422,16 +440,17 @@ export class Mailbox {
     this.#settleInTime();
     const { now, outlet } = this.#options;
     if (this.#unacknowledged === 0 || outlet.queuedBytes > 0) return true;
-    if (now() - this.#acknowledgedAt < ackTimeoutMs) return true;
+    const patienceMs = ackTimeoutMs + 1_000 * Math.floor(this.#unacknowledgedChars / LEAST_READ_PER_S);
+    if (now() - this.#acknowledgedAt < patienceMs) return true;
     if (this.#sends >= MAX_SENDS) return false;
     this.#sends++;
     this.#acknowledgedAt = now();
-    this.#unacknowledged = 0;
+    this.#unacknowledged = this.#unacknowledgedChars = 0;
     this.#ahead.clear();
     for (const cursor of this.#cursors.values()) {
       if (cursor.sent === cursor.delivered) continue;
       cursor.newest = Math.max(cursor.newest, cursor.sent);
-      cursor.sent = cursor.delivered;
+      cursor.sent = cursor.lastFrame = cursor.delivered;
       this.#behind.add(cursor);
     }
     this.#pull();
@@ -543,4 +562,9 @@ export class Mailbox {
 function isOneOfTwo(conversation: ConversationId, userId: number): boolean {
   const place = parseConversation(conversation);
   return place !== undefined && "users" in place && place.users.includes(userId);
+}
+
+/** Who has everything up to `seq` has what was passed over right behind it, too. */
+function withPassed({ lastFrame, sent }: Cursor, seq: number): number {
+  return seq >= lastFrame && seq < sent ? sent : seq;
 }

@@ -22,9 +22,11 @@ export interface Cursor {
   readonly since: number;
   /** Given to this connection, or passed over because it is the user's own or recalled. */
   sent: number;
+  /** The last one given as a frame, or known to have been received before; what was passed over stands behind it. */
+  lastFrame: number;
   /** Received: acknowledged, or written to a version 1 connection. */
   delivered: number;
-  /** Read, as the client says. */
+  /** Read, as the client says, with what was passed over behind that. */
   read: number;
   /** The newest seq known to exist; above `sent` there is something to fetch. */
   newest: number;

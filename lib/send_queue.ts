@@ -11,6 +11,8 @@ import { atEndOfTurn } from "./turn.ts";
 const WRITE_BYTES = 65_536;
 /** So many times the high-water mark may be queued, and one reply besides, before the peer is given up. */
 const OVERFULL_FACTOR = 4;
+/** So many high-water marks are too much for another answer; messages alone stop at one, and leave acknowledgements heard. */
+const FULL_FACTOR = 2;
 /**
  * A version 1 client reads with one recv and parses the first frame of what it got, so each frame goes out in its own
  * write, unless this many wait: then it is behind, and TCP glues them anyway.
@@ -137,7 +139,12 @@ export class SendQueue {
     return true;
   }
 
-  /** More is queued than any reply explains to a peer that is not asked on while it is congested. */
+  /** So much is queued that a peer is not asked on; {@linkcode SendQueueEvents.onDrain} follows. */
+  get isFull(): boolean {
+    return this.isCongested && this.#bytes > FULL_FACTOR * this.#highWaterBytes;
+  }
+
+  /** More is queued than any reply explains to a peer that is not asked on while the queue is full. */
   get isOverfull(): boolean {
     return this.#bytes > OVERFULL_FACTOR * this.#highWaterBytes + this.#longestFrame;
   }

@@ -20,7 +20,7 @@ import { anotherTurn, turnTime } from "./turn.ts";
 
 /** With more than this waiting for a client, its requests are not read and messages stay in the log. */
 const HIGH_WATER_BYTES = 262_144;
-/** A client that takes nothing of what waits for it for this long is not reading any more, ms. */
+/** A client that takes nothing of what waits for it, and acknowledges nothing, for this long is not reading any more, ms. */
 const STALL_MS = 10_000;
 /**
  * A client that closes without having read everything says so with a reset, right behind the end of its side or in answer
@@ -342,8 +342,11 @@ export class ChatServer {
 
   #findFault({ connection, session }: Client, now: number): Notice | undefined {
     const { ackTimeoutMs, authTimeoutMs } = this.#options;
-    if (connection.stalledMs(now) > STALL_MS) return NOT_READ;
-    if (session.login?.mailbox.tick(ackTimeoutMs) === false) {
+    // The kernel takes more only when a third of its megabytes is free: a client that acknowledges reads all the same.
+    const { mailbox } = session.login ?? {};
+    const stoppedMs = Math.min(connection.stalledMs(now), now - (mailbox?.acknowledgedAt ?? 0));
+    if (stoppedMs > STALL_MS) return NOT_READ;
+    if (mailbox?.tick(ackTimeoutMs) === false) {
       return { code: "slow_consumer", text: "What is sent to you is not acknowledged.", reconnect: true };
     }
     if (!session.login && now - session.anonymousSince > authTimeoutMs) {

@@ -144,8 +144,60 @@ Deno.test("one's own and recalled messages move the cursor and are not sent", un
   assertEquals(outlet.seqs, ["u1-2#3"]);
   mailbox.acknowledge("u1-2", 3);
   await positions.flush();
-  assertEquals(log.advanced, ["u1-2 3 0"]);
+  assertEquals(log.advanced, ["u1-2 3 2"]);
 });
+
+Deno.test("one's own and recalled messages are unread only behind something that is", unit, async () => {
+  const { mailbox, log, say, outlet, positions } = open({});
+  mailbox.open();
+  const place = async () => {
+    await positions.flush();
+    return log.advanced.splice(0).at(-1);
+  };
+  say("u1-2", USER);
+  assertEquals(await place(), "u1-2 1 1");
+  say("u1-2", 2);
+  say("u1-2", USER);
+  log.add("u1-2", 2, 0, null);
+  mailbox.notice("u1-2", 4);
+  await waitFor("the recalled one to be passed over", () => mailbox.cursor("u1-2")?.sent === 4);
+  assertEquals(await place(), undefined);
+  mailbox.acknowledge("u1-2", 2);
+  assertEquals(await place(), "u1-2 4 1");
+  assertEquals(mailbox.unacknowledged, 0);
+  mailbox.markRead("u1-2", 2);
+  assertEquals(await place(), "u1-2 4 4");
+  // What the client has from history it has not read.
+  for (let seq = 5; seq <= 7; seq++) log.add("u1-2", 2, seq);
+  mailbox.acknowledge("u1-2", 7);
+  assertEquals(await place(), "u1-2 7 4");
+  assertEquals(log.add("u1-2", USER, 0), 8);
+  mailbox.offer("u1-2", 8, USER, undefined);
+  await waitFor("it to be passed over", () => mailbox.cursor("u1-2")?.sent === 8);
+  assertEquals(await place(), "u1-2 8 4");
+  assertEquals(outlet.seqs, range(2, 2));
+});
+
+Deno.test(
+  "version 1: one's own message behind one that is not proved to have come waits for it",
+  unit,
+  async () => {
+    const { mailbox, say, outlet, positions, log, clock } = open({ version: 1 });
+    mailbox.open();
+    say("u1-2", 2);
+    outlet.write();
+    say("u1-2", 2);
+    say("u1-2", USER);
+    clock.now = outlet.saidAt = 1;
+    mailbox.tick(1_000);
+    await positions.flush();
+    outlet.write();
+    clock.now = outlet.saidAt = 2;
+    mailbox.tick(1_000);
+    await positions.flush();
+    assertEquals(log.advanced, ["u1-2 1 0", "u1-2 3 0"]);
+  },
+);
 
 Deno.test("a message to oneself comes back", unit, () => {
   const { mailbox, say, outlet } = open({});
@@ -215,6 +267,25 @@ Deno.test(
     assert(!mailbox.tick(10_000));
   },
 );
+
+Deno.test("version 2: who has much on its way has longer to acknowledge it", unit, () => {
+  const { mailbox, log, outlet, clock } = open({});
+  mailbox.open();
+  const frame = "x".repeat(320_000);
+  for (let seq = 1; seq <= 10; seq++) {
+    log.add("u1-2", 2, 0);
+    mailbox.offer("u1-2", seq, 2, frame);
+  }
+  clock.now += 109_000;
+  assert(mailbox.tick(10_000));
+  mailbox.acknowledge("u1-2", 5);
+  clock.now += 59_000;
+  assert(mailbox.tick(10_000));
+  assertEquals([mailbox.cursor("u1-2")?.sent, outlet.frames.length], [10, 10]);
+  clock.now += 2_000;
+  assert(mailbox.tick(10_000));
+  assertEquals(mailbox.cursor("u1-2")?.sent, 5);
+});
 
 Deno.test("version 2: nothing is sent again while the peer has not taken what was sent", unit, () => {
   const { mailbox, say, outlet, clock } = open({});

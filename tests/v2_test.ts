@@ -539,7 +539,7 @@ onEachDatabase("version 2", {
       friends: [{ id: wu.id, name: wu.name, state: "online" }],
       conversations: [
         { conversation: `g${groupid}`, last_seq: 1, delivered: 1, read: 0 },
-        { conversation, last_seq: 5, delivered: 4, read: 0, peer: { delivered: 2, read: 2 } },
+        { conversation, last_seq: 5, delivered: 4, read: 3, peer: { delivered: 2, read: 2 } },
       ],
     });
     assertEquals(groups.map((group) => ({ ...Object(group), groupname: "" })), [{
