@@ -14,6 +14,8 @@ import { Redis } from "./redis.ts";
 import { RedisPresence } from "./redis_presence.ts";
 import { Seal, sealedBus } from "./seal.ts";
 import type { Database } from "./store/database.ts";
+import { MemoryTallies, SharedTallies, type Tallies } from "./tallies.ts";
+import { turnTime } from "./turn.ts";
 
 /** What the bus and presence speak to; it is built after them. */
 export interface Late {
@@ -49,6 +51,8 @@ export interface ClusterParts {
   presence: Presence;
   /** Before every channel's name: clusters may share a Redis. */
   channelPrefix: string;
+  /** Counts that all nodes share. */
+  tallies: Tallies;
 }
 
 /** Joins the cluster. Throws a FatalError when that cannot be done. */
@@ -57,7 +61,8 @@ export async function openCluster(options: ClusterOptions, closers: Closer[]): P
   const { id, secret } = await readIdentity(db);
   const channelPrefix = `chat:${id}:`;
   if (redisUrl === null) {
-    return { bus: createLocalBus(), presence: createMemoryPresence(node), channelPrefix };
+    const tallies = new MemoryTallies(turnTime);
+    return { bus: createLocalBus(), presence: createMemoryPresence(node), channelPrefix, tallies };
   }
   const seal = new Seal(secret, origin, () => late.delivery?.onRefused());
   const redis = new Redis(redisUrl, busEvents(options, seal, `${channelPrefix}node:${node}`), {
@@ -75,7 +80,8 @@ export async function openCluster(options: ClusterOptions, closers: Closer[]): P
     logger,
   });
   closers.push(() => presence.close());
-  return { bus: sealedBus(redis, seal), presence, channelPrefix };
+  const tallies = new SharedTallies(redis, channelPrefix, turnTime);
+  return { bus: sealedBus(redis, seal), presence, channelPrefix, tallies };
 }
 
 /** Looks whether Redis is there and lets us in. Throws a FatalError when not. */

@@ -7,6 +7,7 @@
 import { byteLength, fitLists, type LoginLists } from "./client_buffer.ts";
 import { errorText, isTemporary } from "./errors.ts";
 import { waitAtMost } from "./give_up_after.ts";
+import { NoTurnError } from "./fair_queue.ts";
 import { membersOf } from "./members.ts";
 import { mendJson } from "./mend_json.ts";
 import { checkName } from "./names.ts";
@@ -22,6 +23,7 @@ import {
   spliceFields,
 } from "./protocol.ts";
 import type { Draft } from "./message_log.ts";
+import type { Verification } from "./password.ts";
 import { Refusal, refusalOf, type Request, tooMany } from "./request.ts";
 import type { Services } from "./services.ts";
 import type { Login, Session } from "./session.ts";
@@ -35,6 +37,8 @@ const DESCRIPTION_MAX = 200;
 /** Wrong passwords or tokens in a row before a connection is asked to wait. */
 const REFUSED_LOGINS_MAX = 5;
 const REFUSED_LOGIN_WAIT_MS = 10_000;
+/** Whoever gets no turn for a hash is asked to come again after this, ms. */
+const NO_TURN_WAIT_MS = 5_000;
 /** How long a logout waits for messages on their way into the log, and then for what else is to be written, ms. */
 const LOGOUT_PATIENCE_MS = 1_000;
 /** About how much a version 1 login reply brings along; what is more follows as ordinary frames. */
@@ -51,12 +55,21 @@ const HISTORY_FIRST_ROWS = 32;
 export type Handler = (services: Services, request: Request) => Promise<void> | void;
 
 /** SIGNUP_MSG. */
-export async function signup({ users, passwords }: Services, request: Request): Promise<void> {
+export async function signup(services: Services, request: Request): Promise<void> {
+  const { users, passwords, guesses, limited, settings } = services;
+  const { session } = request;
   const name = request.string("name");
   const password = request.string("password");
-  const problem = nameProblem(name) ?? checkPassword(password);
+  const problem = nameProblem(name) ?? checkPassword(password, settings.passwordMin);
   if (problem !== undefined) throw new Refusal(ERRNO.REFUSED, problem);
-  const id = await users.create(name, await passwords.hash(password));
+  if (await users.isTaken(name)) throw new Refusal(ERRNO.REFUSED, "This name is taken");
+  const hash = await inTurn(services, session, async () => {
+    const waitMs = await guesses.trySignup(session.person);
+    if (waitMs === 0) return await passwords.hash(password);
+    limited.signups++;
+    throw tooMany("Too many have signed up from this address; try again later", waitMs);
+  });
+  const id = await users.create(name, hash);
   if (id === undefined) throw new Refusal(ERRNO.REFUSED, "This name is taken");
   request.reply({ id });
 }
@@ -66,9 +79,24 @@ function nameProblem(name: string): string | undefined {
   return problem === undefined ? undefined : `The name ${problem}`;
 }
 
+/** Hashes have turns: a flood of logins is no more than a place in a line, and what nobody waits for is not done. */
+async function inTurn<Result>(
+  { passwords, limited }: Services,
+  session: Session,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await passwords.turns.run(session, work);
+  } catch (error) {
+    if (!(error instanceof NoTurnError)) throw error;
+    limited.hashes++;
+    throw tooMany("Too many want to log in at the moment; try again", NO_TURN_WAIT_MS);
+  }
+}
+
 /** LOGIN_MSG. */
 export async function login(services: Services, request: Request): Promise<void> {
-  const { users, tokens, passwords, settings } = services;
+  const { users, tokens, settings } = services;
   const { session } = request;
   checkLoginAllowed(session);
   const id = request.integer("id");
@@ -77,7 +105,11 @@ export async function login(services: Services, request: Request): Promise<void>
     throw refusedLogin(session, ERRNO.REFUSED, "Wrong id or password");
   }
   const account = await users.account(id);
-  const { isRight, replacement } = await passwords.verify(password, account?.password);
+  const { isRight, replacement } = await inTurn(
+    services,
+    session,
+    () => tryPassword(services, session, id, password, account?.password),
+  );
   if (!account || !isRight) throw refusedLogin(session, ERRNO.REFUSED, "Wrong id or password");
   if (replacement !== undefined) {
     await users.replacePassword(id, account.password, replacement);
@@ -90,6 +122,25 @@ export async function login(services: Services, request: Request): Promise<void>
     settings.duplicateLogin,
     () => tokens.issue(id, account.password),
   );
+}
+
+/** Looks whether a password is right, unless too many were wrong before. */
+async function tryPassword(
+  { passwords, guesses, limited }: Services,
+  { person }: Session,
+  id: number,
+  password: string,
+  stored: string | undefined,
+): Promise<Verification> {
+  const waitMs = await guesses.msToWait(id, person);
+  if (waitMs > 0) {
+    limited.guesses++;
+    throw tooMany("Too many wrong passwords; try again later", waitMs);
+  }
+  const verification = await passwords.verify(password, stored);
+  if (verification.isRight) await guesses.right(id, person);
+  else await guesses.wrong(id, person);
+  return verification;
 }
 
 /** RESUME_MSG: a login by token, which takes the place of an older session. */

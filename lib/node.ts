@@ -11,6 +11,7 @@ import { DescriptorReserve } from "./descriptor_reserve.ts";
 import { Ends } from "./ends.ts";
 import { errorText, type FatalError } from "./errors.ts";
 import { giveUpAfter } from "./give_up_after.ts";
+import { Guesses } from "./guesses.ts";
 import { Limiter } from "./limiter.ts";
 import { LogBudget } from "./log_budget.ts";
 import type { Logger } from "./logger.ts";
@@ -116,7 +117,7 @@ async function assemble(
   const late: Late = { fail: () => {} };
   const failure = new Promise<FatalError>((resolve) => late.fail = resolve);
   const cluster = await openCluster({ redisUrl: options.redisUrl, db, node, origin, late, logger }, closers);
-  const { bus, presence, channelPrefix } = cluster;
+  const { bus, presence, channelPrefix, tallies } = cluster;
   const isClustered = options.redisUrl !== null;
 
   const ends = new Ends();
@@ -206,6 +207,7 @@ async function assemble(
       duplicateLogin: options.duplicateLogin,
       recallWindowMs: options.recallWindowMs,
       maxFrameBytes: options.maxFrameBytes,
+      passwordMin: options.passwordMin,
       heartbeatIntervalMs: options.heartbeatIntervalMs,
       heartbeatMisses: options.heartbeatMisses,
       isClustered,
@@ -230,14 +232,15 @@ async function assemble(
       messages,
       now: turnTime,
     }),
-    limited: { messages: 0, undelivered: 0, lookups: 0 },
+    guesses: new Guesses(tallies, options.signupRate),
+    limited: { messages: 0, undelivered: 0, lookups: 0, guesses: 0, signups: 0, hashes: 0 },
   };
   const reserve = await DescriptorReserve.hold();
   closers.push(() => void reserve.release());
   const server = new ChatServer(options, services, gate, reserve);
   closers.push(() => server.stopAccepting());
   const { limited } = services;
-  answerAbout?.({ server, delivery, log, presence, bus, isClustered, beats, db, limited, logger });
+  answerAbout?.({ server, delivery, log, presence, bus, isClustered, beats, db, limited, logger, passwords });
   letIn(options, ports, server);
   const addresses = addressesOf(ports);
   logger.info("listening", addresses);

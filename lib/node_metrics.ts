@@ -5,6 +5,7 @@
  */
 import type { Bus } from "./bus.ts";
 import type { Delivery } from "./delivery.ts";
+import type { FairQueue } from "./fair_queue.ts";
 import type { LoopLag } from "./loop_lag.ts";
 import type { MessageLog } from "./message_log.ts";
 import { VERSION } from "./options.ts";
@@ -31,6 +32,8 @@ export interface NodeParts {
   pool: (() => PoolStats) | undefined;
   /** To the other nodes; undefined for a node that is alone. */
   bus: Pick<Bus, "isUp"> | undefined;
+  /** Hashes that wait. */
+  passwords: { turns: Pick<FairQueue, "waiting"> };
   /** What limits have refused or slowed down. */
   limited: LimitCounters;
   /** Heartbeats that come as datagrams; undefined when none do. */
@@ -38,7 +41,9 @@ export interface NodeParts {
 }
 
 /** All metrics of a node. */
-export function nodeMetrics({ server, delivery, log, lag, pool, bus, beats, limited }: NodeParts): Metric[] {
+export function nodeMetrics(
+  { server, delivery, log, lag, pool, bus, beats, limited, passwords }: NodeParts,
+): Metric[] {
   return [
     gauge("chat_build_info", "The program and what it runs on.", [{
       labels: { version: VERSION, deno: Deno.version.deno },
@@ -96,6 +101,7 @@ export function nodeMetrics({ server, delivery, log, lag, pool, bus, beats, limi
       "What a limit has refused or slowed down.",
       Object.entries(limited).map(([limit, value]) => ({ labels: { limit }, value })),
     ),
+    gauge("chat_hashes_waiting", "Logins and signups waiting for their hash.", passwords.turns.waiting),
     ...(pool ? poolMetrics(pool()) : []),
     ...(bus
       ? [gauge("chat_redis_up", "1 while Redis is connected and does what is needed.", bus.isUp ? 1 : 0)]

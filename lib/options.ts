@@ -101,6 +101,10 @@ export interface ServeOptions extends StorageOptions {
   undeliveredMessages: number;
   /** Bytes of these; 0: any number. */
   undeliveredBytes: number;
+  /** Signups of an address an hour; 0: any number. */
+  signupRate: number;
+  /** Least length of a new password, in characters. */
+  passwordMin: number;
   /** Most client connections at a time. */
   maxConnections: number;
   /** Of those, most that are not logged in. */
@@ -372,6 +376,20 @@ const LIMITS = {
     parse: bytes(0, 1024 ** 4),
     fallback: "64M",
   },
+  signupRate: {
+    flag: "signup-rate",
+    placeholder: "N",
+    help: "signups from one address an hour; 0: any number",
+    parse: integer(0, 1_000_000),
+    fallback: "200",
+  },
+  passwordMin: {
+    flag: "password-min",
+    placeholder: "N",
+    help: "least length of a new password; a version 1 client cannot be told why a shorter one is refused",
+    parse: integer(1, 100),
+    fallback: "1",
+  },
 } satisfies Partial<Table<ServeOptions>>;
 
 const SESSIONS = {
@@ -514,7 +532,7 @@ export const HELP_SECTIONS: readonly HelpSection[] = [
   { heading: "serve and migrate: the database", options: Object.values(STORAGE) },
   { heading: "serve: the cluster", options: Object.values(CLUSTER) },
   { heading: "serve: messages", options: Object.values(MESSAGES) },
-  { heading: "serve: limits for each user", options: Object.values(LIMITS) },
+  { heading: "serve: limits for each user and address", options: Object.values(LIMITS) },
   { heading: "serve: sessions", options: Object.values(SESSIONS) },
   { heading: "serve: operation; the log also of migrate", options: Object.values(OPERATION) },
   { heading: "client, beside --host and --port", options: Object.values(TALKING) },

@@ -5,7 +5,8 @@
  */
 import { Buffer } from "node:buffer";
 import { randomBytes, timingSafeEqual } from "node:crypto";
-import { type ScryptJob, ScryptThreads } from "./scrypt.ts";
+import { FairQueue } from "./fair_queue.ts";
+import { type ScryptJob, ScryptThreads, THREADS } from "./scrypt.ts";
 
 /** log2 of scrypt's N: 16 MiB and about 40 ms a hash, RFC 7914's figure for interactive logins. */
 const LOG_N = 14;
@@ -13,6 +14,8 @@ const BLOCK_SIZE = 8;
 const PARALLELISM = 1;
 const SALT_BYTES = 16;
 const HASH_BYTES = 32;
+/** Clients that may wait for a hash, for each that is made: 20 s, and whoever is asked to wait longer gives up. */
+const WAITING_PER_THREAD = 500;
 
 /** Longest password, in code points once it is normalised. */
 const MAX_CODE_POINTS = 512;
@@ -42,18 +45,22 @@ function normalizePassword(password: string): string {
   return password.replace(/\p{Zs}/gu, " ").normalize("NFC");
 }
 
-/** Why this cannot be a password, as a sentence; undefined when it can. */
-export function checkPassword(password: string): string | undefined {
+/** Why this cannot be a password of at least `min` characters, as a sentence; undefined when it can. */
+export function checkPassword(password: string, min: number = 1): string | undefined {
   if (password === "") return "The password is empty";
   const tooLong = `The password is longer than ${MAX_CODE_POINTS} characters`;
   // Before anything that takes more than linear time.
   if (password.length > MAX_UNITS) return tooLong;
   if (!password.isWellFormed()) return "The password is not valid Unicode";
-  return [...normalizePassword(password)].length > MAX_CODE_POINTS ? tooLong : undefined;
+  const { length } = [...normalizePassword(password)];
+  if (length < min) return `The password is shorter than ${min} characters`;
+  return length > MAX_CODE_POINTS ? tooLong : undefined;
 }
 
 /** Makes hashes and compares with them. One per node. */
 export class Passwords implements Disposable {
+  /** Whoever wants a hash made for a client has it made in a turn of this. */
+  readonly turns = new FairQueue(THREADS, WAITING_PER_THREAD * THREADS);
   readonly #threads = new ScryptThreads();
 
   /** Hashes `password` with a new salt: `$scrypt$ln=14,r=8,p=1,f=nfc$<salt>$<hash>`, at most 255 characters. */

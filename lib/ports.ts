@@ -16,6 +16,7 @@ import { LoopLag } from "./loop_lag.ts";
 import type { MessageLog } from "./message_log.ts";
 import { nodeMetrics } from "./node_metrics.ts";
 import type { ServeOptions } from "./options.ts";
+import type { Passwords } from "./password.ts";
 import type { Presence } from "./presence.ts";
 import { renderMetrics } from "./prometheus.ts";
 import { Proxies } from "./proxies.ts";
@@ -111,6 +112,8 @@ export interface HttpParts {
   beats: UdpBeats | undefined;
   /** The database. */
   db: Database;
+  /** Hashes. */
+  passwords: Passwords;
   /** What limits have refused or slowed down. */
   limited: LimitCounters;
   /** For what operators should see. */

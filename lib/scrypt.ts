@@ -8,8 +8,8 @@
  */
 import { Limiter } from "./limiter.ts";
 
-/** Each takes some 30 MiB, 16 of them for the hash. */
-const THREADS = Math.min(4, navigator.hardwareConcurrency);
+/** Hashes at once. Each thread takes some 30 MiB, 16 of them for the hash. */
+export const THREADS = Math.min(4, navigator.hardwareConcurrency);
 
 /** What is to be hashed and how: RFC 7914. */
 export interface ScryptJob {

@@ -6,6 +6,7 @@
 import type { Admission } from "./admission.ts";
 import type { Backlogs } from "./backlogs.ts";
 import type { Delivery } from "./delivery.ts";
+import type { Guesses } from "./guesses.ts";
 import type { LogBudget } from "./log_budget.ts";
 import type { Logger } from "./logger.ts";
 import type { MessageLog } from "./message_log.ts";
@@ -26,6 +27,8 @@ export interface Settings {
   recallWindowMs: number;
   /** A longer frame ends its connection; clients are told at login. */
   maxFrameBytes: number;
+  /** Least length of a new password, in characters. */
+  passwordMin: number;
   /** Between two heartbeats a client should send, ms. */
   heartbeatIntervalMs: number;
   /** Silent intervals after which a connection is closed. */
@@ -44,6 +47,12 @@ export interface LimitCounters {
   undelivered: number;
   /** Look-ups of users who made too many. */
   lookups: number;
+  /** Passwords not looked at, after too many wrong ones. */
+  guesses: number;
+  /** Signups of addresses that made too many. */
+  signups: number;
+  /** Logins and signups for which too many others waited. */
+  hashes: number;
 }
 
 /** The parts of a node. */
@@ -72,6 +81,8 @@ export interface Services {
   passwords: Passwords;
   /** Resume tokens. */
   tokens: TokenDesk;
+  /** Wrong passwords, and signups, so far. */
+  guesses: Guesses;
   /** What each user may do. */
   quotas: Quotas;
   /** What waits for those who are away. */

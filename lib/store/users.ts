@@ -79,6 +79,14 @@ export class Users {
     }
   }
 
+  /** Whether somebody has this name, or one that counts as the same. */
+  async isTaken(name: string): Promise<boolean> {
+    const rows = await this.#db.query("SELECT 1 FROM User WHERE name_key = ?", [
+      nameKey(normalizeName(name)),
+    ]);
+    return rows.length > 0;
+  }
+
   /** The account with this id. */
   async account(id: number): Promise<Account | undefined> {
     const [account] = await this.#accounts.rows(id);
