@@ -9,7 +9,7 @@
 import { Limiter } from "./limiter.ts";
 
 /** Hashes at once. Each thread takes some 30 MiB, 16 of them for the hash. */
-export const THREADS = Math.min(4, navigator.hardwareConcurrency);
+export const THREADS: number = Math.min(4, navigator.hardwareConcurrency);
 
 /** What is to be hashed and how: RFC 7914. */
 export interface ScryptJob {
