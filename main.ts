@@ -17,6 +17,7 @@ import {
   VERSION,
 } from "./lib/options.ts";
 import { parseOptions } from "./lib/parse_options.ts";
+import { giveUpPermissions } from "./lib/permissions.ts";
 import { migrateDatabase } from "./lib/store/open.ts";
 
 /**
@@ -81,6 +82,9 @@ async function runMigrate(options: MigrateOptions): Promise<number> {
 async function serve(options: ServeOptions): Promise<number> {
   const logger = openLog(options);
   const node = await startNode(options, logger);
+  giveUpPermissions();
+  // Behind what was logged before, also where both go the same way.
+  await stderr.flush(FLUSH_MS);
   print(`chatserver ${VERSION} ready on ${node.addresses}`);
   const signals = watchSignals();
   const reason = await Promise.race([signals.first, node.failure]);

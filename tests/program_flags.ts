@@ -15,12 +15,14 @@ function knowsAllFlags(denoVersion: string): boolean {
   return major > 2 || major === 2 && minor >= 9;
 }
 
-/** The flags between `deno run` and `main.ts` in the task `start`, as the given version of Deno understands them. */
+/** The flags between `deno run --quiet` and `main.ts` in the task `start`, as the given version of Deno understands them. */
 export async function programFlags(denoVersion: string = Deno.version.deno): Promise<string[]> {
   const config = JSON.parse(await Deno.readTextFile(new URL("../deno.json", import.meta.url)));
   const command: string = config.tasks.start.command;
-  const flags = command.match(/^deno run (.*) main\.ts$/)?.[1]?.split(" ");
-  if (!flags) throw new Error(`The task "start" is not of the form "deno run FLAGS main.ts": ${command}`);
+  const flags = command.match(/^deno run --quiet (.*) main\.ts$/)?.[1]?.split(" ");
+  if (!flags) {
+    throw new Error(`The task "start" is not of the form "deno run --quiet FLAGS main.ts": ${command}`);
+  }
   if (knowsAllFlags(denoVersion)) return flags;
   const known = flags.filter((flag) => flag !== "--ignore-env");
   return ["--no-lock", ...known.map((flag) => flag.startsWith("--allow-env") ? "--allow-env" : flag)];

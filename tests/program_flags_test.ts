@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { runOrThrow } from "./process.ts";
+import { VERSION } from "../lib/options.ts";
+import { isOnPath, run, runOrThrow, temporaryFolder } from "./process.ts";
 import { compileFlags, programFlags } from "./program_flags.ts";
 
 /** Runs a piece of code with the program's permissions. */
@@ -21,6 +22,22 @@ Deno.test({
   async fn() {
     const values = await runWithProgramFlags(`console.log(Deno.env.get("CHAT_NODE"), Deno.env.get("DEBUG"))`);
     assertEquals(values, "a undefined");
+  },
+});
+
+Deno.test({
+  name: "the first start, which fetches the packages, leaves on the terminal what it prints",
+  ignore: !isOnPath("script"),
+  async fn() {
+    await using cache = await temporaryFolder();
+    const { code, stdout } = await run("script", ["-qec", "deno task start --version", "/dev/null"], {
+      env: { DENO_DIR: cache.path },
+      deadlineMs: 120_000,
+    });
+    assertEquals(code, 0, stdout);
+    assertStringIncludes(stdout, `chatserver ${VERSION}`);
+    // deno-lint-ignore no-control-regex -- what a progress bar moves the cursor and wipes lines with
+    assertEquals(stdout.match(/\x1b\[\d*[AJK]/g), null, JSON.stringify(stdout));
   },
 });
 
