@@ -216,7 +216,7 @@ async function checkUpgraded(db: Database, { keys, sample }: Variant): Promise<v
   assertEquals(await rows("SELECT CONVERT(name_key USING utf8mb4) FROM User ORDER BY id"), [
     ["ann"],
     ["bob"],
-    [sample.toLowerCase()],
+    [sample.toLowerCase().replace("ß", "ss")],
     ["eve"],
     ["last"],
   ]);
