@@ -8,11 +8,13 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { errorText } from "./errors.ts";
+import { isShortage } from "./listen.ts";
 import type { LogBudget } from "./log_budget.ts";
 import type { Logger } from "./logger.ts";
 import { METRICS_CONTENT_TYPE } from "./prometheus.ts";
 import type { ReadGate } from "./read_gate.ts";
 import { SocketStream } from "./socket_stream.ts";
+import { anotherTurn } from "./turn.ts";
 
 /** Connections at a time. One more ends the oldest, so that silent ones keep nobody out. */
 const MAX_CONNECTIONS = 32;
@@ -20,7 +22,7 @@ const MAX_CONNECTIONS = 32;
 const CONNECTION_MS = 10_000;
 /** Longest request with all of its headers, bytes. */
 const MAX_HEADER_BYTES = 8_192;
-/** Pause after an accept that failed, ms. */
+/** Pause after an accept that failed for want of file descriptors, ms. */
 const ACCEPT_RETRY_MS = 100;
 
 /** Where the answers come from. */
@@ -29,6 +31,8 @@ export interface HttpSources {
   problems: () => Promise<string[]>;
   /** The page of metrics. */
   metrics: () => string;
+  /** Gives up file descriptors that clients have, or that are kept back; false when there are none to be had. */
+  makeRoom: (reason: string) => boolean;
 }
 
 /** What {@link serveHttp} works with. */
@@ -92,6 +96,11 @@ export function serveHttp(listener: Deno.TcpListener, options: HttpOptions): () 
         isFailing = false;
       } catch (error) {
         if (isClosed) return;
+        if (!isShortage(error)) {
+          await anotherTurn();
+          continue;
+        }
+        if (options.sources.makeRoom(errorText(error))) continue;
         if (!isFailing) {
           logger.error("cannot accept HTTP connections; tried again", { reason: errorText(error) });
         }

@@ -5,6 +5,17 @@
  */
 import { errorText, EXIT, FatalError } from "./errors.ts";
 
+/**
+ * What accept fails with when the machine has no more to give: some will be closed, so a pause helps. With anything else it
+ * speaks of one connection, one that was reset before it was accepted, for example.
+ */
+const SHORTAGES: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS"]);
+
+/** Whether an accept failed for want of something that will come back. */
+export function isShortage(error: unknown): boolean {
+  return error instanceof Error && "code" in error && SHORTAGES.has(error.code);
+}
+
 /** Listens for TCP connections. Throws a FatalError when that is not possible. */
 export function listenTcp(hostname: string, port: number): Deno.TcpListener {
   try {

@@ -155,7 +155,11 @@ export function openHttp(
   options: Omit<HttpOptions, "sources">,
   closers: Closer[],
 ): (parts: HttpParts) => void {
-  const sources: HttpSources = { problems: () => Promise.resolve([NOT_ACCEPTING]), metrics: () => "" };
+  const sources: HttpSources = {
+    problems: () => Promise.resolve([NOT_ACCEPTING]),
+    metrics: () => "",
+    makeRoom: () => false,
+  };
   closers.push(serveHttp(listener, { ...options, sources }));
   return (parts) => void Object.assign(sources, sourcesOf(parts, closers));
 }
@@ -181,7 +185,11 @@ function sourcesOf(parts: HttpParts, closers: Closer[]): HttpSources {
     bus: isClustered ? bus : undefined,
     beats: beats?.counters,
   };
-  return { problems: () => readiness.problems(), metrics: () => renderMetrics(nodeMetrics(numbers)) };
+  return {
+    problems: () => readiness.problems(),
+    metrics: () => renderMetrics(nodeMetrics(numbers)),
+    makeRoom: (reason) => server.yieldDescriptors(reason),
+  };
 }
 
 function hasPool(db: Database): db is MysqlDatabase {

@@ -10,7 +10,7 @@ import { errorText } from "./errors.ts";
 import type { FramerFailure } from "./framer.ts";
 import { handleFrame } from "./gates.ts";
 import { type Guest, Guests } from "./guests.ts";
-import { formatHostPort } from "./listen.ts";
+import { formatHostPort, isShortage } from "./listen.ts";
 import type { Logger } from "./logger.ts";
 import type { ReadGate } from "./read_gate.ts";
 import type { Services } from "./services.ts";
@@ -29,12 +29,7 @@ const STALL_MS = 10_000;
  */
 const RESET_WAIT_MS = 1_000;
 const RESET_WAIT_MIN_MS = 20;
-/**
- * What accept fails with when the machine has no more to give: some will be closed, so a pause helps. With anything else it
- * speaks of one connection, one that was reset before it was accepted, for example.
- */
-const SHORTAGES: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS"]);
-/** That pause, ms, doubled each time. */
+/** Pauses after an accept that failed for want of file descriptors, ms, doubled each time. */
 const ACCEPT_RETRY_MIN_MS = 50;
 const ACCEPT_RETRY_MAX_MS = 1_000;
 /** Connections that are given up when descriptors run out although the reserve has been given up already. */
@@ -157,7 +152,7 @@ export class ChatServer {
           await anotherTurn();
           continue;
         }
-        if (this.#yieldDescriptors(errorText(error))) continue;
+        if (this.yieldDescriptors(errorText(error))) continue;
         if (retryMs === ACCEPT_RETRY_MIN_MS) {
           this.#logger.error("cannot accept connections; tried again", { reason: errorText(error) });
         }
@@ -168,7 +163,7 @@ export class ChatServer {
   }
 
   /** True when there are file descriptors again: those that were kept back, or others' who have to go. */
-  #yieldDescriptors(reason: string): boolean {
+  yieldDescriptors(reason: string): boolean {
     if (this.#reserve.release()) {
       this.#descriptorLimit = this.#places;
       this.#logger.warn("no more file descriptors: connections are limited to what there is", {
@@ -415,10 +410,6 @@ export class ChatServer {
       retry_after_ms: Math.floor(Math.random() * COME_BACK_WITHIN_MS),
     }, { isHeardOut });
   }
-}
-
-function isShortage(error: unknown): boolean {
-  return error instanceof Error && "code" in error && SHORTAGES.has(error.code);
 }
 
 function closeQuietly(socket: Deno.TcpConn): void {
