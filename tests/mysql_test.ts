@@ -463,7 +463,7 @@ Deno.test({
     assertEquals(parseMysqlUrl("mysql://u@h/db?socketPath=/run/a.sock").socketPath, "/run/a.sock");
     const bad: Record<string, string> = {
       "nonsense hunter2": "cannot be read",
-      "http://u:hunter2@host/db": "begins with http://",
+      "http://u:hunter2@host/db": "does not begin with mysql://",
       "mysql://u:hunter2%zz@host/db": "% in the password",
       "mysql://u:hunter2@host/db#x": "has a #",
       "mysql://u:hunter2@host/db?ssl=1": 'unknown parameter "ssl"',
