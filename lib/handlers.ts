@@ -31,6 +31,7 @@ import type { Membership } from "./store/groups.ts";
 import type { Account } from "./store/users.ts";
 import type { HistoryRange, StoredMessage } from "./store/messages.ts";
 import { createBeatKey, type IssuedToken, tokenUserId } from "./tokens.ts";
+import { anotherTurn } from "./turn.ts";
 
 /** A group description's length, in characters, as the column has it. */
 const DESCRIPTION_MAX = 200;
@@ -45,11 +46,17 @@ const LOGOUT_PATIENCE_MS = 1_000;
 const OFFLINE_CHARS = 4_194_304;
 /** Pause before a database that is away is asked again, ms. */
 const DATABASE_RETRY_MS = 200;
-/** Messages in one page of history, and about how much text. */
+/** Messages in one page of history. */
 const HISTORY_MAX = 200;
-const HISTORY_CHARS = 1_048_576;
-/** Rows of its first look into the log; each further one is twice as long, as long as there is room. */
+/**
+ * Rows of its first look into the log; each further one is twice as long, as long as there is room, up to a number that
+ * takes no more than some ms. Of messages as long as they can be, no look is at more than about so many bytes.
+ */
 const HISTORY_FIRST_ROWS = 32;
+const HISTORY_PART_ROWS = 64;
+const HISTORY_PART_BYTES = 2_097_152;
+/** What reading a row costs besides its text, in characters of text. */
+const ROW_COST = 256;
 
 /** Handles one request. What it returns is waited for before the connection's next frame. */
 export type Handler = (services: Services, request: Request) => Promise<void> | void;
@@ -501,7 +508,7 @@ async function checkPosition(
 }
 
 /** HISTORY_MSG. */
-export async function history({ messages }: Services, request: Request): Promise<void> {
+export async function history(services: Services, request: Request): Promise<void> {
   const { login, frame } = request;
   const conversation = request.string("conversation");
   const limit = frame.limit === undefined ? HISTORY_MAX : request.integer("limit");
@@ -515,43 +522,75 @@ export async function history({ messages }: Services, request: Request): Promise
     after: Math.max(cursor.since, isForward ? request.integer("after") : 0),
     before: frame.before === undefined ? Number.MAX_SAFE_INTEGER : request.integer("before"),
   };
-  // One more than asked for tells whether there are more.
-  const rows = await readHistory(messages, conversation, { ...range, limit: limit + 1, isForward });
-  const kept = keepWithin(rows, limit);
-  const more = kept.length < rows.length;
-  if (!isForward) kept.reverse();
-  request.replyJson(historyReply(conversation, kept, more));
+  const { pages } = services;
+  const room = pages.take();
+  try {
+    // One more than asked for tells whether there are more.
+    const rows = await readHistory(services, conversation, { ...range, limit: limit + 1, isForward }, room);
+    const kept = keepWithin(rows, limit, room);
+    const more = kept.length < rows.length;
+    if (!isForward) kept.reverse();
+    const reply = historyReply(conversation, kept, more);
+    const release = () => pages.release(room);
+    request.replyJson(reply, { written: release, dropped: release });
+    await payForPage(services, request.login, rows);
+  } catch (error) {
+    pages.release(room);
+    throw error;
+  }
+}
+
+/** What was read counts, and not how often it was asked for: who reads more than its share waits before the next request. */
+async function payForPage(
+  { quotas, limited }: Services,
+  { userId }: Login,
+  rows: StoredMessage[],
+): Promise<void> {
+  let cost = rows.length * ROW_COST;
+  for (const { message } of rows) cost += message?.length ?? 0;
+  const waitMs = quotas.of(userId).takeHistory(performance.now(), cost);
+  if (waitMs === 0) return;
+  limited.history++;
+  await new Promise((resolve) => setTimeout(resolve, waitMs));
 }
 
 /**
- * Rows of the range until there are enough, or more text than one reply holds. Not all at once: 200 long messages are 13 MB,
- * and 60 clients that asked for those again and again took the whole node.
+ * Rows of the range until there are enough, or more text than there is room for. Not all at once: 200 long messages are
+ * 13 MB, and 60 clients that asked for those again and again took the whole node. Between its parts it is others' turn.
  */
 async function readHistory(
-  messages: Services["messages"],
+  { messages, settings }: Services,
   conversation: ConversationId,
   range: HistoryRange,
+  room: number,
 ): Promise<StoredMessage[]> {
   const rows: StoredMessage[] = [];
   let chars = 0;
-  for (let size = HISTORY_FIRST_ROWS;; size *= 2) {
+  for (
+    let size = Math.max(
+      1,
+      Math.min(HISTORY_FIRST_ROWS, Math.floor(HISTORY_PART_BYTES / settings.maxFrameBytes)),
+    );;
+  ) {
     const limit = Math.min(size, range.limit - rows.length);
     const end = rows.at(-1)?.seq;
     const rest = end === undefined ? {} : range.isForward ? { after: end } : { before: end };
+    await anotherTurn();
     const some = await messages.history(conversation, { ...range, ...rest, limit });
     rows.push(...some);
     for (const { message } of some) chars += message?.length ?? 0;
-    if (some.length < limit || rows.length === range.limit || chars > HISTORY_CHARS) return rows;
+    if (some.length < limit || rows.length === range.limit || chars > room) return rows;
+    size = Math.min(2 * size, HISTORY_PART_ROWS);
   }
 }
 
 /** The first rows that fit into one reply; at least one. */
-function keepWithin(rows: StoredMessage[], limit: number): StoredMessage[] {
+function keepWithin(rows: StoredMessage[], limit: number, room: number): StoredMessage[] {
   let chars = 0;
   const kept: StoredMessage[] = [];
   for (const row of rows) {
     chars += row.message?.length ?? 0;
-    if (kept.length === limit || (kept.length > 0 && chars > HISTORY_CHARS)) break;
+    if (kept.length === limit || (kept.length > 0 && chars > room)) break;
     kept.push(row);
   }
   return kept;

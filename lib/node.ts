@@ -17,6 +17,7 @@ import { LogBudget } from "./log_budget.ts";
 import type { Logger } from "./logger.ts";
 import { MessageLog } from "./message_log.ts";
 import type { ServeOptions } from "./options.ts";
+import { PageRoom } from "./page_room.ts";
 import { Passwords } from "./password.ts";
 import { Positions } from "./positions.ts";
 import { addressesOf, bindPorts, type Closer, letIn, openHttp, type Ports, takeBeats } from "./ports.ts";
@@ -233,7 +234,8 @@ async function assemble(
       now: turnTime,
     }),
     guesses: new Guesses(tallies, options.signupRate),
-    limited: { messages: 0, undelivered: 0, lookups: 0, guesses: 0, signups: 0, hashes: 0 },
+    pages: new PageRoom(),
+    limited: { messages: 0, undelivered: 0, lookups: 0, history: 0, guesses: 0, signups: 0, hashes: 0 },
   };
   const reserve = await DescriptorReserve.hold();
   closers.push(() => void reserve.release());

@@ -97,6 +97,8 @@ export interface ServeOptions extends StorageOptions {
   messageRate: number;
   /** Bytes of these a second; 0: any number. */
   byteRate: number;
+  /** Bytes of history a user may read a second; 0: any number. */
+  historyRate: number;
   /** Messages that may wait from one user for another; 0: any number. */
   undeliveredMessages: number;
   /** Bytes of these; 0: any number. */
@@ -361,6 +363,14 @@ const LIMITS = {
     help: "how long these may be together, likewise; 0: any length",
     parse: bytes(0, 1024 ** 3),
     fallback: "1M",
+  },
+  historyRate: {
+    flag: "history-rate",
+    placeholder: "BYTES",
+    help:
+      "how much history a user may read a second, a message counting 256 besides its length; 0: any amount",
+    parse: bytes(0, 1024 ** 3),
+    fallback: "4M",
   },
   undeliveredMessages: {
     flag: "undelivered-messages",

@@ -17,8 +17,6 @@ const PAGES_LEFT = 16;
 /** Hands out room. One per node. */
 export class PageRoom {
   #taken = 0;
-  /** Characters of pages handed out; for metrics. */
-  chars = 0;
 
   /** Room for one page; to be given back with {@link release}. */
   take(): number {

@@ -7,6 +7,8 @@ import { Throttle } from "./throttle.ts";
 
 /** So many seconds' worth may come at once. */
 const BURST_SECONDS = 10;
+/** Of history fewer: it is a burst that others feel. */
+const HISTORY_BURST_SECONDS = 2;
 /** Who has been refused is refused for so long, ms: what comes again then comes in order, and a good deal of it. */
 const PAUSE_MS = 1_000;
 /** Questions whether somebody exists and who that is: enough for anybody's friends, too few for a list of everybody. */
@@ -20,6 +22,8 @@ export interface QuotaOptions {
   messageRate: number;
   /** Bytes of chat messages a second. */
   byteRate: number;
+  /** Characters of history a second, a row being some besides. */
+  historyRate: number;
 }
 
 /** One user's. */
@@ -27,13 +31,17 @@ export class Quota {
   readonly #messages: Throttle | undefined;
   readonly #bytes: Throttle | undefined;
   readonly #lookups: Throttle;
+  readonly #history: Throttle | undefined;
   #pausedUntil = -Infinity;
 
   /** `now` as of performance.now(). */
-  constructor({ messageRate, byteRate }: QuotaOptions, now: number) {
+  constructor({ messageRate, byteRate, historyRate }: QuotaOptions, now: number) {
     this.#messages = throttle(messageRate, now);
     this.#bytes = throttle(byteRate, now);
     this.#lookups = new Throttle(LOOKUPS, now);
+    this.#history = historyRate === 0
+      ? undefined
+      : new Throttle({ burst: HISTORY_BURST_SECONDS * historyRate, perSecond: historyRate }, now);
   }
 
   /** Counts a message of so many bytes, if it may be sent now: then 0, else how long to wait before the next try, ms. */
@@ -66,10 +74,15 @@ export class Quota {
     return this.#lookups.take(now);
   }
 
+  /** Counts so much history that has been read; returns how long to wait before more is, ms. */
+  takeHistory(now: number, chars: number): number {
+    return this.#history?.take(now, chars) ?? 0;
+  }
+
   /** True when it is as good as a new one. */
   isFull(now: number): boolean {
     return (this.#messages?.isFull(now) ?? true) && (this.#bytes?.isFull(now) ?? true) &&
-      this.#lookups.isFull(now) && now >= this.#pausedUntil;
+      this.#lookups.isFull(now) && (this.#history?.isFull(now) ?? true) && now >= this.#pausedUntil;
   }
 }
 

@@ -130,8 +130,8 @@ export class Request {
   }
 
   /** Like {@link reply}, with the fields as the text of a JSON object that need not be built anew. */
-  replyJson(fields: string): void {
-    if (this.isReplyExpected) this.#send(this.#answer.success, ERRNO.OK, fields, undefined);
+  replyJson(fields: string, written?: Written): void {
+    if (this.isReplyExpected) this.#send(this.#answer.success, ERRNO.OK, fields, written);
   }
 
   /** False: nobody is told of success, and {@link reply} does nothing. */

@@ -10,6 +10,7 @@ import type { Guesses } from "./guesses.ts";
 import type { LogBudget } from "./log_budget.ts";
 import type { Logger } from "./logger.ts";
 import type { MessageLog } from "./message_log.ts";
+import type { PageRoom } from "./page_room.ts";
 import type { Passwords } from "./password.ts";
 import type { Quotas } from "./quotas.ts";
 import type { Groups } from "./store/groups.ts";
@@ -53,6 +54,8 @@ export interface LimitCounters {
   signups: number;
   /** Logins and signups for which too many others waited. */
   hashes: number;
+  /** Pages of history of users who read too much. */
+  history: number;
 }
 
 /** The parts of a node. */
@@ -87,6 +90,8 @@ export interface Services {
   quotas: Quotas;
   /** What waits for those who are away. */
   backlogs: Backlogs;
+  /** Memory for pages of history. */
+  pages: PageRoom;
   /** For metrics. */
   limited: LimitCounters;
 }

@@ -163,6 +163,28 @@ attackTest("who reads slowly what it asks for quickly makes little wait", async 
   assertLess(grown, 100);
 });
 
+attackTest(
+  "who reads history as fast as it can has a share of the node, and no more",
+  async (server, innocents) => {
+    const people = await Promise.all(Array.from({ length: 8 }, () => hoarder(server, 60, 50_000)));
+    let isOver = false;
+    let pages = 0;
+    const read = async ({ client, id }: Person) => {
+      for (; !isOver; pages++) await client.request({ msgid: 15, conversation: `u${id}-${id}` });
+    };
+    await innocents.during(async () => {
+      const reading = Promise.all(people.map(read));
+      await pause(2_500);
+      isOver = true;
+      await reading;
+    });
+    // A page is 1 MiB: two seconds' worth at once, and then as much as is earned.
+    assertLess(pages, people.length * 4 * 8);
+    assertEquals(await metric(server, 'chat_limited_total\\{limit="history"\\}') > 0, true);
+    for (const { client } of people) client.close();
+  },
+);
+
 for (
   const [what, junk] of [["empty objects", "{}"], ["unknown msgids", '{"msgid":999}'], ["no JSON", "{]}"]]
 ) {

@@ -2,8 +2,10 @@ import { assert, assertEquals } from "@std/assert";
 import { history } from "../lib/handlers.ts";
 import { Limiter } from "../lib/limiter.ts";
 import { Mailbox } from "../lib/mailbox.ts";
+import { PageRoom } from "../lib/page_room.ts";
 import { Positions } from "../lib/positions.ts";
 import { MSGID } from "../lib/protocol.ts";
+import { Quotas } from "../lib/quotas.ts";
 import { Request } from "../lib/request.ts";
 import type { Services } from "../lib/services.ts";
 import { Session } from "../lib/session.ts";
@@ -38,9 +40,11 @@ function openLog(length: number) {
 async function ask(log: ReturnType<typeof openLog>, fields: object): Promise<Frame> {
   const replies: Frame[] = [];
   const outlet = fakeOutlet((frame) => replies.push(JSON.parse(frame)));
-  // History needs one method of the model and nothing else of a node.
+  // History needs one method of the model and little else of a node.
   const messages = log as unknown as Messages;
-  const services = { messages } as unknown as Services;
+  const quotas = new Quotas({ messageRate: 0, byteRate: 0, historyRate: 0 }, () => 0);
+  const settings = { maxFrameBytes: 65_536 };
+  const services = { messages, settings, quotas, pages: new PageRoom() } as unknown as Services;
   const session = new Session(1, outlet);
   session.upgrade();
   const positions = new Positions(messages, SILENT, () => {});

@@ -24,7 +24,7 @@ function count<Item>(items: readonly Item[], isCounted: (item: Item) => boolean)
 }
 
 Deno.test("ten seconds' worth may come at once, and who is over it is refused for a second", unit, () => {
-  const quota = new Quota({ messageRate: 5, byteRate: 1_000 }, 0);
+  const quota = new Quota({ messageRate: 5, byteRate: 1_000, historyRate: 0 }, 0);
   for (let sent = 0; sent < 50; sent++) assertEquals(quota.tryMessage(0, 10), 0);
   assertEquals(quota.tryMessage(0, 10), 1_000);
   assertEquals(quota.tryMessage(900, 10), 100, "what is earned meanwhile waits for its turn");
@@ -35,22 +35,22 @@ Deno.test("ten seconds' worth may come at once, and who is over it is refused fo
 });
 
 Deno.test("a message longer than all that may come at once goes, and the next one waits for it", unit, () => {
-  const quota = new Quota({ messageRate: 0, byteRate: 100 }, 0);
+  const quota = new Quota({ messageRate: 0, byteRate: 100, historyRate: 0 }, 0);
   assertEquals(quota.tryMessage(0, 5_000), 0);
   assertEquals(quota.tryMessage(0, 1), 40_010);
-  const slow = new Quota({ messageRate: 10, byteRate: 0 }, 0);
+  const slow = new Quota({ messageRate: 10, byteRate: 0, historyRate: 0 }, 0);
   for (let sent = 0; sent < 100; sent++) assertEquals(slow.takeMessage(0, 1e9), 0);
   assertEquals([slow.takeMessage(0, 1), slow.takeMessage(0, 1)], [100, 200]);
 });
 
 Deno.test("nothing is refused where there is no limit", unit, () => {
-  const quota = new Quota({ messageRate: 0, byteRate: 0 }, 0);
+  const quota = new Quota({ messageRate: 0, byteRate: 0, historyRate: 0 }, 0);
   for (let sent = 0; sent < 10_000; sent++) assertEquals(quota.tryMessage(0, 1e6), 0);
 });
 
 Deno.test("users are remembered as long as they have used something, and no longer", unit, () => {
   let now = 0;
-  const quotas = new Quotas({ messageRate: 1, byteRate: 0 }, () => now);
+  const quotas = new Quotas({ messageRate: 1, byteRate: 0, historyRate: 0 }, () => now);
   for (let id = 1; id <= 10_000; id++) quotas.of(id).tryMessage(now, 1);
   assertEquals(quotas.of(1), quotas.of(1));
   assertEquals(quotas.size, 10_000);

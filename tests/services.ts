@@ -568,7 +568,14 @@ export class Server implements AsyncDisposable {
 }
 
 /** For load that is more than one user may send: {@linkcode startServer} with the measures of single users switched off. */
-export const UNMEASURED: readonly string[] = ["--message-rate", "0", "--byte-rate", "0"];
+export const UNMEASURED: readonly string[] = [
+  "--message-rate",
+  "0",
+  "--byte-rate",
+  "0",
+  "--history-rate",
+  "0",
+];
 
 /**
  * Starts a server node as `chatserver serve HOST PORT ARGS` and resolves when it is ready. The ready line is the one
