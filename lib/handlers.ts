@@ -8,6 +8,7 @@ import { byteLength, fitLists, type LoginLists } from "./client_buffer.ts";
 import { errorText, isTemporary } from "./errors.ts";
 import { waitAtMost } from "./give_up_after.ts";
 import { NoTurnError } from "./fair_queue.ts";
+import { arrayParts } from "./long_json.ts";
 import { membersOf } from "./members.ts";
 import { mendJson } from "./mend_json.ts";
 import { checkName } from "./names.ts";
@@ -192,27 +193,31 @@ async function welcome(
   if (!login) throw new Refusal(ERRNO.ALREADY_ONLINE, "This user is already online");
   session.refusedLogins = 0;
   try {
-    const who = { id: account.id, name: account.name };
-    const [friends, groups] = await Promise.all([
-      services.users.friends(account.id),
-      services.groups.describe(login.groups.keys()),
-    ]);
     if (session.version === 2) {
+      const [friends, groups] = await Promise.all([
+        services.users.friends(account.id),
+        services.groups.describeInText(login.groups.keys()),
+      ]);
       const { token, hash } = await giveToken();
       if (services.settings.udpPort !== undefined) session.udpKey = createBeatKey(hash, account.password);
       const conversations = await describeConversations(services, login);
-      request.reply({
-        ...who,
-        ...nonEmpty({ friends, groups }),
-        conversations,
+      const rest = {
         token,
         heartbeat: heartbeat(services, session),
         max_frame: services.settings.maxFrameBytes,
-      });
+      };
+      request.replyParts([
+        JSON.stringify({ id: account.id, name: account.name }).slice(0, -1),
+        ...await listParts("friends", friends, JSON.stringify),
+        ...await listParts("groups", groups, (group) => group),
+        ',"conversations":',
+        ...await arrayParts(conversations, JSON.stringify),
+        `,${JSON.stringify(rest).slice(1)}`,
+      ]);
     } else {
       // A password makes the token before it worthless, also when there is no new one.
       await services.tokens.revoke(account.id);
-      await answerVersion1(request, login, { friends, groups });
+      await answerVersion1(services, request, login);
     }
     login.mailbox.open();
   } catch (error) {
@@ -224,20 +229,26 @@ async function welcome(
 }
 
 /** In version 1 what is in a list is text, and what was missed comes with the reply, where the client can read so much. */
-async function answerVersion1(
-  request: Request,
-  { userId, name, mailbox }: Login,
-  lists: LoginLists,
-): Promise<void> {
+async function answerVersion1({ users, groups }: Services, request: Request, login: Login): Promise<void> {
+  const { userId, name, mailbox } = login;
   const who = { id: userId, name };
+  const friends = await users.friends(userId);
   const { frameLimitBytes } = request.session.outlet;
   if (frameLimitBytes < Infinity) {
+    const lists = { friends, groups: await groups.describe(login.groups.keys()) };
     const head = JSON.stringify({ msgid: MSGID.LOGIN_MSG_ACK, errno: ERRNO.OK, ...who });
     const fitting = fitLists(lists, frameLimitBytes - byteLength(head));
     return request.reply({ ...who, ...nonEmpty(inTexts(fitting)) });
   }
+  const texts = await groups.describeInText(login.groups.keys(), { areUsersTexts: true });
   const { frames, written } = await mailbox.takeOffline(OFFLINE_CHARS);
-  request.reply({ ...who, ...nonEmpty({ offlineMsg: frames, ...inTexts(lists) }) }, written);
+  request.replyParts([
+    JSON.stringify(who).slice(0, -1),
+    ...await listParts("offlineMsg", frames, JSON.stringify),
+    ...await listParts("friends", friends, (friend) => JSON.stringify(JSON.stringify(friend))),
+    ...await listParts("groups", texts, JSON.stringify),
+    "}",
+  ], written);
 }
 
 function inTexts({ friends, groups }: LoginLists): Record<string, string[]> {
@@ -252,6 +263,15 @@ function inTexts({ friends, groups }: LoginLists): Record<string, string[]> {
 /** Empty lists are left out of a login reply: version 1 clients look whether they are there. */
 function nonEmpty(lists: Record<string, unknown[]>): Record<string, unknown[]> {
   return Object.fromEntries(Object.entries(lists).filter(([, list]) => list.length > 0));
+}
+
+/** Such a list in parts, made one a turn. */
+async function listParts<Item>(
+  field: string,
+  items: readonly Item[],
+  textOf: (item: Item) => string,
+): Promise<string[]> {
+  return items.length === 0 ? [] : [`,"${field}":`, ...await arrayParts(items, textOf)];
 }
 
 function heartbeat({ settings }: Services, { udpKey }: Session): JsonObject {

@@ -134,6 +134,12 @@ export class Request {
     if (this.isReplyExpected) this.#send(this.#answer.success, ERRNO.OK, fields, written);
   }
 
+  /** Like {@link replyJson}, with the text in parts. */
+  replyParts([first = "{}", ...rest]: readonly string[], written?: Written): void {
+    if (!this.isReplyExpected) return;
+    this.session.outlet.send([this.#head(this.#answer.success, ERRNO.OK, first), ...rest], written);
+  }
+
   /** False: nobody is told of success, and {@link reply} does nothing. */
   get isReplyExpected(): boolean {
     return this.#answer.isAlways || this.cid !== undefined;
@@ -152,9 +158,14 @@ export class Request {
   }
 
   #send(msgid: number, errno: number, fields: string, written: Written | undefined): void {
+    this.session.outlet.send(this.#head(msgid, errno, fields), written);
+  }
+
+  /** The fields every reply has, and `fields` behind them. */
+  #head(msgid: number, errno: number, fields: string): string {
     const { cid } = this;
     const head = cid === undefined ? `{"msgid":${msgid}` : `{"msgid":${msgid},"cid":${toJson(cid)}`;
     const rest = fields === "{}" ? "}" : `,${fields.slice(1)}`;
-    this.session.outlet.send(`${head},"errno":${errno}${rest}`, written);
+    return `${head},"errno":${errno}${rest}`;
   }
 }

@@ -273,10 +273,11 @@ export class SendQueue {
 
   #takeBatch(): QueuedFrame[] {
     const frames = this.#frames;
-    if (!this.mayGlue && (frames.length <= SINGLE_WRITES_UP_TO || this.#isPaced)) return frames.splice(0, 1);
+    const isSingle = !this.mayGlue && (frames.length <= SINGLE_WRITES_UP_TO || this.#isPaced);
     let count = 0;
     for (let size = 0; count < frames.length && size < WRITE_BYTES; count++) {
       size += frames[count]?.frame.length ?? 0;
+      if (isSingle && frames[count]?.goesOn === false) return frames.splice(0, count + 1);
     }
     if (count < frames.length) return frames.splice(0, count);
     this.#frames = [];

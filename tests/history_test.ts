@@ -14,7 +14,8 @@ import type { Frame } from "./chat_client.ts";
 import { fakeOutlet } from "./fake_outlet.ts";
 
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
-const unit = { permissions: "none" } as const;
+/** The last turn that was given ends behind the test. */
+const unit = { permissions: "none", sanitizeOps: false, sanitizeResources: false } as const;
 const COUNT = 500;
 
 /** A conversation in memory whose messages are `length` characters long; counts the rows that are read. */

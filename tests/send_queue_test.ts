@@ -190,3 +190,57 @@ Deno.test("a failed write ends the queue and is told once", unit, async () => {
   assertEquals(socket.events, ["Error: broken pipe"]);
   assertEquals(log.sort(), ["1 dropped", "2 dropped"]);
 });
+
+Deno.test(
+  "a frame in parts is one frame: written together as far as it goes, ended once, told of once",
+  unit,
+  async () => {
+    const socket = new FakeSocket();
+    const log: string[] = [];
+    const queue = new SendQueue({ highWaterBytes: 1000 }, socket);
+    queue.addParts(["{", '"a":1', "}"], watched(log, "a"));
+    queue.add("{2}");
+    await settle();
+    assertEquals(socket.writes, ['{"a":1}\0', "{2}\0"]);
+    assertEquals(log, ["a written"]);
+  },
+);
+
+Deno.test(
+  "a long frame goes out in parts, between characters, and is not cut off by what is forgotten",
+  unit,
+  async () => {
+    const socket = new FakeSocket();
+    const long = `x${"\u{1f4a9}".repeat(100_000)}`;
+    const log: string[] = [];
+    const queue = new SendQueue({ highWaterBytes: 1000 }, socket);
+    queue.mayGlue = true;
+    socket.block();
+    queue.add(long, watched(log, "long"));
+    queue.add("{late}", watched(log, "late"));
+    await settle();
+    queue.drop();
+    queue.add("{end}");
+    socket.unblock();
+    await settle();
+    assertEquals(socket.writes.join(""), `${long}\0{end}\0`);
+    assert(socket.writes.length > 2);
+    assertEquals(log, ["late dropped", "long written"]);
+  },
+);
+
+Deno.test("a queue is overfull when it holds more than its longest frame explains", unit, async () => {
+  const socket = new FakeSocket();
+  socket.block();
+  const queue = new SendQueue({ highWaterBytes: 100 }, socket);
+  queue.add("x".repeat(10_000));
+  assert(!queue.isOverfull);
+  queue.add("x".repeat(399));
+  assert(!queue.isOverfull);
+  queue.add("xx");
+  assert(queue.isOverfull);
+  socket.unblock();
+  await settle();
+  assert(!queue.isOverfull);
+  queue.close();
+});

@@ -5,7 +5,7 @@ import { Limiter } from "../lib/limiter.ts";
 import { LogBudget } from "../lib/log_budget.ts";
 import { conversationOfUsers, parseConversation, spliceFields } from "../lib/protocol.ts";
 import type { Database } from "../lib/store/database.ts";
-import { Lookup } from "../lib/store/lookup.ts";
+import { Lookup, ROWS_PER_STATEMENT } from "../lib/store/lookup.ts";
 import { Messages } from "../lib/store/messages.ts";
 import { Throttle } from "../lib/throttle.ts";
 import { hashToken, tokenUserId } from "../lib/tokens.ts";
@@ -125,17 +125,38 @@ Deno.test(
   unit,
   async () => {
     const statements: number[][] = [];
-    const lookup = new Lookup((keys: readonly number[]) => {
-      statements.push([...keys]);
-      const rows = keys.flatMap((key) => key === 3 ? [] : [{ key, n: 1 }, { key, n: statements.length }]);
-      return Promise.resolve(rows);
-    }, ({ key }) => key);
+    const lookup = new Lookup({
+      read: (keys: readonly number[]) => {
+        statements.push([...keys]);
+        const rows = keys.flatMap((key) => key === 3 ? [] : [{ key, n: 1 }, { key, n: statements.length }]);
+        return Promise.resolve(rows);
+      },
+      keyOf: ({ key }) => key,
+    });
     const first = [lookup.rows(1), lookup.rows(2), lookup.rows(2), lookup.rows(3)];
     while (statements.length === 0) await endOfTurn();
     const later = lookup.rows(1);
     assertEquals((await Promise.all(first)).map((rows) => rows.length), [2, 2, 2, 0]);
     assertEquals(await later, [{ key: 1, n: 1 }, { key: 1, n: 2 }]);
     assertEquals(statements, [[1, 2, 3], [1]]);
+  },
+);
+
+Deno.test(
+  "who has more rows than one statement reads is read on, and each of the batch is whole",
+  // The last turn that was given ends behind the test.
+  { ...unit, sanitizeOps: false, sanitizeResources: false },
+  async () => {
+    const total = new Map([[1, 2 * ROWS_PER_STATEMENT], [2, 3], [3, 0], [4, ROWS_PER_STATEMENT + 1]]);
+    const rowsOf = (key: number) => Array.from({ length: total.get(key) ?? 0 }, (_, n) => ({ key, n }));
+    const lookup = new Lookup({
+      read: (keys: readonly number[], limit) => Promise.resolve(keys.flatMap(rowsOf).slice(0, limit)),
+      readOn: (key, after, limit) =>
+        Promise.resolve(rowsOf(key).filter(({ n }) => n > (after?.n ?? -1)).slice(0, limit)),
+      keyOf: ({ key }) => key,
+    });
+    const found = await Promise.all([...total.keys()].map((key) => lookup.rows(key)));
+    assertEquals(found, [...total.keys()].map(rowsOf));
   },
 );
 

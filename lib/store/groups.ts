@@ -4,6 +4,7 @@
  * @module
  */
 import { DatabaseError } from "../errors.ts";
+import { arrayParts } from "../long_json.ts";
 import { nameKey, normalizeName } from "../names.ts";
 import { type ConversationId, conversationOfGroup } from "../protocol.ts";
 import type { Database, SqlConnection } from "./database.ts";
@@ -54,31 +55,51 @@ export class Groups {
   readonly #memberships: Lookup<number, MembershipRow>;
   readonly #groups: Lookup<number, GroupRow>;
   readonly #members: Lookup<number, MemberRow>;
+  readonly #memberObjects = new WeakMap<readonly MemberRow[], Promise<string>>();
+  readonly #memberTexts = new WeakMap<readonly MemberRow[], Promise<string>>();
 
   /** Reads and writes `db`. */
   constructor(db: Database) {
     this.#db = db;
     const { isOneOf } = db.dialect;
-    this.#memberships = new Lookup((ids) => {
-      const { sql, params } = isOneOf("userid", ids);
-      return db.query(`SELECT userid, groupid, grouprole FROM GroupUser WHERE ${sql}`, params);
-    }, ({ userid }) => userid);
-    this.#groups = new Lookup((ids) => {
-      const { sql, params } = isOneOf("id", ids);
-      return db.query(`SELECT id, groupname, groupdesc FROM AllGroup WHERE ${sql}`, params);
-    }, ({ id }) => id);
-    this.#members = new Lookup(
-      (ids) => {
-        const { sql, params } = isOneOf("m.groupid", ids);
+    this.#memberships = new Lookup({
+      read: (ids, limit) => {
+        const { sql, params } = isOneOf("userid", ids);
         return db.query(
-          "SELECT m.groupid, u.id, u.name, u.state, m.grouprole FROM GroupUser m JOIN User u ON u.id = m.userid " +
-            `WHERE ${sql} ORDER BY u.id`,
+          `SELECT userid, groupid, grouprole FROM GroupUser WHERE ${sql} LIMIT ${limit}`,
           params,
         );
       },
-      ({ groupid }) => groupid,
-      GROUPS_PER_STATEMENT,
-    );
+      readOn: (userId, after, limit) =>
+        db.query(
+          "SELECT userid, groupid, grouprole FROM GroupUser WHERE userid = ? AND groupid > ? " +
+            `ORDER BY groupid LIMIT ${limit}`,
+          [userId, after?.groupid ?? 0],
+        ),
+      keyOf: ({ userid }) => userid,
+    });
+    this.#groups = new Lookup({
+      read: (ids) => {
+        const { sql, params } = isOneOf("id", ids);
+        return db.query(`SELECT id, groupname, groupdesc FROM AllGroup WHERE ${sql}`, params);
+      },
+      keyOf: ({ id }) => id,
+    });
+    const members =
+      "SELECT m.groupid, u.id, u.name, u.state, m.grouprole FROM GroupUser m JOIN User u ON u.id = m.userid ";
+    this.#members = new Lookup({
+      read: (ids, limit) => {
+        const { sql, params } = isOneOf("m.groupid", ids);
+        return db.query(`${members}WHERE ${sql} LIMIT ${limit}`, params);
+      },
+      readOn: (groupId, after, limit) =>
+        db.query(
+          `${members}WHERE m.groupid = ? AND m.userid > ? ORDER BY m.userid LIMIT ${limit}`,
+          [groupId, after?.id ?? 0],
+        ),
+      keyOf: ({ groupid }) => groupid,
+      keysPerStatement: GROUPS_PER_STATEMENT,
+    });
   }
 
   /** Makes a group with `creatorId` as its first member and returns its id, or undefined when the name is taken. */
@@ -134,23 +155,55 @@ export class Groups {
   }
 
   /** These groups, by id, each with all its members. */
-  async describe(groupIds: Iterable<number>): Promise<Group[]> {
-    const ids = [...groupIds].sort((a, b) => a - b);
-    const groups: Group[] = [];
-    // Some at a time, or who is in thousands of groups would keep everybody else's login waiting.
-    for (let start = 0; start < ids.length; start += GROUPS_PER_STATEMENT) {
-      const some = ids.slice(start, start + GROUPS_PER_STATEMENT).map((id) => this.#describe(id));
-      for (const group of await Promise.all(some)) if (group) groups.push(group);
-    }
-    return groups;
+  describe(groupIds: Iterable<number>): Promise<Group[]> {
+    return this.#each(groupIds, (group, members) => ({ ...group, users: byId(members).map(toMember) }));
   }
 
-  async #describe(groupId: number): Promise<Group | undefined> {
-    const [[group], members] = await Promise.all([this.#groups.rows(groupId), this.#members.rows(groupId)]);
-    if (!group) return undefined;
-    const users = members.map(({ id, name, state, grouprole }) => ({ id, name, state, role: grouprole }));
-    return { ...group, users };
+  /** The same as JSON; `areUsersTexts`: the members are strings of JSON, as version 1 has them. */
+  describeInText(groupIds: Iterable<number>, { areUsersTexts = false } = {}): Promise<string[]> {
+    const known = areUsersTexts ? this.#memberTexts : this.#memberObjects;
+    return this.#each(groupIds, async (group, members) => {
+      // Logins that come at once are given the same rows, and so one text.
+      let users = known.get(members);
+      if (!users) known.set(members, users = usersText(members, areUsersTexts));
+      return `${JSON.stringify(group).slice(0, -1)},"users":${await users}}`;
+    });
   }
+
+  async #each<Description>(
+    groupIds: Iterable<number>,
+    describe: (group: GroupRow, members: readonly MemberRow[]) => Description | Promise<Description>,
+  ): Promise<Description[]> {
+    const ids = [...groupIds].sort((a, b) => a - b);
+    const described: Description[] = [];
+    const one = async (id: number) => {
+      const [[group], members] = await Promise.all([this.#groups.rows(id), this.#members.rows(id)]);
+      return group && [await describe({ ...group }, members)];
+    };
+    // Some at a time, or who is in thousands of groups would keep everybody else's login waiting.
+    for (let start = 0; start < ids.length; start += GROUPS_PER_STATEMENT) {
+      for (const found of await Promise.all(ids.slice(start, start + GROUPS_PER_STATEMENT).map(one))) {
+        if (found) described.push(...found);
+      }
+    }
+    return described;
+  }
+}
+
+function byId(members: readonly MemberRow[]): MemberRow[] {
+  return members.toSorted((a, b) => a.id - b.id);
+}
+
+function toMember({ id, name, state, grouprole: role }: MemberRow): GroupMember {
+  return { id, name, state, role };
+}
+
+async function usersText(members: readonly MemberRow[], areTexts: boolean): Promise<string> {
+  const textOf = (row: MemberRow) => {
+    const text = JSON.stringify(toMember(row));
+    return areTexts ? JSON.stringify(text) : text;
+  };
+  return (await arrayParts(byId(members), textOf)).join("");
 }
 
 async function addMember(

@@ -5,28 +5,67 @@
  * @module
  */
 import { Batcher } from "../batcher.ts";
+import { anotherTurn } from "../turn.ts";
 
 /** Keys in one statement, unless the caller wants fewer. */
 export const KEYS_PER_STATEMENT = 200;
 
+/**
+ * Rows one statement reads at most: SQLite does nothing else meanwhile, and neither does the event loop while it makes
+ * objects of them.
+ */
+export const ROWS_PER_STATEMENT = 2_000;
+
+/** How rows are looked up. */
+export interface LookupQuery<Key, Shape> {
+  /** Finds the rows of all `keys`, which differ, or just any `limit` of them when there are more. */
+  read: (keys: readonly Key[], limit: number) => Promise<Shape[]>;
+  /** Finds the first `limit` rows of one key behind `after`, in an order of their own; needed where a key may have many. */
+  readOn?: (key: Key, after: Shape | undefined, limit: number) => Promise<Shape[]>;
+  /** Whose a row is. */
+  keyOf: (row: Shape) => Key;
+  /** Keys in one statement. */
+  keysPerStatement?: number;
+}
+
 /** Rows of one kind by one key. */
 export class Lookup<Key extends number | string, Shape> {
+  readonly #query: LookupQuery<Key, Shape>;
   readonly #batches: Batcher<Key, Map<Key, Shape[]>>;
 
-  /** `read` gets different keys, at most `limit` of them, and finds the rows of all; `keyOf` tells whose a row is. */
-  constructor(
-    read: (keys: readonly Key[]) => Promise<Shape[]>,
-    keyOf: (row: Shape) => Key,
-    limit: number = KEYS_PER_STATEMENT,
-  ) {
-    this.#batches = new Batcher(async (keys) => Map.groupBy(await read([...new Set(keys)]), keyOf), limit);
+  /** See {@link LookupQuery}. */
+  constructor(query: LookupQuery<Key, Shape>) {
+    this.#query = query;
+    this.#batches = new Batcher(
+      (keys) => this.#readAll([...new Set(keys)]),
+      query.keysPerStatement ?? KEYS_PER_STATEMENT,
+    );
   }
 
   /**
-   * The rows of this key, as they are in a statement that begins after the call, in that statement's order. Others may be
-   * given the same objects.
+   * The rows of this key, as they are in statements that begin after the call. Others may be given the same objects.
    */
   async rows(key: Key): Promise<readonly Shape[]> {
     return (await this.#batches.add(key)).get(key) ?? [];
+  }
+
+  async #readAll(keys: readonly Key[]): Promise<Map<Key, Shape[]>> {
+    const { read, readOn, keyOf } = this.#query;
+    const limit = readOn ? ROWS_PER_STATEMENT : Number.MAX_SAFE_INTEGER;
+    const rows = await read(keys, limit);
+    if (!readOn || rows.length < limit) return Map.groupBy(rows, keyOf);
+    const all = new Map<Key, Shape[]>();
+    for (const key of keys) {
+      const own: Shape[] = [];
+      let count: number;
+      do {
+        await anotherTurn();
+        const some = await readOn(key, own.at(-1), limit);
+        for (const row of some) own.push(row);
+        count = some.length;
+      } while (count === limit);
+      all.set(key, own);
+    }
+    return all;
   }
 }

@@ -63,21 +63,31 @@ export class Messages {
   /** Reads and writes `db`. */
   constructor(db: Database) {
     this.#db = db;
-    this.#positions = new Lookup((userIds) => {
-      const { sql, params } = db.dialect.isOneOf("m.userid", userIds);
-      return db.query(
-        "SELECT m.userid, m.conversation, m.since, m.delivered, m.`read`, c.last_seq FROM Member m " +
-          `JOIN Conversation c ON c.id = m.conversation WHERE ${sql} ORDER BY m.conversation`,
-        params,
-      );
-    }, ({ userid }) => userid);
-    this.#peers = new Lookup((conversations) => {
-      const { sql, params } = db.dialect.isOneOf("conversation", conversations);
-      return db.query(
-        `SELECT userid, conversation, since, delivered, \`read\` FROM Member WHERE ${sql}`,
-        params,
-      );
-    }, ({ conversation }) => conversation);
+    const positions =
+      "SELECT m.userid, m.conversation, m.since, m.delivered, m.`read`, c.last_seq FROM Member m " +
+      "JOIN Conversation c ON c.id = m.conversation ";
+    this.#positions = new Lookup({
+      read: (userIds, limit) => {
+        const { sql, params } = db.dialect.isOneOf("m.userid", userIds);
+        return db.query(`${positions}WHERE ${sql} LIMIT ${limit}`, params);
+      },
+      readOn: (userId, after, limit) =>
+        db.query(
+          `${positions}WHERE m.userid = ? AND m.conversation > ? ORDER BY m.conversation LIMIT ${limit}`,
+          [userId, after?.conversation ?? ""],
+        ),
+      keyOf: ({ userid }) => userid,
+    });
+    this.#peers = new Lookup({
+      read: (conversations) => {
+        const { sql, params } = db.dialect.isOneOf("conversation", conversations);
+        return db.query(
+          `SELECT userid, conversation, since, delivered, \`read\` FROM Member WHERE ${sql}`,
+          params,
+        );
+      },
+      keyOf: ({ conversation }) => conversation,
+    });
   }
 
   /** Rows after `seq`, ascending. */

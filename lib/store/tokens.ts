@@ -25,10 +25,13 @@ export class Tokens {
   /** Reads and writes `db`. */
   constructor(db: Database) {
     this.#db = db;
-    this.#byUser = new Lookup((userIds) => {
-      const { sql, params } = db.dialect.isOneOf("userid", userIds);
-      return db.query(`SELECT userid, hash, expires FROM Token WHERE ${sql}`, params);
-    }, ({ userid }) => userid);
+    this.#byUser = new Lookup({
+      read: (userIds) => {
+        const { sql, params } = db.dialect.isOneOf("userid", userIds);
+        return db.query(`SELECT userid, hash, expires FROM Token WHERE ${sql}`, params);
+      },
+      keyOf: ({ userid }) => userid,
+    });
   }
 
   /** Puts these in the place of whatever token their users had; the last one of a user counts. */

@@ -50,18 +50,27 @@ export class Users {
   constructor(db: Database) {
     this.#db = db;
     const { isOneOf } = db.dialect;
-    this.#accounts = new Lookup((ids) => {
-      const { sql, params } = isOneOf("id", ids);
-      return db.query(`SELECT id, name, password FROM User WHERE ${sql}`, params);
-    }, ({ id }) => id);
-    this.#friends = new Lookup((ids) => {
-      const { sql, params } = isOneOf("f.userid", ids);
-      return db.query(
-        "SELECT f.userid AS owner, u.id, u.name, u.state FROM Friend f JOIN User u ON u.id = f.friendid " +
-          `WHERE ${sql} ORDER BY u.id`,
-        params,
-      );
-    }, ({ owner }) => owner);
+    this.#accounts = new Lookup({
+      read: (ids) => {
+        const { sql, params } = isOneOf("id", ids);
+        return db.query(`SELECT id, name, password FROM User WHERE ${sql}`, params);
+      },
+      keyOf: ({ id }) => id,
+    });
+    const friends =
+      "SELECT f.userid AS owner, u.id, u.name, u.state FROM Friend f JOIN User u ON u.id = f.friendid ";
+    this.#friends = new Lookup({
+      read: (ids, limit) => {
+        const { sql, params } = isOneOf("f.userid", ids);
+        return db.query(`${friends}WHERE ${sql} LIMIT ${limit}`, params);
+      },
+      readOn: (owner, after, limit) =>
+        db.query(
+          `${friends}WHERE f.userid = ? AND f.friendid > ? ORDER BY f.friendid LIMIT ${limit}`,
+          [owner, after?.id ?? 0],
+        ),
+      keyOf: ({ owner }) => owner,
+    });
   }
 
   /** Makes a user and returns its id, or undefined when the name is taken. `password` is a hash. */
@@ -155,6 +164,7 @@ export class Users {
 
   /** Those whom `userId` has added, by id. */
   async friends(userId: number): Promise<User[]> {
-    return (await this.#friends.rows(userId)).map(({ id, name, state }) => ({ id, name, state }));
+    const friends = (await this.#friends.rows(userId)).map(({ id, name, state }) => ({ id, name, state }));
+    return friends.sort((a, b) => a.id - b.id);
   }
 }
