@@ -4,7 +4,8 @@
 
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { createConnection } from "node:net";
-import { chat, ChatClient, newPerson, type Person } from "./chat_client.ts";
+import { DatabaseSync } from "node:sqlite";
+import { chat, ChatClient, logIn, newPerson, PASSWORD, type Person } from "./chat_client.ts";
 import { Innocents } from "./innocents.ts";
 import { makeCertificate } from "./certificate.ts";
 import { isOnPath, runOrThrow, temporaryFolder } from "./process.ts";
@@ -322,4 +323,51 @@ Deno.test({
     assert(limit < 200, `${limit}`);
     await server.logged("no more file descriptors");
   },
+});
+
+Deno.test("a login of somebody in a hundred groups of a thousand keeps nobody waiting", async () => {
+  await using folder = await temporaryFolder();
+  const path = `${folder.path}/chat.db`;
+  const args = ["--sqlite", path, "--http", "127.0.0.1:0"];
+  await (await startServer(args)).stop();
+  const db = new DatabaseSync(path);
+  // Users can be made by hand; their passwords are hashed when they log in.
+  db.exec(`
+    BEGIN;
+    CREATE TABLE n (n INTEGER PRIMARY KEY);
+    WITH RECURSIVE up (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM up WHERE n < 1000) INSERT INTO n SELECT n FROM up;
+    INSERT INTO User (id, name, name_key, password) SELECT n, 'u' || n, CAST('u' || n AS BLOB), '${PASSWORD}' FROM n;
+    INSERT INTO AllGroup (id, groupname, groupname_key) SELECT n, 'g' || n, CAST('g' || n AS BLOB) FROM n WHERE n <= 100;
+    INSERT INTO Conversation (id, members) SELECT 'g' || n, 1000 FROM n WHERE n <= 100;
+    INSERT INTO GroupUser (groupid, userid) SELECT g.n, u.n FROM n g JOIN n u WHERE g.n <= 100;
+    INSERT INTO Member (userid, conversation) SELECT u.n, 'g' || g.n FROM n g JOIN n u WHERE g.n <= 100;
+    DROP TABLE n;
+    COMMIT`);
+  db.close();
+  await using server = await startServer(args);
+  using innocents = await Innocents.start(server.port);
+  const members = await Promise.all([1, 2, 3].map(() => ChatClient.connect(server.port)));
+  const grown = await innocents.during(() =>
+    memoryDuring(
+      server,
+      Promise.all(members.map(async (client, index) => {
+        const version = index < 2 ? { v: 2 as const } : {};
+        const { groups = [] } = await logIn(client, index + 1, version);
+        const parsed = groups.map((group) => typeof group === "string" ? JSON.parse(group) : group);
+        assertEquals(parsed.map(({ id }) => id), Array.from({ length: 100 }, (_, n) => n + 1));
+        for (const { users } of parsed) {
+          const ids = users.map((user: unknown) => (typeof user === "string" ? JSON.parse(user) : user).id);
+          assertEquals(ids, Array.from({ length: 1_000 }, (_, n) => n + 1));
+        }
+        const [first] = parsed;
+        const [me] = first.users.slice(index).map((user: unknown) =>
+          typeof user === "string" ? JSON.parse(user) : user
+        );
+        assertEquals(me, { id: index + 1, name: `u${index + 1}`, state: "online", role: "normal" });
+      })),
+    )
+  );
+  assertLess(grown, 200);
+  assertLess(await metric(server, "chat_event_loop_lag_seconds"), 0.5);
+  for (const client of members) client.close();
 });
