@@ -21,7 +21,7 @@ export const ENVELOPE = {
   evict: 5,
   /** The answer: `sender` has no older session here any more. */
   evicted: 6,
-  /** How far members have come, as JSON `[[user id, delivered, read], …]`. */
+  /** How far members have come, as JSON `[[user id, delivered, read, since], …]`. */
   receipts: 7,
   /** A heartbeat of the user whose channel this is came to another node as a datagram; its key is the frame. */
   beat: 8,

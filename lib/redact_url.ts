@@ -15,6 +15,6 @@
 export function redactUrl(url: string): string {
   return url
     // Up to the last @, and from the first colon: a raw password may itself hold @, : and /.
-    .replace(/^([\w+.-]+:\/\/)?([^:@/]*):(?!\/\/).*@/s, "$1$2:***@")
+    .replace(/^(.*?:\/\/)?([^:@/]*):(?!\/\/).*@/s, "$1$2:***@")
     .replace(/([?&](?:\w*(?:pass|pwd|secret|token)\w*)=)[^&#]*/gi, "$1***");
 }

@@ -227,6 +227,7 @@ unitTest("no password reaches an error text", () => {
 
 unitTest("redactUrl leaves all but the password", () => {
   assertEquals(redactUrl("mysql://root:pw@db:3306/chat"), "mysql://root:***@db:3306/chat");
+  assertEquals(redactUrl("--mysql=mysql://root:pw@db"), "--mysql=mysql://root:***@db");
   assertEquals(redactUrl("redis://:pw@[::1]:6379"), "redis://:***@[::1]:6379");
   assertEquals(redactUrl("mysql://root@127.0.0.1:3306/chat"), "mysql://root@127.0.0.1:3306/chat");
   assertEquals(
