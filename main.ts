@@ -82,7 +82,7 @@ async function runMigrate(options: MigrateOptions): Promise<number> {
 async function serve(options: ServeOptions): Promise<number> {
   const logger = openLog(options);
   const node = await startNode(options, logger);
-  giveUpPermissions();
+  giveUpPermissions(options);
   // Behind what was logged before, also where both go the same way.
   await stderr.flush(FLUSH_MS);
   print(`chatserver ${VERSION} ready on ${node.addresses}`);

@@ -4,6 +4,8 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
+import type { ServeOptions } from "./options.ts";
+import { parseMysqlUrl } from "./store/mysql_url.ts";
 
 /** Loaded from its file whenever a thread that hashes passwords is made. */
 const WORKER = fileURLToPath(new URL("./scrypt_worker.ts", import.meta.url));
@@ -12,10 +14,13 @@ const WORKER = fileURLToPath(new URL("./scrypt_worker.ts", import.meta.url));
  * Gives up writing files, reading any but the program's own, and the environment, for the rest of the process. What is
  * open stays open: SQLite asks nobody about its files after it has opened the first.
  */
-export function giveUpPermissions(): void {
-  // In this order: to look for the program's own files is to read.
-  if (isOwnFolderNamed()) Deno.permissions.revokeSync({ name: "read", path: "/" });
-  Deno.permissions.revokeSync({ name: "write" });
+export function giveUpPermissions({ mysqlUrl }: Pick<ServeOptions, "mysqlUrl">): void {
+  // To dial a unix socket again is to read and write a file.
+  if (mysqlUrl === null || parseMysqlUrl(mysqlUrl).socketPath === null) {
+    // In this order: to look for the program's own files is to read.
+    if (isOwnFolderNamed()) Deno.permissions.revokeSync({ name: "read", path: "/" });
+    Deno.permissions.revokeSync({ name: "write" });
+  }
   Deno.permissions.revokeSync({ name: "env" });
   Deno.permissions.revokeSync({ name: "sys", kind: "hostname" });
 }
