@@ -304,7 +304,7 @@ onEachDatabase("offline messages", {
   },
 
   "--persist offline: what a slow receiver is sent stays in order, stored or not": async (place) => {
-    await using there = await place.elsewhere(["--persist", "offline"]);
+    await using there = await place.elsewhere(["--persist", "offline", ...UNMEASURED]);
     await using li = await there.newPerson("li", { v: 2 });
     await using wu = await there.newPerson("wu");
     const tail = "x".repeat(30_000);
@@ -324,7 +324,7 @@ onEachDatabase("offline messages", {
   },
 
   "--persist offline: what a receiver does not take is stored, and there when it has died": async (place) => {
-    await using there = await place.elsewhere(["--persist", "offline"]);
+    await using there = await place.elsewhere(["--persist", "offline", ...UNMEASURED]);
     await using li = await there.newPerson("li", { v: 2 });
     await using wu = await there.newPerson("wu");
     // More than the kernels' buffers and the server's queue take together.
