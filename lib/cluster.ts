@@ -8,9 +8,10 @@ import { type Bus, type BusEvents, createLocalBus } from "./bus.ts";
 import type { Delivery } from "./delivery.ts";
 import { errorText, EXIT, FatalError } from "./errors.ts";
 import type { Logger } from "./logger.ts";
+import type { ServeOptions } from "./options.ts";
 import type { Closer } from "./ports.ts";
 import { createMemoryPresence, type Presence, type PresenceEvents } from "./presence.ts";
-import { Redis } from "./redis.ts";
+import { Redis, type RedisOptions } from "./redis.ts";
 import { RedisPresence } from "./redis_presence.ts";
 import { Seal, sealedBus } from "./seal.ts";
 import type { Database } from "./store/database.ts";
@@ -27,10 +28,13 @@ export interface Late {
   fail: (error: FatalError) => void;
 }
 
+/** Where Redis is, as the options have it. */
+export type RedisPlace = Pick<ServeOptions, "redisUrl" | "redisCaPath">;
+
 /** What {@link openCluster} needs. */
 export interface ClusterOptions {
-  /** Null: the node is alone. */
-  redisUrl: string | null;
+  /** Without a URL the node is alone. */
+  place: RedisPlace;
   /** Holds the cluster's name and secret. */
   db: Database;
   /** This node's name. */
@@ -57,15 +61,16 @@ export interface ClusterParts {
 
 /** Joins the cluster. Throws a FatalError when that cannot be done. */
 export async function openCluster(options: ClusterOptions, closers: Closer[]): Promise<ClusterParts> {
-  const { redisUrl, db, node, origin, late, logger } = options;
+  const { place, db, node, origin, late, logger } = options;
   const { id, secret } = await readIdentity(db);
   const channelPrefix = `chat:${id}:`;
-  if (redisUrl === null) {
+  if (place.redisUrl === null) {
     const tallies = new MemoryTallies(turnTime);
     return { bus: createLocalBus(), presence: createMemoryPresence(node), channelPrefix, tallies };
   }
   const seal = new Seal(secret, origin, () => late.delivery?.onRefused());
-  const redis = new Redis(redisUrl, busEvents(options, seal, `${channelPrefix}node:${node}`), {
+  const redis = new Redis(place.redisUrl, busEvents(options, seal, `${channelPrefix}node:${node}`), {
+    ...authority(place),
     logger,
     prefix: channelPrefix,
   });
@@ -84,13 +89,27 @@ export async function openCluster(options: ClusterOptions, closers: Closer[]): P
   return { bus: sealedBus(redis, seal), presence, channelPrefix, tallies };
 }
 
-/** Looks whether Redis is there and lets us in. Throws a FatalError when not. */
-export async function probeRedis(url: string, logger: Logger): Promise<void> {
-  const redis = new Redis(url, { onMessage() {}, onUp() {}, onDown() {} }, { logger });
+/** Looks whether Redis, if there is to be one, is there and lets us in. Throws a FatalError when not. */
+export async function probeRedis(place: RedisPlace, logger: Logger): Promise<void> {
+  if (place.redisUrl === null) return;
+  const nobody = { onMessage() {}, onUp() {}, onDown() {} };
+  const redis = new Redis(place.redisUrl, nobody, { ...authority(place), logger });
   try {
     await redis.connect();
   } finally {
     await redis.close();
+  }
+}
+
+function authority({ redisCaPath }: RedisPlace): Pick<RedisOptions, "ca"> {
+  if (redisCaPath === null) return {};
+  try {
+    return { ca: Deno.readTextFileSync(redisCaPath) };
+  } catch (error) {
+    const path = JSON.stringify(redisCaPath);
+    throw new FatalError(EXIT.config, `Cannot read ${path} for --redis-ca: ${errorText(error)}`, {
+      cause: error,
+    });
   }
 }
 

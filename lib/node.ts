@@ -78,7 +78,7 @@ async function prepare(
   const gate = await openReadGate();
   closers.push(() => gate.close());
   const ports = await bindPorts(options, gate, closers);
-  if (options.redisUrl !== null) await probeRedis(options.redisUrl, logger);
+  await probeRedis(options, logger);
   return { gate, ports };
 }
 
@@ -117,7 +117,7 @@ async function assemble(
   // Handlers of the bus and of presence: bound below, when what they speak to is there.
   const late: Late = { fail: () => {} };
   const failure = new Promise<FatalError>((resolve) => late.fail = resolve);
-  const cluster = await openCluster({ redisUrl: options.redisUrl, db, node, origin, late, logger }, closers);
+  const cluster = await openCluster({ place: options, db, node, origin, late, logger }, closers);
   const { bus, presence, channelPrefix, tallies } = cluster;
   const isClustered = options.redisUrl !== null;
 

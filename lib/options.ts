@@ -71,6 +71,8 @@ export interface ServeOptions extends StorageOptions {
   poolSize: number;
   /** The bus and presence of a cluster; null: this node is alone. */
   redisUrl: string | null;
+  /** Certificates of the authorities to trust with `rediss://` in place of the system's, PEM. */
+  redisCaPath: string | null;
   /** Name of the node among the others; null: to be made of host name and port. */
   nodeName: string | null;
   /** Which messages are stored: all, or only those whose receiver is away. */
@@ -297,9 +299,17 @@ const CLUSTER = {
   redisUrl: {
     flag: "redis",
     placeholder: "URL",
-    help: "be a node of a cluster (needs --mysql): redis://USER:PASSWORD@HOST:PORT, or rediss:// with TLS",
+    help:
+      "be a node of a cluster (needs --mysql): redis://USER:PASSWORD@HOST:PORT, or rediss:// with TLS; with " +
+      "Sentinel redis+sentinel://:PASSWORD@HOST:PORT,HOST:PORT/NAME",
     parse: redisUrl,
     isSecret: true,
+  },
+  redisCaPath: {
+    flag: "redis-ca",
+    placeholder: "PATH",
+    help: "with rediss://: certificates to trust in place of the system's, PEM",
+    parse: path,
   },
   nodeName: {
     flag: "node",

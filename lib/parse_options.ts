@@ -187,6 +187,9 @@ function checkServer(options: ServeOptions): void {
       "--redis needs --mysql: nodes that share a Redis but not a database would share no users and no messages",
     );
   }
+  if (options.redisCaPath !== null && !options.redisUrl?.startsWith("rediss")) {
+    throw configError("--redis-ca is for a --redis URL that begins with rediss");
+  }
   const tls = [options.tlsPort, options.tlsCertPath, options.tlsKeyPath];
   if (tls.some((one) => one !== null) && tls.includes(null)) {
     throw configError("--tls-port, --tls-cert and --tls-key only work together");

@@ -28,6 +28,8 @@ export interface RedisOptions {
   logger?: Pick<Logger, "warn">;
   /** Begins all keys and channels of the cluster, and so those Redis is tried with; `chat:` by default. */
   prefix?: string;
+  /** Certificates of the authorities to trust with TLS in place of the system's, PEM. */
+  ca?: string;
   /** How long Redis may be silent; by default 2 s for a handshake and one beat a second. */
   timing?: RedisTiming;
 }
@@ -63,6 +65,9 @@ const NO_ECHO = "what this node publishes does not come back to it";
 
 const DEFAULT_TIMING: RedisTiming = { handshakeMs: 2000, beatMs: 1000 };
 
+/** The Sentinels are asked so much more seldom than Redis: a promotion usually shows as the end of the connection. */
+const PROBES_PER_FOLLOW = 3;
+
 /** How long closing waits for what was published before. */
 const FLUSH_MS = 1000;
 
@@ -87,6 +92,7 @@ export class Redis implements Bus {
   /** What is published here must come back: both connections may stand and yet lead to servers that are strangers by now. */
   readonly #echoChannel: string;
   readonly #echo = new Watchdog();
+  #probes = 0;
   #onEcho: () => void = () => this.#echo.answered();
   /** Why Redis does not do what presence needs; empty while it does. */
   #refusal = "";
@@ -101,9 +107,9 @@ export class Redis implements Bus {
   constructor(
     url: string,
     events: BusEvents,
-    { logger, prefix = "chat:", timing = DEFAULT_TIMING }: RedisOptions = {},
+    { logger, prefix = "chat:", ca, timing = DEFAULT_TIMING }: RedisOptions = {},
   ) {
-    this.#address = parseRedisUrl(url);
+    this.#address = { ...parseRedisUrl(url), ...(ca === undefined ? {} : { ca }) };
     this.#events = events;
     this.#logger = logger ?? null;
     this.#timing = timing;
@@ -262,6 +268,7 @@ export class Redis implements Bus {
   async #probe(connection: RedisConnection): Promise<void> {
     if (!this.#isWhole) this.#echo.answered();
     else if (this.#echo.beat() === "dead") this.#abandon(NO_ECHO);
+    if (++this.#probes % PROBES_PER_FOLLOW === 0) this.#follow();
     let failure: string | undefined;
     try {
       const command = (name: string, ...args: (string | number)[]) => connection.call(name, args);
@@ -274,6 +281,13 @@ export class Redis implements Bus {
     if (reason !== undefined) throw new Error(reason);
     this.#refusal = failure ?? "";
     this.#look(`Redis at ${this.display} says ${this.#refusal}`);
+  }
+
+  /** Goes after the master where the Sentinels have made another one of it. */
+  async #follow(): Promise<void> {
+    if (await this.#publishing.isElsewhere()) {
+      this.#abandon("the Sentinels have made another server the master");
+    }
   }
 
   /** A command has failed: that may say something about the server, sooner than the next probe. */

@@ -9,13 +9,15 @@
 import { Command, Redis as Client } from "ioredis";
 import { errorText } from "./errors.ts";
 import { RedisDenied, redisFault } from "./redis_errors.ts";
-import type { RedisAddress } from "./redis_url.ts";
+import type { RedisServer } from "./redis_url.ts";
 
 /** Why a replica is of no use: what is written there does not last, and what is published there few hear. */
 export const IS_REPLICA = "the server is a replica, not the master";
 
-/** What a connection is for, as hiredis keeps one context for publishing and one for subscribing. */
-export type RedisRole = "publishing" | "subscribing";
+/**
+ * What a connection is for, as hiredis keeps one context for publishing and one for subscribing; `asking` is for a Sentinel.
+ */
+export type RedisRole = "publishing" | "subscribing" | "asking";
 
 /** How long Redis may be silent, in milliseconds. */
 export interface RedisTiming {
@@ -77,11 +79,11 @@ export class RedisConnection {
   #reason: string | null = null;
   #isEnded = false;
 
-  private constructor(role: RedisRole, address: RedisAddress) {
+  private constructor(role: RedisRole, address: RedisServer) {
     this.#client = new Client({
       host: address.host,
       port: address.port,
-      ...(address.tls ? { tls: {} } : {}),
+      ...(address.tls ? { tls: address.ca === undefined ? {} : { ca: address.ca } } : {}),
       lazyConnect: true,
       // No reconnecting, resending or queueing by the driver: a command works now or fails now.
       retryStrategy: null,
@@ -114,7 +116,7 @@ export class RedisConnection {
    */
   static async open(
     role: RedisRole,
-    address: RedisAddress,
+    address: RedisServer,
     timing: RedisTiming,
     signal: AbortSignal,
   ): Promise<RedisConnection> {
@@ -139,19 +141,23 @@ export class RedisConnection {
     return connection;
   }
 
-  async #shakeHands(role: RedisRole, { username, password, db }: RedisAddress): Promise<void> {
+  async #shakeHands(role: RedisRole, { username, password, db }: RedisServer): Promise<void> {
     if (password !== undefined) await this.#authenticate(username, password);
-    if (db > 0) await this.call("SELECT", [db]);
+    if (db > 0 && role !== "asking") await this.call("SELECT", [db]);
     // Not everybody may: the name is for people who look, and without HELLO the first write tells a replica.
     const named = this.call("CLIENT", ["SETNAME", `chatserver-${role}`]).catch(errorText);
     const hello = this.call("HELLO", [2]).catch(errorText);
     // Not answered while Redis is loading, and where a password is missing.
     const [, server] = await Promise.all([named, hello.then(toFields), this.ping()]);
-    if (server.get("mode") === "sentinel") throw new RedisDenied("the server is a Sentinel, not a Redis");
-    if (server.get("mode") === "cluster") {
-      throw new RedisDenied(
-        "the server is part of a Redis Cluster, which cannot be used; one Redis, with or without replicas, can",
-      );
+    const mode = server.get("mode");
+    if (role === "asking" && mode !== undefined && mode !== "sentinel") {
+      throw new RedisDenied("the server is not a Sentinel");
+    }
+    if (role !== "asking" && mode === "sentinel") {
+      throw new RedisDenied("the server is a Sentinel: its address belongs into a URL redis+sentinel://");
+    }
+    if (mode === "cluster") {
+      throw new RedisDenied("the server is part of a Redis Cluster, which cannot be used; one master can");
     }
     if (server.get("role") === "replica") throw new Error(IS_REPLICA);
   }

@@ -7,7 +7,8 @@
 import { errorText } from "./errors.ts";
 import { RedisConnection, type RedisRole, type RedisTiming } from "./redis_connection.ts";
 import { RedisDenied } from "./redis_errors.ts";
-import type { RedisAddress } from "./redis_url.ts";
+import { findMaster } from "./redis_sentinel.ts";
+import type { RedisAddress, RedisEndpoint } from "./redis_url.ts";
 
 /** What a context asks of and tells its owner. */
 export interface RedisContextEvents {
@@ -44,6 +45,8 @@ export class RedisContext {
   readonly #events: RedisContextEvents;
   readonly #closing = new AbortController();
   #connection: RedisConnection | null = null;
+  /** Where the last connection led. */
+  #server: RedisEndpoint | null = null;
   #keeping: Promise<void> = Promise.resolve();
 
   /** Dials nothing yet. */
@@ -68,6 +71,18 @@ export class RedisContext {
     this.#keeping = this.#keep(connection);
   }
 
+  /** Whether the Sentinels, if there are any, know the master to be elsewhere: an old one may go on for a while. Never rejects. */
+  async isElsewhere(): Promise<boolean> {
+    if (!("sentinels" in this.#address) || !this.#server) return false;
+    const here = this.#server;
+    try {
+      const { server, isCertain } = await findMaster(this.#address, this.#timing, this.#closing.signal);
+      return isCertain && (server.host !== here.host || server.port !== here.port);
+    } catch {
+      return false; // Sentinels that are away say nothing about the master.
+    }
+  }
+
   /** Ends the connection or the search for the next one. */
   async close(): Promise<void> {
     this.#closing.abort();
@@ -80,12 +95,12 @@ export class RedisContext {
   }
 
   async #open(): Promise<RedisConnection> {
-    const connection = await RedisConnection.open(
-      this.role,
-      this.#address,
-      this.#timing,
-      this.#closing.signal,
-    );
+    const { signal } = this.#closing;
+    const server = "sentinels" in this.#address
+      ? (await findMaster(this.#address, this.#timing, signal)).server
+      : this.#address;
+    const connection = await RedisConnection.open(this.role, server, this.#timing, signal);
+    this.#server = server;
     connection.watch(this.#timing.beatMs, () => this.#events.ask(connection));
     try {
       await this.#events.prepare(connection);

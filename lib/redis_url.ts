@@ -5,15 +5,22 @@
  */
 
 import { EXIT, FatalError } from "./errors.ts";
+import { formatHostPort } from "./listen.ts";
 
-/** The parts of a Redis URL. */
-export interface RedisAddress {
+/** Where a server listens. */
+export interface RedisEndpoint {
   /** Host name or IP address; IPv6 without its brackets. */
   host: string;
   /** TCP port. */
   port: number;
+}
+
+/** How to get into a Redis. */
+export interface RedisAccess {
   /** True for `rediss://`. */
   tls: boolean;
+  /** Certificates of the authorities to trust with TLS in place of the system's, PEM. */
+  ca?: string;
   /** Database index. */
   db: number;
   /** ACL user; without one Redis takes the user `default`. */
@@ -24,13 +31,32 @@ export interface RedisAddress {
   display: string;
 }
 
+/** One Redis, wherever its data is. */
+export type RedisServer = RedisEndpoint & RedisAccess;
+
+/** A Redis whose Sentinels know which server is the master. */
+export interface RedisSentinels extends RedisAccess {
+  /** At least one. */
+  sentinels: RedisEndpoint[];
+  /** What they call the master. */
+  masterName: string;
+}
+
+/** What a Redis URL says. */
+export type RedisAddress = RedisServer | RedisSentinels;
+
 const DEFAULT_PORT = 6379;
+const DEFAULT_SENTINEL_PORT = 26379;
+
+/** Scheme, user and password, hosts, name, database: more than one host is more than the URL parser takes. */
+const SENTINEL_URL = /^(rediss?)\+sentinel:\/\/(?:(.*)@)?([^/@]*)\/([\w.-]*)(?:\/(\d{0,5}))?$/s;
 
 function refuse(why: string): FatalError {
   // The URL itself is not quoted: it may hold a password in a place where none can be recognised.
   return new FatalError(
     EXIT.usage,
-    `The Redis URL ${why}; expected redis://[[USER]:PASSWORD@]HOST[:PORT][/DB] or rediss://…`,
+    `The Redis URL ${why}; expected redis://[[USER]:PASSWORD@]HOST[:PORT][/DB], or with Sentinel ` +
+      "redis+sentinel://[[USER]:PASSWORD@]HOST[:PORT][,HOST[:PORT]…]/NAME[/DB], or rediss…",
   );
 }
 
@@ -51,8 +77,8 @@ function decode(part: string): string {
 }
 
 /**
- * Takes a `redis://` or `rediss://` URL apart. Throws a {@link FatalError} that never quotes user or
- * password.
+ * Takes a `redis://`, `rediss://`, `redis+sentinel://` or `rediss+sentinel://` URL apart. Throws a {@link FatalError} that
+ * never quotes user or password.
  *
  * ```ts
  * import { parseRedisUrl } from "./redis_url.ts";
@@ -61,27 +87,61 @@ function decode(part: string): string {
  * ```
  */
 export function parseRedisUrl(text: string): RedisAddress {
+  return /^rediss?\+sentinel:/.test(text) ? parseSentinelUrl(text) : parseServerUrl(text);
+}
+
+function parseServerUrl(text: string): RedisServer {
   const url = parseUrl(text);
-  const isPlain = url.protocol === "redis:";
-  if (!isPlain && url.protocol !== "rediss:") throw refuse("does not begin with redis:// or rediss://");
-  if (!url.hostname) throw refuse("names no host");
+  const tls = url.protocol === "rediss:";
+  if (!tls && url.protocol !== "redis:") throw refuse("does not begin with redis:// or rediss://");
   if (url.search || url.hash) {
     throw refuse("has a part after ? or # (write them in a password as %3F and %23)");
   }
   const path = /^\/?(\d{0,5})$/.exec(url.pathname);
   if (!path) throw refuse("has a database that is no number");
-  const port = url.port === "" ? DEFAULT_PORT : Number(url.port);
+  const endpoint = endpointOf(url, DEFAULT_PORT);
   const db = Number(path[1]);
-  const username = decode(url.username);
-  const password = decode(url.password);
-  if (username && !password) throw refuse("has a user but no password (a password alone is :PASSWORD@)");
   return {
-    host: url.hostname.replace(/^\[(.*)\]$/, "$1"),
-    port,
-    tls: !isPlain,
+    ...endpoint,
+    tls,
     db,
-    ...(username ? { username } : {}),
-    ...(password ? { password } : {}),
-    display: `${url.protocol}//${url.hostname}:${port}${db === 0 ? "" : `/${db}`}`,
+    ...credentials(url.username, url.password),
+    display: `${url.protocol}//${shown(endpoint)}${db === 0 ? "" : `/${db}`}`,
   };
+}
+
+function parseSentinelUrl(text: string): RedisSentinels {
+  const [, scheme, login = "", hosts = "", masterName = "", index] = SENTINEL_URL.exec(text) ?? [];
+  if (scheme === undefined) throw refuse("cannot be read");
+  if (masterName === "") throw refuse("does not name the master that the Sentinels look after");
+  const sentinels = hosts.split(",").map((host) =>
+    endpointOf(parseUrl(`redis://${host}`), DEFAULT_SENTINEL_PORT)
+  );
+  const [username = "", ...password] = login.split(":");
+  const db = Number(index ?? 0);
+  return {
+    sentinels,
+    masterName,
+    tls: scheme === "rediss",
+    db,
+    ...credentials(username, password.join(":")),
+    display: `${scheme}+sentinel://${sentinels.map(shown).join(",")}/${masterName}${
+      db === 0 ? "" : `/${db}`
+    }`,
+  };
+}
+
+function endpointOf({ hostname, port }: URL, defaultPort: number): RedisEndpoint {
+  if (!hostname) throw refuse("names no host");
+  return { host: hostname.replace(/^\[(.*)\]$/, "$1"), port: port === "" ? defaultPort : Number(port) };
+}
+
+function credentials(user: string, secret: string): Pick<RedisAccess, "username" | "password"> {
+  const [username, password] = [decode(user), decode(secret)];
+  if (username && !password) throw refuse("has a user but no password (a password alone is :PASSWORD@)");
+  return { ...(username ? { username } : {}), ...(password ? { password } : {}) };
+}
+
+function shown({ host, port }: RedisEndpoint): string {
+  return formatHostPort(host, port);
 }

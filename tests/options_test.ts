@@ -178,6 +178,10 @@ unitTest("a variable of another command does not matter", () => {
 unitTest("what cannot work together is refused as configuration", () => {
   const refused: [string[], string][] = [
     [["--redis", "redis://cache"], "--redis needs --mysql: nodes that share a Redis but not a database"],
+    [
+      ["--mysql", "mysql://a@b/c", "--redis", "redis://cache", "--redis-ca", "ca.pem"],
+      "--redis-ca is for a --redis URL that begins with rediss",
+    ],
     [["--sqlite", "a.db", "--mysql", "mysql://a@b/c"], "--sqlite and --mysql are both given"],
     [["migrate", "--sqlite", "a.db", "--mysql", "mysql://a@b/c"], "--sqlite and --mysql are both given"],
     [["--tls-port", "6443"], "--tls-port, --tls-cert and --tls-key only work together"],
@@ -210,6 +214,9 @@ unitTest("no password reaches an error text", () => {
     "redis://u:1/secret@h",
     "redis://:%secret@h",
     "redis://u:1#secret@h",
+    "redis+sentinel://u:secret@h",
+    "redis+sentinel://u:a@b/secret@h,/m",
+    "redis+sentinel://u:%secret@h/m",
   ];
   for (const url of urls) {
     const texts = [

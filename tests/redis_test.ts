@@ -386,6 +386,15 @@ Deno.test("rediss:// speaks TLS, and only to a server whose certificate is trust
   });
   const url = `rediss://:secret@localhost:${port}`;
   await assertRejects(() => new Node(url).redis.connect(), FatalError, "certificate");
+  {
+    await using node = await Node.connect(url, { ca: await Deno.readTextFile(authority) });
+    await node.redis.subscribe("c");
+    assertEquals(await node.redis.publish("c", "x"), 1);
+    const stranger = new Node(url.replace("localhost", "127.0.0.2"), {
+      ca: await Deno.readTextFile(authority),
+    });
+    await assertRejects(() => stranger.redis.connect(), FatalError);
+  }
   // What a process trusts is settled when it starts.
   const program = `
     import { Redis } from ${JSON.stringify(import.meta.resolve("../lib/redis.ts"))};

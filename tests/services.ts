@@ -374,6 +374,30 @@ export async function startRedis(
   return await started(new Redis(port, folder, launch, options));
 }
 
+/** Starts a Sentinel that looks after `master` under the name `mymaster` with two others of its kind. */
+export async function startSentinel(master: Redis, { password }: RedisAccess = {}): Promise<Redis> {
+  const folder = await temporaryFolder();
+  const port = freePort();
+  await Deno.writeTextFile(
+    `${folder.path}/sentinel.conf`,
+    [
+      `port ${port}`,
+      "bind 127.0.0.1",
+      `dir ${folder.path}`,
+      `sentinel monitor mymaster 127.0.0.1 ${master.port} 2`,
+      "sentinel down-after-milliseconds mymaster 1000",
+      "sentinel failover-timeout mymaster 5000",
+      ...(password === undefined ? [] : [`sentinel auth-pass mymaster ${password}`]),
+    ].join("\n"),
+  );
+  const launch = {
+    command: "redis-server",
+    args: [`${folder.path}/sentinel.conf`, "--sentinel"],
+    readyText: "+monitor master mymaster",
+  };
+  return await started(new Redis(port, folder, launch, {}));
+}
+
 /** An nginx of its own. */
 export class Nginx extends Service {
   /** Puts another configuration in place and resolves when workers with it serve and the old ones take no more. */
