@@ -81,6 +81,7 @@ export async function openCluster(options: ClusterOptions, closers: Closer[]): P
     redis,
     cluster: channelPrefix.slice(0, -1),
     node,
+    sign: (text) => seal.sign(text),
     events,
     logger,
   });

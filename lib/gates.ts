@@ -151,6 +151,8 @@ function refuse({ logger, refusalLines, failureLines }: Services, request: Reque
   const { session } = request;
   const refusal = refusalOf(error);
   request.refuse(refusal);
+  // An outage is told of once, and not for each who meets it.
+  if (error instanceof PresenceError) return;
   const fields = {
     session: session.id,
     remote: session.outlet.remote,
@@ -158,7 +160,7 @@ function refuse({ logger, refusalLines, failureLines }: Services, request: Reque
     reason: errorText(error),
   };
   const now = performance.now();
-  if (!(error instanceof Refusal || error instanceof PresenceError)) {
+  if (!(error instanceof Refusal)) {
     if (failureLines.take(now)) logger.error("request failed", fields);
     return;
   }

@@ -74,13 +74,13 @@ return {}
 
 /**
  * Prolongs the lease, or takes it again when it has run out or was lost. `word`: claims with an earlier one do not count any
- * more. ARGV: prefix, node, boot, lease in ms, word. Reply: `renewed`, `restored`, or `taken` by another process.
+ * more. ARGV: prefix, node, boot, lease in ms, word. Reply: `renewed`, `restored`, or `taken BOOT` by another process.
  */
 export const RENEW_LEASE: RedisScript = createScript(`${HOLDER}
 local prefix, node, boot, leaseMs, word = unpack(ARGV)
 local key = prefix .. 'node:' .. node
 local holder = holderOf(key)
-if holder and holder ~= boot then return 'taken' end
+if holder and holder ~= boot then return 'taken ' .. holder end
 redis.call('SET', key, boot .. '/' .. word, 'PX', leaseMs)
 redis.call('SADD', prefix .. 'nodes', node)
 if holder then return 'renewed' end

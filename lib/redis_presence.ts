@@ -14,7 +14,8 @@
  * lease: renewed means a node lives there, and the second refuses to start; not renewed means its machine
  * vanished, and the lease is taken when it runs out. A live node can be taken for dead only in the moment of
  * its own reconnecting; it then finds its name taken at the next renewal and stops. The newcomer never knocks
- * a healthy node out.
+ * a healthy node out. Boot ids are signed and in order, so that nobody else does either: a node stops for a process of its
+ * cluster that was started later, and takes its lease back from anything else that stands there.
  *
  * @module
  */
@@ -46,6 +47,8 @@ export interface RedisPresenceOptions {
   cluster: string;
   /** This node's name. */
   node: string;
+  /** Proves that a boot id is of a node of this cluster: see Seal.sign. */
+  sign: (text: string) => string;
   /** Who is told of losses. */
   events: PresenceEvents;
   /** For what fails and is tried again. */
@@ -106,8 +109,9 @@ export class RedisPresence implements Presence {
   readonly #logger: Pick<Logger, "warn">;
   readonly #leaseMs: number;
   readonly #clock: Clock;
-  /** Names this process; the lease holds it. */
-  readonly #boot = crypto.randomUUID();
+  readonly #sign: (text: string) => string;
+  /** Names this process, and when it was started; the lease holds it. */
+  readonly #boot: string;
   /** Generation by user. */
   readonly #held = new Map<number, number>();
   /** Users whose claim in Redis may differ from {@link #held}. */
@@ -135,10 +139,13 @@ export class RedisPresence implements Presence {
   #isClosed = false;
   #unwatch: () => void = () => {};
 
-  private constructor({ redis, cluster, node, events, logger, leaseMs, clock }: RedisPresenceOptions) {
+  private constructor({ redis, cluster, node, sign, events, logger, leaseMs, clock }: RedisPresenceOptions) {
     this.#redis = redis;
     this.#prefix = `${cluster}:`;
     this.#node = node;
+    this.#sign = sign;
+    const name = `${Date.now()}.${crypto.randomUUID()}`;
+    this.#boot = `${name}.${sign(`${node} ${name}`)}`;
     this.#events = events;
     this.#logger = logger;
     this.#leaseMs = leaseMs ?? DEFAULT_LEASE_MS;
@@ -359,10 +366,12 @@ export class RedisPresence implements Presence {
   /** Keeps the lease, then the claims, then an eye on the others. */
   async #tend(): Promise<void> {
     const sentAt = this.#clock.now();
-    const state = await this.#renew();
-    if (state === "taken") {
+    const state = String(await this.#renew());
+    const [, holder] = /^taken (.*)$/s.exec(state) ?? [];
+    if (holder !== undefined) {
       this.#leaseUntil = 0;
-      await this.#loseName();
+      if (this.#isLater(holder)) this.#loseName();
+      else await this.#takeBack(holder);
       return;
     }
     this.#leaseUntil = sentAt + this.#leaseMs;
@@ -383,6 +392,20 @@ export class RedisPresence implements Presence {
 
   #renew(): Promise<unknown> {
     return this.#run(RENEW_LEASE, this.#node, this.#boot, this.#leaseMs, this.#saidWord);
+  }
+
+  /** Whether a boot id is of a process of this cluster that took the name after this one. */
+  #isLater(boot: string): boolean {
+    const [, name = "", startedAt = "", signature] = /^((\d+)\.[^.]*)\.(.*)$/.exec(boot) ?? [];
+    return signature === this.#sign(`${this.#node} ${name}`) && Number(startedAt) >= parseInt(this.#boot);
+  }
+
+  /** From somebody who had no business there. */
+  async #takeBack(holder: string): Promise<void> {
+    this.#logger.warn("the lease of this node was not another node's; taken back", { node: this.#node });
+    await this.#run(TAKE_LEASE, this.#node, this.#boot, this.#leaseMs, holder);
+    this.#mustVerify = true;
+    this.#isBeatWanted = true;
   }
 
   #loseName(): void {

@@ -23,6 +23,7 @@ try {
     redis,
     cluster,
     node,
+    sign: (text) => String(text.length),
     leaseMs: Number(leaseMs),
     logger: { warn: () => {} },
     events: {

@@ -31,6 +31,9 @@ const LEASE_MS = 1500;
 
 const CLUSTER = "0123abcd";
 
+/** In place of the seal. */
+const sign = (text: string) => String(text.length);
+
 /** A node's presence with all it told its owner. */
 class Node implements AsyncDisposable, PresenceEvents {
   readonly name: string;
@@ -58,6 +61,7 @@ class Node implements AsyncDisposable, PresenceEvents {
         redis: node.redis,
         cluster: CLUSTER,
         node: name,
+        sign,
         leaseMs,
         events: node,
         logger: { warn: (message, fields = {}) => void node.warnings.push(message + JSON.stringify(fields)) },
@@ -367,6 +371,36 @@ Deno.test("a frozen node loses its name after its lease, and stops when it wakes
   assertEquals(next.namesTaken, 0);
 });
 
+Deno.test("a node takes its lease back from anything but a later process of its cluster", async () => {
+  await using service = await startRedis();
+  await using a = await Node.open(service, "a");
+  await a.presence.claim(7, "refuse");
+  const key = `${CLUSTER}:node:a`;
+  const lease = await service.cli("GET", key);
+  const [startedAt, random] = lease.split(".");
+  const later = `${Number(startedAt) + 1}.${random}`;
+  for (
+    const forged of [
+      "x",
+      "\n",
+      `${later}/0`,
+      `${later}.0/0`,
+      `${Number(startedAt) - 1}.${random}.${sign(`a ${startedAt}.${random}`)}/0`, // An earlier process's.
+      `${later}.${sign(`bb ${later}`)}/0`, // Another node's.
+    ]
+  ) {
+    await service.cli("SET", key, forged);
+    await waitFor("the lease to be taken back", async () => {
+      return (await service.cli("GET", key)).split("/")[0] === lease.split("/")[0];
+    });
+  }
+  await waitFor("a to be up", () => a.presence.isUp);
+  assert(await a.isOnline(7));
+  assertEquals([a.namesTaken, a.lost], [0, []]);
+  await service.cli("SET", key, `${later}.${sign(`a ${later}`)}/0`);
+  await waitFor("a to give way", () => a.namesTaken === 1);
+});
+
 Deno.test("after FLUSHALL live nodes claim their users again, with the same generations", async () => {
   await using service = await startRedis();
   await using a = await Node.open(service, "a");
@@ -502,7 +536,14 @@ Deno.test("a Redis that does not let presence in ends the start", async () => {
   });
   await redis.connect();
   await service.cli("ACL", "SETUSER", "limited", "-eval", "-evalsha");
-  const options = { redis, cluster: CLUSTER, node: "a", events: new Node(service, "a"), logger: console };
+  const options = {
+    redis,
+    cluster: CLUSTER,
+    node: "a",
+    sign,
+    events: new Node(service, "a"),
+    logger: console,
+  };
   const error = await assertRejects(() => RedisPresence.open(options), FatalError, "for presence: NOPERM");
   assertEquals(error.exitCode, EXIT.unavailable);
   await redis.close();

@@ -112,7 +112,8 @@ Deno.test("failovers of Redis under load: logins work again within seconds, and 
   const talking = talk();
   const logins: string[] = [];
   try {
-    for (const fault of ["command", "kill -9", "command"] as const) {
+    for (const fault of ["kill -9", "command"] as const) {
+      await set.mend();
       const before = said;
       await waitFor("some load", () => said > before + 50);
       const outages = cluster.node("B").stderr.split("Redis is away").length;
@@ -128,7 +129,6 @@ Deno.test("failovers of Redis under load: logins work again within seconds, and 
       // 1 s until the Sentinels see it, an election, 1 s until the nodes dial again; and a machine that does other things too.
       assertLess(tookMs, 15_000);
       await late.logOut();
-      await set.mend();
     }
     const before = said;
     await waitFor("some load", () => said > before + 50);
