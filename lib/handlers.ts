@@ -500,28 +500,26 @@ function append(
 }
 
 /** DELIVERED_MSG. */
-export async function delivered(services: Services, request: Request): Promise<void> {
-  const { conversation, seq } = await checkPosition(services, request);
+export function delivered(_services: Services, request: Request): void {
+  const { conversation, seq } = checkPosition(request);
   request.login.mailbox.acknowledge(conversation, seq);
   request.reply();
 }
 
 /** READ_MSG. */
-export async function read(services: Services, request: Request): Promise<void> {
-  const { conversation, seq } = await checkPosition(services, request);
+export function read(_services: Services, request: Request): void {
+  const { conversation, seq } = checkPosition(request);
   request.login.mailbox.markRead(conversation, seq);
   request.reply();
 }
 
-async function checkPosition(
-  { messages }: Services,
-  request: Request,
-): Promise<{ conversation: ConversationId; seq: number }> {
+function checkPosition(request: Request): { conversation: ConversationId; seq: number } {
   const conversation = request.string("conversation");
   const seq = request.integer("seq");
   const cursor = request.login.mailbox.cursor(conversation);
   if (!cursor) throw new Refusal(ERRNO.NOT_FOUND, "You are not in this conversation");
-  if (seq < 0 || (seq > cursor.newest && seq > await messages.lastSeq(conversation))) {
+  // Whatever a client can have, by reply, frame or history, has moved one of these along; the database need not be asked.
+  if (seq < 0 || seq > Math.max(cursor.newest, cursor.own)) {
     throw new Refusal(ERRNO.MALFORMED, `The conversation ends before seq ${seq}`);
   }
   return { conversation, seq };
@@ -549,6 +547,9 @@ export async function history(services: Services, request: Request): Promise<voi
     const rows = await readHistory(services, conversation, { ...range, limit: limit + 1, isForward }, room);
     const kept = keepWithin(rows, limit, room);
     const more = kept.length < rows.length;
+    // Its doorbell may have been missed, and the client may acknowledge it now.
+    const newest = Math.max(...kept.map(({ seq }) => seq), 0);
+    if (newest > cursor.newest) login.mailbox.notice(conversation, newest);
     if (!isForward) kept.reverse();
     const reply = historyReply(conversation, kept, more);
     const release = () => pages.release(room);

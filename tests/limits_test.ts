@@ -14,7 +14,7 @@ import {
 } from "./chat_client.ts";
 import { ChatClient as Client } from "./chat_client.ts";
 import { waitFor } from "./process.ts";
-import { startServer } from "./services.ts";
+import { type MariaDb, startMariaDb, startServer } from "./services.ts";
 
 const unit = { permissions: "none" } as const;
 
@@ -255,4 +255,39 @@ Deno.test("look-ups of people and groups are counted together, and a list of eve
   assertLess(answered, 110);
   assertEquals(count(replies, ({ errno }) => errno === 8), 300 - answered);
   assertGreater(replies.findLast(({ errno }) => errno === 8)?.retry_after_ms ?? 0, 0);
+});
+
+/** How many SELECTs the database has run while `work` went on. */
+async function selectsDuring(mariaDb: MariaDb, work: () => Promise<unknown>): Promise<number> {
+  const read = async () => Number((await mariaDb.sql("SHOW GLOBAL STATUS LIKE 'Com_select'")).split("\t")[1]);
+  const before = await read();
+  await work();
+  return await read() - before;
+}
+
+Deno.test("what is far outside of all there is asks the database for nothing", async (t) => {
+  await using mariaDb = await startMariaDb();
+  await using server = await startServer(["--mysql", mariaDb.url, "--message-rate", "0"]);
+  /** Fewer than refused frames are counted a flood, and many more than the node asks by itself meanwhile. */
+  const [many, few] = [400, 50];
+  for (
+    const { what, ask, errno } of [
+      { what: "DELIVERED", ask: { msgid: 12, seq: 1_000 }, errno: 4 },
+      { what: "READ", ask: { msgid: 13, seq: Number.MAX_SAFE_INTEGER }, errno: 4 },
+    ]
+  ) {
+    await t.step(what, async () => {
+      await using ann = await newPerson(server.port, what, { v: 2 });
+      await ann.client.requestAll(messages(ann, ann, 3));
+      const conversation = `u${ann.id}-${ann.id}`;
+      const frames = Array.from({ length: many }, () => ({ conversation, ...ask }));
+      let replies: Frame[] = [];
+      const selects = await selectsDuring(mariaDb, async () => {
+        replies = await ann.client.requestAll(frames);
+      });
+      assertEquals(count(replies, (reply) => reply.errno === errno), many);
+      assertLess(selects, few);
+      await readAll(ann.client, conversation, 3);
+    });
+  }
 });

@@ -131,17 +131,6 @@ export class Messages {
     return changes > 0;
   }
 
-  /** A conversation's newest seq; 0 when nobody has said anything. */
-  async lastSeq(conversation: ConversationId): Promise<number> {
-    const [row] = await this.#db.query<{ last_seq: number }>(
-      "SELECT last_seq FROM Conversation WHERE id = ?",
-      [
-        conversation,
-      ],
-    );
-    return row?.last_seq ?? 0;
-  }
-
   /** How far a member of a one-to-one conversation has come, and how many messages it has still to get. */
   async undelivered(
     conversation: ConversationId,
