@@ -42,16 +42,27 @@ export interface RedisWatcher {
   onDown(reason: string): void;
 }
 
+const DEFAULT_TIMING: RedisTiming = { handshakeMs: 2000, beatMs: 1000 };
+
+/** The Sentinels are asked so much more seldom than Redis: a promotion usually shows as the end of the connection. */
+const PROBES_PER_FOLLOW = 3;
+
+/** How long closing waits for what was published before. */
+const FLUSH_MS = 1000;
+
+const NO_ECHO = "what this node publishes does not come back to it";
+
+/** A script that Redis does not know (a new one, or Redis was restarted) is sent along. */
 async function runScript(
-  command: (name: string, ...args: (string | number)[]) => Promise<unknown>,
+  call: (name: string, args: (string | number)[]) => Promise<unknown>,
   { source, sha1 }: RedisScript,
   args: readonly (string | number)[],
 ): Promise<unknown> {
   try {
-    return await command("EVALSHA", sha1, 0, ...args);
+    return await call("EVALSHA", [sha1, 0, ...args]);
   } catch (error) {
     if (!errorText(error).startsWith("NOSCRIPT")) throw error;
-    return await command("EVAL", source, 0, ...args);
+    return await call("EVAL", [source, 0, ...args]);
   }
 }
 
@@ -60,16 +71,6 @@ function leavingReason(failure: string): string | undefined {
   const fault = redisFault(failure);
   return fault === "replica" ? IS_REPLICA : fault === "busy" ? failure : undefined;
 }
-
-const NO_ECHO = "what this node publishes does not come back to it";
-
-const DEFAULT_TIMING: RedisTiming = { handshakeMs: 2000, beatMs: 1000 };
-
-/** The Sentinels are asked so much more seldom than Redis: a promotion usually shows as the end of the connection. */
-const PROBES_PER_FOLLOW = 3;
-
-/** How long closing waits for what was published before. */
-const FLUSH_MS = 1000;
 
 /**
  * The bus of a cluster, and the commands that presence needs.
@@ -203,12 +204,9 @@ export class Redis implements Bus {
     }
   }
 
-  /**
-   * Runs a script on the publishing connection with `args` as its ARGV. A script that Redis does not know (a
-   * new one, or Redis was restarted) is sent along.
-   */
+  /** Runs a script on the publishing connection with `args` as its ARGV. */
   script(script: RedisScript, args: readonly (string | number)[]): Promise<unknown> {
-    return runScript((name, ...rest) => this.command(name, ...rest), script, args);
+    return runScript((name, rest) => this.command(name, ...rest), script, args);
   }
 
   /** Tells `watcher` of outages too; the returned function ends that. */
@@ -271,16 +269,20 @@ export class Redis implements Bus {
     if (++this.#probes % PROBES_PER_FOLLOW === 0) this.#follow();
     let failure: string | undefined;
     try {
-      const command = (name: string, ...args: (string | number)[]) => connection.call(name, args);
-      failure = probeFailure(await runScript(command, PROBE, [this.#prefix, this.#echoChannel]));
+      const call = (name: string, args: (string | number)[]) => connection.call(name, args);
+      failure = probeFailure(await runScript(call, PROBE, [this.#prefix, this.#echoChannel]));
     } catch (error) {
       failure = errorText(error);
       if (redisFault(failure) === "other") throw error;
     }
-    const reason = failure === undefined ? undefined : leavingReason(failure);
+    if (failure === undefined) {
+      this.#refusal = "";
+      this.#look();
+      return;
+    }
+    const reason = leavingReason(failure);
     if (reason !== undefined) throw new Error(reason);
-    this.#refusal = failure ?? "";
-    this.#look(`Redis at ${this.display} says ${this.#refusal}`);
+    this.#refuse(failure);
   }
 
   /** Goes after the master where the Sentinels have made another one of it. */
@@ -294,9 +296,15 @@ export class Redis implements Bus {
   #onFailure(connection: RedisConnection, failure: string): void {
     const reason = leavingReason(failure);
     if (reason !== undefined) connection.end(reason);
-    else if (redisFault(failure) !== "other") {
-      this.#refusal = failure;
-      this.#look(`Redis at ${this.display} says ${failure}`);
+    else if (redisFault(failure) !== "other") this.#refuse(failure);
+  }
+
+  #refuse(failure: string): void {
+    const isNews = this.#refusal === "";
+    this.#refusal = failure;
+    if (this.#isUp) this.#look(`Redis at ${this.display} says ${failure}`);
+    else if (isNews && this.#isOpen) {
+      this.#logger?.warn("Redis can be reached but not used", { url: this.display, reason: failure });
     }
   }
 

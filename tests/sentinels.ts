@@ -9,6 +9,9 @@ import { type Redis, startRedis, startSentinel } from "./services.ts";
 
 const PASSWORD = "se-cret";
 
+/** A Sentinel asks servers how they are every ten seconds, and waits for as long before it makes one a replica again. */
+const SLOW_MS = 90_000;
+
 /** Two servers and three Sentinels. */
 export class SentinelSet implements AsyncDisposable {
   readonly #servers: readonly Redis[];
@@ -66,13 +69,17 @@ export class SentinelSet implements AsyncDisposable {
         const replicas = await sentinel.cli("SENTINEL", "REPLICAS", "mymaster");
         return /num-other-sentinels\n2/.test(facts) && /num-slaves\n1/.test(facts) &&
           /master-link-status\nok/.test(replicas);
-      });
+      }, SLOW_MS);
     }
   }
 
   /** Starts the server that was killed again; resolves when it is a replica in good health. */
   async mend(): Promise<void> {
-    for (const server of this.#servers) if (!server.isRunning) await server.start();
+    for (const server of this.#servers) {
+      if (server.isRunning) continue;
+      await server.start();
+      await server.cli("REPLICAOF", "127.0.0.1", String((await this.master()).port));
+    }
     await this.#whole();
   }
 
