@@ -32,6 +32,8 @@ const RESET_WAIT_MIN_MS = 20;
 /** Pauses after an accept that failed for want of file descriptors, ms, doubled each time. */
 const ACCEPT_RETRY_MIN_MS = 50;
 const ACCEPT_RETRY_MAX_MS = 1_000;
+/** Taking connections goes on for so long, ms; then it is others' turn. */
+const ACCEPT_MS = 4;
 /** Connections that are given up when descriptors run out although the reserve has been given up already. */
 const DESCRIPTORS_YIELDED = 8;
 /** While draining: clients told to go per second at most, so that the other nodes can take them. */
@@ -139,12 +141,18 @@ export class ChatServer {
   async accept(listener: Deno.TcpListener, admit: Admit): Promise<void> {
     this.#listeners.add(listener);
     let retryMs = ACCEPT_RETRY_MIN_MS;
+    let turnedAt = performance.now();
     // Not `for await`: that ends for good at the first failure.
     while (this.#listeners.has(listener)) {
       try {
         const socket = await listener.accept();
         retryMs = ACCEPT_RETRY_MIN_MS;
         this.#take(socket, admit);
+        // Of a crowd that comes at once some are let in a turn.
+        if (performance.now() - turnedAt > ACCEPT_MS) {
+          await anotherTurn();
+          turnedAt = performance.now();
+        }
       } catch (error) {
         if (!this.#listeners.has(listener)) return;
         this.counters.acceptFailures++;

@@ -34,7 +34,7 @@ function attackTest(
 
 async function get(server: Server, path: string): Promise<string> {
   const { host, port } = server.address("http");
-  const response = await fetch(`http://${host}:${port}${path}`, { signal: AbortSignal.timeout(2_000) });
+  const response = await fetch(`http://${host}:${port}${path}`, { signal: AbortSignal.timeout(10_000) });
   assertEquals(response.status, 200);
   return await response.text();
 }
