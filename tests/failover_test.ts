@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { chat, newPerson } from "./chat_client.ts";
 import { Talker } from "./cluster.ts";
-import { isOnPath, waitFor } from "./process.ts";
-import { Replication } from "./replication.ts";
+import { waitFor } from "./process.ts";
+import { Replication, replicationObstacle } from "./replication.ts";
 import { startServer } from "./services.ts";
 
 /** How far the follower is behind, s. */
@@ -11,7 +11,7 @@ const DELAY_S = 3;
 Deno.test({
   name:
     "a follower that lacks the last seconds takes over: who was online all the time hears all that is stored from then on",
-  ignore: !isOnPath("haproxy"),
+  ignore: replicationObstacle() !== undefined,
   async fn() {
     await using replication = await Replication.start({ delayS: DELAY_S });
     await replication.primary.sql("CREATE USER nodes; GRANT ALL ON chat.* TO nodes");

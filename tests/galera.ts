@@ -5,6 +5,7 @@
  */
 
 import { freePort, isFile, runOrThrow, type TemporaryFolder, temporaryFolder, waitFor } from "./process.ts";
+import { ENGINE } from "./engines.ts";
 import { makeMariaDb, type MariaDb } from "./services.ts";
 
 /** Where Debian's package galera-4 has it. */
@@ -15,6 +16,7 @@ const JOIN_MS = 90_000;
 
 /** Why there is no Galera here; undefined when there is. */
 export function galeraObstacle(): string | undefined {
+  if (ENGINE !== "MariaDB") return "Galera is MariaDB's";
   return isFile(PROVIDER) ? undefined : `there is no ${PROVIDER} (Debian's package galera-4)`;
 }
 

@@ -8,7 +8,8 @@ import { MysqlConnection } from "../lib/store/mysql_connection.ts";
 import { bind } from "../lib/store/mysql_text.ts";
 import { parseMysqlUrl } from "../lib/store/mysql_url.ts";
 import { freePort, runOrThrow, waitFor } from "./process.ts";
-import { ENGINE, type MariaDb, startMariaDb } from "./services.ts";
+import { ENGINE } from "./engines.ts";
+import { type MariaDb, startMariaDb } from "./services.ts";
 
 /** A database that is closed with its test, and what it has logged. */
 type Opened = MysqlDatabase & AsyncDisposable & { log: string[] };

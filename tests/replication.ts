@@ -4,8 +4,15 @@
  * @module
  */
 
-import { freePort, temporaryFolder, waitFor } from "./process.ts";
+import { freePort, isOnPath, temporaryFolder, waitFor } from "./process.ts";
+import { ENGINE } from "./engines.ts";
 import { type MariaDb, Service, started, startMariaDb } from "./services.ts";
+
+/** Why there is no replication here; undefined when there is. */
+export function replicationObstacle(): string | undefined {
+  if (ENGINE !== "MariaDB") return "the replication is set up in MariaDB's words";
+  return isOnPath("haproxy") ? undefined : "there is no haproxy on the PATH";
+}
 
 /** The proxy, HAProxy, with one server in use at a time. */
 class Proxy extends Service {

@@ -23,11 +23,11 @@ import {
   run,
   runOrThrow,
   ServiceProcess,
-  sharedFolder,
   type TemporaryFolder,
   temporaryFolder,
   waitFor,
 } from "./process.ts";
+import { dataTemplate, engine, ENGINE_USER } from "./engines.ts";
 import { programFlags } from "./program_flags.ts";
 
 /** How a service's process comes up. */
@@ -36,6 +36,8 @@ interface Launch {
   args: readonly string[];
   /** What it logs once it serves. */
   readyText: string;
+  /** How long that may take, in milliseconds; {@linkcode DEADLINE_MS} by default. */
+  deadlineMs?: number;
   /** The network namespace it runs in; the test's own by default. */
   namespace?: string;
 }
@@ -106,9 +108,9 @@ export class Service implements AsyncDisposable {
     await this.kill("SIGTERM");
   }
 
-  /** Starts it (again); resolves when it serves, which has to be within `deadlineMs`. */
-  async start(deadlineMs: number = DEADLINE_MS): Promise<void> {
-    const { command, args, readyText, ...options } = this.#launch;
+  /** Starts it (again); resolves when it serves, which has to be within `deadlineMs`, or as its kind of service is given. */
+  async start(deadlineMs?: number): Promise<void> {
+    const { command, args, readyText, deadlineMs: usualMs = DEADLINE_MS, ...options } = this.#launch;
     if (this.#process) throw new Error(`${command} is running already`);
     await Deno.writeTextFile(this.#logPath, "");
     const process = new ServiceProcess(command, args, { ...options, logPath: this.#logPath });
@@ -116,7 +118,7 @@ export class Service implements AsyncDisposable {
       await waitFor(`${command} to be ready`, async () => {
         if (process.status) throw new Error(`${command} ended with exit code ${process.status.code}`);
         return (await this.log()).includes(readyText);
-      }, deadlineMs);
+      }, deadlineMs ?? usualMs);
     } catch (error) {
       await process.kill();
       throw new Error(`${command} did not start: ${await this.log()}`, { cause: error });
@@ -143,88 +145,7 @@ export async function started<Made extends Service>(made: Made): Promise<Made> {
   }
 }
 
-/** The servers that speak MySQL's protocol. */
-export type Engine = "MariaDB" | "MySQL";
-
-/** How an engine's programs are called. */
-interface EnginePrograms {
-  server: string;
-  client: string;
-  /** Small files, so that a data folder is made and copied quickly; what makes a commit durable stays as it is. */
-  sizes: readonly string[];
-  /** Makes a data folder in `folder` with a root without a password. */
-  makeData: (folder: string) => Promise<unknown>;
-}
-
-/** They refuse to run as root unless they are told to. */
-const ENGINE_USER = Deno.uid() === 0 ? ["--user=root"] : [];
-
-const MARIADB_SIZES = [
-  "--innodb-log-file-size=8M",
-  "--innodb-buffer-pool-size=32M",
-  "--innodb-data-file-path=ibdata1:10M:autoextend",
-];
-
-const MYSQL_SIZES = [
-  "--innodb-redo-log-capacity=8M",
-  "--innodb-buffer-pool-size=32M",
-  "--innodb-data-file-path=ibdata1:10M:autoextend",
-];
-
-const ENGINES: Readonly<Record<Engine, EnginePrograms>> = {
-  MariaDB: {
-    server: "mariadbd",
-    client: "mariadb",
-    sizes: MARIADB_SIZES,
-    makeData: (folder) =>
-      runOrThrow("mariadb-install-db", [
-        "--no-defaults",
-        ...MARIADB_SIZES,
-        ...ENGINE_USER,
-        "--auth-root-authentication-method=normal",
-        "--skip-test-db",
-        `--datadir=${folder}/data`,
-        `--tmpdir=${folder}`,
-      ]),
-  },
-  MySQL: {
-    server: Deno.env.get("MYSQLD") ?? "mysqld",
-    client: Deno.env.get("MYSQL_CLIENT") ?? "mysql",
-    sizes: MYSQL_SIZES,
-    async makeData(folder) {
-      // Its own root may come by the name localhost only, and names are not looked up.
-      const init = "CREATE USER root@'127.0.0.1';\nGRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n";
-      await Deno.writeTextFile(`${folder}/init.sql`, init);
-      await runOrThrow(this.server, [
-        "--no-defaults",
-        ...MYSQL_SIZES,
-        ...ENGINE_USER,
-        "--initialize-insecure",
-        `--init-file=${folder}/init.sql`,
-        `--datadir=${folder}/data`,
-        `--tmpdir=${folder}`,
-      ], { deadlineMs: 120_000 });
-    },
-  },
-};
-
-/** What tests that need MySQL run on: MariaDB, or with `CHAT_TEST_ENGINE=MySQL` the server that $MYSQLD starts. */
-export const ENGINE: Engine = Deno.env.get("CHAT_TEST_ENGINE") === "MySQL" ? "MySQL" : "MariaDB";
-
-let template: Promise<string> | null = null;
-
-/** A fresh data folder takes up to ten seconds to make: it is made once a test process, and copied from then on. */
-async function makeTemplate(): Promise<string> {
-  const folder = sharedFolder(ENGINE);
-  const mark = `${folder}/complete`;
-  if (isFile(mark)) return `${folder}/data`;
-  await Deno.mkdir(folder, { mode: 0o700 });
-  await ENGINES[ENGINE].makeData(folder);
-  await Deno.writeTextFile(mark, "");
-  return `${folder}/data`;
-}
-
-/** A MariaDB of its own, or the {@linkcode ENGINE} in its place, with its standard settings for durability, collation and isolation. */
+/** A MariaDB of its own, or the {@linkcode engine} in its place, with its standard settings for durability, collation and isolation. */
 export class MariaDb extends Service {
   /** `mysql://root@127.0.0.1:PORT/chat`: an empty database, root without a password. */
   get url(): string {
@@ -243,7 +164,7 @@ export class MariaDb extends Service {
 
   /** Runs SQL as root; resolves with the rows, one a line, columns parted by tabs, NULL as `NULL`. */
   async sql(text: string, database = "chat"): Promise<string> {
-    const rows = await runOrThrow(ENGINES[ENGINE].client, [
+    const rows = await runOrThrow(engine.client, [
       "--no-defaults",
       "--host=127.0.0.1",
       `--port=${this.port}`,
@@ -264,7 +185,7 @@ export class MariaDb extends Service {
 }
 
 /**
- * Starts MariaDB, or the {@linkcode ENGINE} in its place, with an empty database `chat`; `args` are further options of the
+ * Starts MariaDB, or the {@linkcode engine} in its place, with an empty database `chat`; `args` are further options of the
  * server, such as `--max-connections=5`.
  */
 export async function startMariaDb({ args = [] }: { args?: readonly string[] } = {}): Promise<MariaDb> {
@@ -276,16 +197,17 @@ export async function startMariaDb({ args = [] }: { args?: readonly string[] } =
 
 /** A MariaDB with a fresh data folder, to be started. `args`: who it runs as, and further options. */
 export async function makeMariaDb(folder: TemporaryFolder, args: readonly string[]): Promise<MariaDb> {
-  const source = await (template ??= makeTemplate());
+  const source = await dataTemplate();
   const port = freePort();
   await runOrThrow("cp", ["-R", source, `${folder.path}/data`]);
   const [first = "", ...rest] = args;
   return new MariaDb(port, folder, {
-    command: ENGINES[ENGINE].server,
+    command: engine.server,
     args: [
       // What says where options come from must stand first.
       first,
-      ...ENGINES[ENGINE].sizes,
+      ...engine.sizes,
+      ...engine.leanness,
       `--datadir=${folder.path}/data`,
       // A server that starts removes the temporary tables it finds, in a shared folder those of other servers too.
       `--tmpdir=${folder.path}`,
@@ -297,6 +219,7 @@ export async function makeMariaDb(folder: TemporaryFolder, args: readonly string
       ...rest,
     ],
     readyText: "ready for connections",
+    deadlineMs: engine.deadlineMs,
   });
 }
 

@@ -1,17 +1,17 @@
 /**
- * Makes sure that what the tests start is there: MariaDB, Redis, nginx with its stream module, HAProxy, openssl and ps. On Debian
- * and its relatives, as root, it installs what is missing; elsewhere it says what to type and ends with exit code 1.
+ * Makes sure that what the tests start is there: MariaDB unless there is MySQL in its place, Redis, nginx with its stream
+ * module, HAProxy, openssl and ps. On Debian and its relatives, as root, it installs what is missing; elsewhere it says
+ * what to type and ends with exit code 1.
  *
  * @module
  */
 
+import { engine } from "./engines.ts";
 import { hasNginxStream, isOnPath, SEARCH_PATH, sweepTemporaryFolders } from "./process.ts";
 
 /** The Debian package behind each command. */
 const PACKAGES: Readonly<Record<string, string>> = {
-  "mariadbd": "mariadb-server",
-  "mariadb-install-db": "mariadb-server",
-  "mariadb": "mariadb-client",
+  ...engine.packages,
   "redis-server": "redis-server",
   "redis-cli": "redis-tools",
   "nginx": "nginx",

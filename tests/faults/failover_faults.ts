@@ -4,12 +4,13 @@
  * @module
  */
 
-import { isOnPath } from "../process.ts";
+import { replicationObstacle } from "../replication.ts";
 import { FailoverSite } from "./failover_site.ts";
 import { skip, someMoment } from "./site.ts";
 
 Deno.test("faults of a database with a follower", async (context) => {
-  if (!isOnPath("haproxy")) return await skip(context, "failover", "there is no haproxy on the PATH");
+  const obstacle = replicationObstacle();
+  if (obstacle !== undefined) return await skip(context, "failover", obstacle);
   await using site = await FailoverSite.open();
   const { replication } = site;
 

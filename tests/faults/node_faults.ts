@@ -162,10 +162,10 @@ async function freezeBeforeAnswers({ cluster, crowd, store }: ClusterSite, name:
   }, DEADLINE_MS);
 }
 
-/** Freezes a node, again and again, until it is caught with a transaction open. */
+/** Freezes a node, again and again, until it is caught with a transaction open that has locked something. */
 async function freezeInTransaction({ cluster, store }: ClusterSite, name: string): Promise<void> {
   const transactions = async () => {
-    const rows = await store.sql("SELECT trx_id FROM information_schema.INNODB_TRX WHERE trx_id > 0");
+    const rows = await store.sql("SELECT trx_id FROM information_schema.INNODB_TRX WHERE trx_weight > 0");
     return rows.map(([id]) => id);
   };
   await waitFor(`${name} to be frozen inside a transaction`, async () => {
