@@ -469,6 +469,20 @@ Deno.test("a group's messages are none of a user's business before it has joined
   assertEquals(outlet.seqs, ["g7#2"]);
 });
 
+Deno.test("a conversation of two others is none of a user's business", unit, async () => {
+  const { mailbox, outlet, log } = open({});
+  mailbox.open();
+  for (const conversation of ["u2-3", "u11-12", "u10-11", "u2-1", "u1-", "x1-2", ""]) {
+    log.add(conversation, 2, 1);
+    mailbox.offer(conversation, 1, 2, '{"msg":"private"}');
+    mailbox.notice(conversation, 1);
+  }
+  await Promise.resolve();
+  assertEquals([outlet.frames, log.reads], [[], 0]);
+  mailbox.offer("u1-3", 1, 3, '{"msg":"x","conversation":"u1-3","seq":1}');
+  assertEquals(outlet.seqs, ["u1-3#1"]);
+});
+
 Deno.test("a message whose doorbell was missed while the user joined is found", unit, async () => {
   const { mailbox, log, outlet } = open({});
   mailbox.open();

@@ -314,8 +314,8 @@ export async function startSentinel(master: Redis, { password }: RedisAccess = {
     ].join("\n"),
   );
   const launch = {
-    command: "redis-server",
-    args: [`${folder.path}/sentinel.conf`, "--sentinel"],
+    command: "redis-sentinel",
+    args: [`${folder.path}/sentinel.conf`],
     readyText: "+monitor master mymaster",
   };
   return await started(new Redis(port, folder, launch, {}));

@@ -13,6 +13,7 @@ import { hasNginxStream, isOnPath, SEARCH_PATH, sweepTemporaryFolders } from "./
 const PACKAGES: Readonly<Record<string, string>> = {
   ...engine.packages,
   "redis-server": "redis-server",
+  "redis-sentinel": "redis-sentinel",
   "redis-cli": "redis-tools",
   "nginx": "nginx",
   "haproxy": "haproxy",
