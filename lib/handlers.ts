@@ -25,6 +25,7 @@ import {
 } from "./protocol.ts";
 import type { Draft } from "./message_log.ts";
 import type { Verification } from "./password.ts";
+import type { Cursor } from "./positions.ts";
 import { Refusal, refusalOf, type Request, tooMany } from "./request.ts";
 import type { Services } from "./services.ts";
 import type { Login, Session } from "./session.ts";
@@ -312,7 +313,7 @@ export async function addFriend({ users }: Services, request: Request): Promise<
   const friendId = request.integer("friendid");
   if (friendId === userId) throw new Refusal(ERRNO.NOT_ALLOWED, "You cannot add yourself as a friend");
   const friend = await users.find(friendId);
-  if (!friend) throw new Refusal(ERRNO.NOT_FOUND, `There is no user ${friendId}`);
+  if (!friend) throw noSuchUser(friendId);
   await users.addFriend(userId, friendId);
   request.reply({ friendid: friendId, name: friend.name, state: friend.state });
 }
@@ -381,16 +382,43 @@ function enterGroup(
 /** ONE_CHAT_MSG. Needs no friendship. */
 export function oneChat(services: Services, request: Request): Promise<void> | void {
   const to = request.integer("toid");
+  const isKnown = services.users.isKnown(to);
   // The usual case waits for nothing, so that a connection's messages are stored together.
-  if (services.users.isKnown(to)) return sendOneChat(services, request, to);
-  return receiverExists(services, request, to).then((exists) => {
-    if (!exists) throw new Refusal(ERRNO.NOT_FOUND, `There is no user ${to}`);
+  if (isKnown) return sendOneChat(services, request, to);
+  if (isKnown === false) throw noSuchUser(to);
+  return lookUpReceiver(services, request, to).then((exists) => {
+    if (!exists) throw noSuchUser(to);
     return sendOneChat(services, request, to);
   });
 }
 
+function noSuchUser(id: number): Refusal {
+  return new Refusal(ERRNO.NOT_FOUND, `There is no user ${id}`);
+}
+
+/**
+ * Asks the database for a receiver. Only ids that nobody has count as look-ups: who has many to write to is not held up.
+ * Who has named too many of them waits before the next id that has to be asked for.
+ */
+async function lookUpReceiver(
+  { users, quotas, limited }: Services,
+  { session, login: { userId } }: Request,
+  id: number,
+): Promise<boolean> {
+  const quota = quotas.of(userId);
+  const waitMs = quota.msUntilLookup(performance.now());
+  if (waitMs > 0) {
+    limited.lookups++;
+    if (session.version === 2) throw tooMany("You write to too many who do not exist", waitMs);
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
+  }
+  const exists = await receiverExists(users, session, id);
+  if (!exists) quota.takeLookup(performance.now());
+  return exists;
+}
+
 /** A version 1 client cannot be told to try again: what it says waits for the database here as it does in the log. */
-async function receiverExists({ users }: Services, { session }: Request, id: number): Promise<boolean> {
+async function receiverExists(users: Services["users"], session: Session, id: number): Promise<boolean> {
   for (;;) {
     try {
       return await users.exists(id);
@@ -518,11 +546,18 @@ function checkPosition(request: Request): { conversation: ConversationId; seq: n
   const seq = request.integer("seq");
   const cursor = request.login.mailbox.cursor(conversation);
   if (!cursor) throw new Refusal(ERRNO.NOT_FOUND, "You are not in this conversation");
-  // Whatever a client can have, by reply, frame or history, has moved one of these along; the database need not be asked.
-  if (seq < 0 || seq > Math.max(cursor.newest, cursor.own)) {
+  if (seq < 0 || seq > endOf(cursor)) {
     throw new Refusal(ERRNO.MALFORMED, `The conversation ends before seq ${seq}`);
   }
   return { conversation, seq };
+}
+
+/**
+ * How far a conversation goes for a client: whatever it can have, by login, reply, frame or history, has moved one of these
+ * along. What is named beyond that need not be looked for in the database.
+ */
+function endOf({ newest, own }: Cursor): number {
+  return Math.max(newest, own);
 }
 
 /** HISTORY_MSG. */
@@ -540,6 +575,10 @@ export async function history(services: Services, request: Request): Promise<voi
     after: Math.max(cursor.since, isForward ? request.integer("after") : 0),
     before: frame.before === undefined ? Number.MAX_SAFE_INTEGER : request.integer("before"),
   };
+  // At the end itself the database is asked: it may have more, of which nobody has told yet.
+  if (range.after > endOf(cursor) || range.before <= range.after + 1) {
+    return request.replyJson(historyReply(conversation, [], false));
+  }
   const { pages } = services;
   const room = pages.take();
   try {
@@ -633,7 +672,8 @@ export async function recall(services: Services, request: Request): Promise<void
   const seq = request.integer("seq");
   const place = parseConversation(conversation);
   const cursor = login.mailbox.cursor(conversation);
-  const row = place && cursor && seq > cursor.since ? await messages.one(conversation, seq) : undefined;
+  const isThere = cursor !== undefined && seq > cursor.since && seq <= endOf(cursor);
+  const row = isThere ? await messages.one(conversation, seq) : undefined;
   if (!place || !row) throw new Refusal(ERRNO.NOT_FOUND, "There is no such message");
   const isCreator = "groupId" in place && login.groups.get(place.groupId) === "creator";
   if (row.sender !== login.userId && !isCreator) {

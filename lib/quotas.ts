@@ -69,6 +69,11 @@ export class Quota {
     return waitMs;
   }
 
+  /** How long until somebody may be looked up, ms; counts nothing. */
+  msUntilLookup(now: number): number {
+    return this.#lookups.msUntilOne(now);
+  }
+
   /** As {@link takeMessage}, for a look-up of somebody. */
   takeLookup(now: number): number {
     return this.#lookups.take(now);

@@ -1,8 +1,11 @@
 /** What one user may have of a node: messages and bytes a second, look-ups, and what may wait for somebody who is away. */
 
 import { assert, assertEquals, assertGreater, assertGreaterOrEqual, assertLess } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
 import { Backlogs } from "../lib/backlogs.ts";
 import { Quota, Quotas } from "../lib/quotas.ts";
+import type { Database } from "../lib/store/database.ts";
+import { Users } from "../lib/store/users.ts";
 import {
   chat,
   type ChatClient,
@@ -13,7 +16,7 @@ import {
   signUp,
 } from "./chat_client.ts";
 import { ChatClient as Client } from "./chat_client.ts";
-import { waitFor } from "./process.ts";
+import { temporaryFolder, waitFor } from "./process.ts";
 import { type MariaDb, startMariaDb, startServer } from "./services.ts";
 
 const unit = { permissions: "none" } as const;
@@ -274,13 +277,21 @@ Deno.test("what is far outside of all there is asks the database for nothing", a
     const { what, ask, errno } of [
       { what: "DELIVERED", ask: { msgid: 12, seq: 1_000 }, errno: 4 },
       { what: "READ", ask: { msgid: 13, seq: Number.MAX_SAFE_INTEGER }, errno: 4 },
+      { what: "RECALL", ask: { msgid: 17, seq: 1_000 }, errno: 6 },
+      { what: "HISTORY after", ask: { msgid: 15, after: 1_000 }, errno: 0 },
+      { what: "HISTORY before", ask: { msgid: 15, before: 1 }, errno: 0 },
+      { what: "HISTORY between", ask: { msgid: 15, after: 2, before: -7 }, errno: 0 },
+      { what: "ONE_CHAT", ask: { msgid: 6, toid: 1_000_000 }, errno: 6 },
     ]
   ) {
     await t.step(what, async () => {
       await using ann = await newPerson(server.port, what, { v: 2 });
       await ann.client.requestAll(messages(ann, ann, 3));
       const conversation = `u${ann.id}-${ann.id}`;
-      const frames = Array.from({ length: many }, () => ({ conversation, ...ask }));
+      const frames = Array.from(
+        { length: many },
+        () => ({ ...chat(ann, ann.id, "x"), conversation, ...ask }),
+      );
       let replies: Frame[] = [];
       const selects = await selectsDuring(mariaDb, async () => {
         replies = await ann.client.requestAll(frames);
@@ -290,4 +301,90 @@ Deno.test("what is far outside of all there is asks the database for nothing", a
       await readAll(ann.client, conversation, 3);
     });
   }
+});
+
+Deno.test("a user's absence is believed for a second, and no longer than nobody has signed up", async () => {
+  let now = 0;
+  let queries = 0;
+  let answered = Promise.resolve();
+  const there = new Set<number>();
+  const dialect = { isOneOf: () => ({ sql: "", params: [] }) };
+  const users = new Users({
+    dialect,
+    query: (_sql: string, [id]: [number]) => {
+      queries++;
+      const rows = there.has(id) ? [{ id }] : [];
+      return answered.then(() => rows);
+    },
+    run: () => Promise.resolve({ changes: 1, insertId: 7 }),
+  } as unknown as Database, () => now); // As much of it as is asked here.
+  const ask = async (id: number) => users.isKnown(id) ?? await users.exists(id);
+
+  for (let asked = 0; asked < 10; asked++) assertEquals(await ask(5), false);
+  assertEquals(queries, 1);
+  there.add(5); // Through another node.
+  now = 999;
+  assertEquals(await ask(5), false);
+  now = 1_000;
+  assertEquals([await ask(5), await ask(5), queries], [true, true, 2]);
+
+  assertEquals(await ask(7), false);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  answered = promise;
+  const asking = users.exists(7);
+  await users.create("ann", "hash"); // Through this one, while it is asked.
+  resolve();
+  assertEquals([users.isKnown(7), await asking, users.isKnown(7)], [true, true, true]);
+
+  users.forgetKnown();
+  assertEquals([users.isKnown(5), users.isKnown(7)], [undefined, undefined]);
+
+  for (let id = 100; id < 20_100; id++) await ask(id);
+  assertEquals([users.isKnown(100), users.isKnown(20_099)], [undefined, false], "not all are remembered");
+});
+
+Deno.test("who writes to many who do not exist is asked to wait, and those who do are reached meanwhile", async () => {
+  await using server = await startServer(
+    ["--sqlite", ":memory:", "--message-rate", "0", "--http", "127.0.0.1:0"],
+  );
+  await using eve = await newPerson(server.port, "eve", { v: 2 });
+  await using ann = await newPerson(server.port, "ann", { v: 2 });
+  const toNobody = (from: Person, index: number) => chat(from, 1_000 + index, "x");
+  // Everybody is asked for once; who exists is no look-up that counts.
+  const replies = await eve.client.requestAll(
+    Array.from({ length: 300 }, (_, index) => index % 2 ? chat(eve, ann.id, "x") : toNobody(eve, index)),
+  );
+  const [missed, tooMany] = [6, 8].map((errno) => replies.filter((reply) => reply.errno === errno));
+  assertEquals(count(replies, ({ errno }) => errno === 0), 150);
+  assertGreaterOrEqual(missed?.length ?? 0, 100);
+  assertLess(missed?.length ?? 0, 110);
+  assertGreater(tooMany?.at(-1)?.retry_after_ms ?? 0, 0);
+  const friend = await eve.client.request({ msgid: 7, id: eve.id, friendid: ann.id });
+  assertEquals(friend.errno, 8, "counted together with other look-ups");
+  const { host, port } = server.address("http");
+  assertGreater(await limitedBy(`${host}:${port}`, "lookups"), 0);
+
+  // Version 1 cannot be told, and is read more slowly.
+  await using old = await newPerson(server.port, "old");
+  const start = performance.now();
+  for (let index = 0; index < 101; index++) await old.client.send(toNobody(old, 1_000 + index));
+  await old.client.send(chat(old, old.id, "arrived"));
+  await old.client.receiveMany(1);
+  assertGreater(performance.now() - start, 500);
+});
+
+Deno.test("whoever has hundreds to write to is no flood of look-ups", async () => {
+  await using folder = await temporaryFolder();
+  const path = `${folder.path}/chat.db`;
+  await using server = await startServer(["--sqlite", path, "--message-rate", "0"]);
+  await using ann = await newPerson(server.port, "ann", { v: 2 });
+  const db = new DatabaseSync(path);
+  db.exec(`
+    WITH RECURSIVE up (n) AS (SELECT 1001 UNION ALL SELECT n + 1 FROM up WHERE n < 1300)
+    INSERT INTO User (id, name, name_key, password) SELECT n, 'u' || n, CAST('u' || n AS BLOB), 'x' FROM up`);
+  db.close();
+  const replies = await ann.client.requestAll(
+    Array.from({ length: 300 }, (_, index) => chat(ann, 1_001 + index, "hi")),
+  );
+  assertEquals(course(replies), [0]);
 });

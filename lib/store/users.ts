@@ -10,6 +10,10 @@ import { Lookup } from "./lookup.ts";
 
 /** Known ids are remembered up to this many: users are never deleted. */
 const KNOWN_IDS = 100_000;
+/** Ids that nobody has are remembered, too, up to this many … */
+const ABSENT_IDS = 10_000;
+/** … and for so long, ms: somebody may sign up for one through another node, and be written to right afterwards. */
+const ABSENT_MS = 1_000;
 /** Ids in one statement. */
 const IDS_PER_STATEMENT = 500;
 
@@ -44,11 +48,15 @@ export class Users {
   readonly #db: Database;
   readonly #accounts: Lookup<number, AccountRow>;
   readonly #friends: Lookup<number, FriendRow>;
+  readonly #now: () => number;
   readonly #knownIds = new Set<number>();
+  /** With when the database was asked, oldest first. */
+  readonly #absentIds = new Map<number, number>();
 
-  /** Reads and writes `db`. */
-  constructor(db: Database) {
+  /** Reads and writes `db`. `now`: monotonic clock, ms. */
+  constructor(db: Database, now: () => number = () => performance.now()) {
     this.#db = db;
+    this.#now = now;
     const { isOneOf } = db.dialect;
     this.#accounts = new Lookup({
       read: (ids) => {
@@ -81,6 +89,7 @@ export class Users {
         "INSERT INTO User (name, name_key, password, state) VALUES (?, ?, ?, 'offline')",
         [stored, nameKey(stored), password],
       );
+      this.#know(insertId);
       return insertId;
     } catch (error) {
       if (error instanceof DatabaseError && error.kind === "duplicate") return undefined;
@@ -117,24 +126,40 @@ export class Users {
     return row;
   }
 
-  /** Whether there is a user with this id. */
+  /** Whether there is a user with this id; asks the database. */
   async exists(id: number): Promise<boolean> {
-    if (this.isKnown(id)) return true;
+    const askedAt = this.#now();
     const rows = await this.#db.query("SELECT id FROM User WHERE id = ?", [id]);
-    if (rows.length === 0) return false;
-    if (this.#knownIds.size >= KNOWN_IDS) this.#knownIds.clear();
-    this.#knownIds.add(id);
-    return true;
+    if (rows.length > 0) this.#know(id);
+    // Whoever has signed up here while the database was asked is known.
+    else if (!this.#knownIds.has(id)) this.#knowAbsent(id, askedAt);
+    return this.#knownIds.has(id);
   }
 
-  /** True when {@link exists} has found this id lately: the answer that needs no waiting. */
-  isKnown(id: number): boolean {
-    return this.#knownIds.has(id);
+  #know(id: number): void {
+    if (this.#knownIds.size >= KNOWN_IDS) this.#knownIds.clear();
+    this.#knownIds.add(id);
+    this.#absentIds.delete(id);
+  }
+
+  #knowAbsent(id: number, askedAt: number): void {
+    this.#absentIds.delete(id);
+    const [oldest] = this.#absentIds.keys();
+    if (oldest !== undefined && this.#absentIds.size >= ABSENT_IDS) this.#absentIds.delete(oldest);
+    this.#absentIds.set(id, askedAt);
+  }
+
+  /** What {@link exists} has found, or would find, as far as that needs no asking; undefined: the database has to be asked. */
+  isKnown(id: number): boolean | undefined {
+    if (this.#knownIds.has(id)) return true;
+    const absentAt = this.#absentIds.get(id);
+    return absentAt !== undefined && this.#now() - absentAt < ABSENT_MS ? false : undefined;
   }
 
   /** Nobody is known any more: the database may have forgotten them. */
   forgetKnown(): void {
     this.#knownIds.clear();
+    this.#absentIds.clear();
   }
 
   /** Writes many users' state at once. */
