@@ -99,6 +99,8 @@ export type Terminator = "\0" | "\n" | "";
 export interface RawFrame {
   /** From the opening to the closing brace; undefined when that is not UTF-8. */
   text: string | undefined;
+  /** Its length on the wire, without what ends it. */
+  byteLength: number;
   /**
    * How many members the outermost object has in the text. More than the parsed object's means that a key stands twice,
    * which two parsers may read differently.
@@ -379,7 +381,13 @@ export class Framer {
       this.#decideTerminator(this.#chunk[end]);
     }
     if (this.#isOutOfStep) this.#isBackInStep = text !== undefined && isJson(text);
-    return { text, memberCount: this.#memberCount, isTooDeep: this.#isTooDeep, isPlain: this.#isPlain };
+    return {
+      text,
+      byteLength: length,
+      memberCount: this.#memberCount,
+      isTooDeep: this.#isTooDeep,
+      isPlain: this.#isPlain,
+    };
   }
 
   #takeText(end: number, length: number): string | undefined {

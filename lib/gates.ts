@@ -58,15 +58,16 @@ export function handleFrame(services: Services, session: Session, raw: RawFrame)
  * cannot be told, and waits.
  */
 function measure(services: Services, request: Request, { isCostly, quota }: Command): number {
-  const { session, text } = request;
+  const { session, byteLength } = request;
+  const { quotas, limited } = services;
   const now = turnTime();
   const costMs = isCostly ? session.throttle.take(now) : 0;
+  if (costMs > 0) limited.requests++;
   if (quota === undefined) return costMs;
-  const { quotas, limited } = services;
   const own = quotas.of(request.login.userId);
   const isTold = session.version === 2;
   const quotaMs = quota === "message"
-    ? isTold ? own.tryMessage(now, text.length) : own.takeMessage(now, text.length)
+    ? isTold ? own.tryMessage(now, byteLength) : own.takeMessage(now, byteLength)
     : isTold
     ? own.tryLookup(now)
     : own.takeLookup(now);
@@ -147,7 +148,8 @@ function hasType(value: unknown, type: FieldType): boolean {
 }
 
 /** The one place where a failed request ends. */
-function refuse({ logger, refusalLines, failureLines }: Services, request: Request, error: unknown): void {
+function refuse(services: Services, request: Request, error: unknown): void {
+  const { logger, refusalLines, failureLines, limited } = services;
   const { session } = request;
   const refusal = refusalOf(error);
   request.refuse(refusal);
@@ -165,5 +167,8 @@ function refuse({ logger, refusalLines, failureLines }: Services, request: Reque
     return;
   }
   if (session.refusedFrames < REFUSALS_LOGGED && refusalLines.take(now)) logger.info("frame refused", fields);
-  if (error instanceof Refusal && !session.noteRefusal(now)) session.end(TOO_MANY_REFUSED);
+  if (error instanceof Refusal && !session.noteRefusal(now)) {
+    limited.refusals++;
+    session.end(TOO_MANY_REFUSED);
+  }
 }

@@ -448,7 +448,8 @@ function storeOneChat(services: Services, request: Request, to: number, text: st
   const { backlogs, limited } = services;
   const { userId, mailbox } = request.login;
   const conversation = conversationOfUsers(userId, to);
-  if (!backlogs.take(conversation, userId, to, mailbox.cursor(conversation)?.newest ?? 0, text.length)) {
+  const newest = mailbox.cursor(conversation)?.newest ?? 0;
+  if (!backlogs.take(conversation, userId, to, newest, request.byteLength)) {
     limited.undelivered++;
     throw new Refusal(ERRNO.TOO_MANY_REQUESTS, "Too much of yours waits for this user already");
   }

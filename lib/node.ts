@@ -235,7 +235,19 @@ async function assemble(
     }),
     guesses: new Guesses(tallies, options.signupRate),
     pages: new PageRoom(),
-    limited: { messages: 0, undelivered: 0, lookups: 0, history: 0, guesses: 0, signups: 0, hashes: 0 },
+    limited: {
+      messages: 0,
+      undelivered: 0,
+      lookups: 0,
+      guesses: 0,
+      signups: 0,
+      hashes: 0,
+      history: 0,
+      requests: 0,
+      refusals: 0,
+      frames: 0,
+      anonymous: 0,
+    },
   };
   const reserve = await DescriptorReserve.hold();
   closers.push(() => void reserve.release());

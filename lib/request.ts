@@ -67,6 +67,8 @@ export class Request {
   readonly session: Session;
   /** The frame as sent. */
   readonly text: string;
+  /** Its length in bytes. */
+  readonly byteLength: number;
   /** The frame, parsed; the fields the command names have been checked. */
   readonly frame: JsonObject;
   /** Members of the outermost object in the text. */
@@ -80,13 +82,14 @@ export class Request {
   /** `frame`: what `raw` is when parsed. `cid`: the client's id for this request, if it gave one. */
   constructor(
     session: Session,
-    { text = "", memberCount, isPlain }: RawFrame,
+    { text = "", byteLength, memberCount, isPlain }: RawFrame,
     frame: JsonObject,
     answer: Answer,
     cid: string | undefined,
   ) {
     this.session = session;
     this.text = text;
+    this.byteLength = byteLength;
     this.frame = frame;
     this.memberCount = memberCount;
     this.isPlain = isPlain;

@@ -296,6 +296,7 @@ export class ChatServer {
 
   /** A stream that cannot be cut into frames any more is of no use to anybody. */
   #onFailure(session: Session, failure: FramerFailure): void {
+    if (failure === "too_long") this.#services.limited.frames++;
     const text = failure === "too_long"
       ? `A frame is longer than ${this.#options.maxFrameBytes} bytes.`
       : "There is something other than JSON objects in the stream.";
@@ -353,6 +354,7 @@ export class ChatServer {
       return { code: "slow_consumer", text: "What is sent to you is not acknowledged.", reconnect: true };
     }
     if (!session.login && now - session.anonymousSince > authTimeoutMs) {
+      this.#services.limited.anonymous++;
       return { code: "auth_timeout", text: "You have not logged in in time.", reconnect: true };
     }
     const { heartbeatIntervalMs, heartbeatMisses } = this.#services.settings;

@@ -56,6 +56,14 @@ export interface LimitCounters {
   hashes: number;
   /** Pages of history of users who read too much. */
   history: number;
+  /** Requests to the database of connections that made too many. */
+  requests: number;
+  /** Connections whose frames had to be refused too often. */
+  refusals: number;
+  /** Connections whose frame was too long. */
+  frames: number;
+  /** Connections on which nobody logged in in time. */
+  anonymous: number;
 }
 
 /** The parts of a node. */

@@ -71,7 +71,7 @@ function model(bytes: Uint8Array, maxFrameBytes = MAX): Outcome {
     if (length > maxFrameBytes) return { frames, terminator, failure: "too_long" };
     if (!isWhole) return { frames, terminator, failure: undefined };
     const frame = decode(bytes.subarray(at, at + length));
-    frames.push({ text: frame, ...rest });
+    frames.push({ text: frame, byteLength: length, ...rest });
     isBackInStep = isOutOfStep && frame !== undefined && isJson(frame);
     if (isBroken || isCutShort) isOutOfStep = true;
     if (isBroken) {

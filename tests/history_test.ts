@@ -59,7 +59,7 @@ async function ask(log: ReturnType<typeof openLog>, fields: object): Promise<Fra
   const frame = { msgid: MSGID.HISTORY_MSG, conversation: "u1-2", ...fields };
   const request = new Request(
     session,
-    { text: "", memberCount: 0, isTooDeep: false, isPlain: true },
+    { text: "", byteLength: 0, memberCount: 0, isTooDeep: false, isPlain: true },
     frame,
     answer,
     "c",

@@ -19,6 +19,7 @@ import { ChatClient as Client } from "./chat_client.ts";
 import { temporaryFolder, waitFor } from "./process.ts";
 import { type MariaDb, startMariaDb, startServer } from "./services.ts";
 
+const encoder = new TextEncoder();
 const unit = { permissions: "none" } as const;
 
 /** How many of something there are. */
@@ -185,7 +186,8 @@ Deno.test("the length of messages is limited likewise, in groups too", async () 
   await using server = await startServer(["--sqlite", ":memory:", "--byte-rate", "2K"]);
   await using ann = await newPerson(server.port, "ann", { v: 2 });
   const { groupid = 0 } = await ann.client.request({ msgid: 8, id: ann.id, groupname: "g", groupdesc: "d" });
-  const long = "x".repeat(4_000);
+  // Bytes count, and not characters: these 2 000 are 4 000.
+  const long = "x".repeat(1_000) + "\u6e2c".repeat(1_000);
   const replies = await ann.client.requestAll([
     ...messages(ann, ann, 3, long),
     ...Array.from({ length: 5 }, () => groupChat(ann, groupid, long)),
@@ -387,4 +389,21 @@ Deno.test("whoever has hundreds to write to is no flood of look-ups", async () =
     Array.from({ length: 300 }, (_, index) => chat(ann, 1_001 + index, "hi")),
   );
   assertEquals(course(replies), [0]);
+});
+
+Deno.test("what is closed or slowed down before anybody has logged in is counted, too", async () => {
+  await using server = await startServer(
+    ["--sqlite", ":memory:", "--http", "127.0.0.1:0", "--auth-timeout", "3s"],
+  );
+  const { host, port } = server.address("http");
+  const clients = await Promise.all(Array.from({ length: 4 }, () => Client.connect(server.port)));
+  const [, wrong, long, asking] = clients;
+  await wrong?.sendBytes(encoder.encode("{}".repeat(600)));
+  await long?.sendBytes(encoder.encode(`{"msg":"${"x".repeat(70_000)}`));
+  // All at once: two hundred more are earned in a second.
+  await asking?.sendBytes(encoder.encode('{"msgid":1,"id":1,"password":""}'.repeat(480)));
+  for (const limit of ["refusals", "frames", "requests", "anonymous"]) {
+    await waitFor(`${limit} to be counted`, async () => await limitedBy(`${host}:${port}`, limit) > 0);
+  }
+  for (const client of clients) client.close();
 });

@@ -14,6 +14,7 @@ import { durable } from "./durable.ts";
 import { group } from "./group.ts";
 import { growth } from "./growth.ts";
 import { idle } from "./idle.ts";
+import { limits } from "./limits.ts";
 import { logins } from "./logins.ts";
 import { oneNode } from "./one_node.ts";
 import { short } from "./short.ts";
@@ -27,6 +28,7 @@ const BENCHES: Record<string, Bench> = {
   durable,
   group,
   idle,
+  limits,
   logins,
   growth,
   start,
