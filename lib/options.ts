@@ -282,7 +282,8 @@ const STORAGE = {
   mysqlUrl: {
     flag: "mysql",
     placeholder: "URL",
-    help: "use MySQL or MariaDB instead: mysql://USER:PASSWORD@HOST:PORT/DATABASE",
+    help: "use MySQL or MariaDB instead: mysql://USER:PASSWORD@HOST:PORT/DATABASE, and for TLS " +
+      "?ssl-mode=MODE&ssl-ca=PATH (PREFERRED by default, VERIFY_IDENTITY is safest)",
     parse: mysqlUrl,
     isSecret: true,
   },

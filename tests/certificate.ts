@@ -1,5 +1,5 @@
 /**
- * A certificate for `localhost` and 127.0.0.1 with an authority of its own, made anew for each test.
+ * A certificate, for `localhost` and 127.0.0.1 if nothing else is said, with an authority of its own, made anew for each test.
  *
  * @module
  */
@@ -16,8 +16,11 @@ export interface Certificate {
   key: string;
 }
 
-/** Makes the files in `folder`; they are good for a day. */
-export async function makeCertificate(folder: string): Promise<Certificate> {
+/** Makes the files in `folder`; they are good for a day. `hosts` is what openssl calls a subjectAltName. */
+export async function makeCertificate(
+  folder: string,
+  hosts = "DNS:localhost,IP:127.0.0.1",
+): Promise<Certificate> {
   const made = {
     authority: `${folder}/authority.pem`,
     certificate: `${folder}/certificate.pem`,
@@ -34,7 +37,7 @@ export async function makeCertificate(folder: string): Promise<Certificate> {
     ...["-keyout", authorityKey, "-out", made.authority],
   );
   await openssl("req", "-subj", "/CN=localhost", ...newKey, "-keyout", made.key, "-out", request);
-  await Deno.writeTextFile(names, "subjectAltName=DNS:localhost,IP:127.0.0.1");
+  await Deno.writeTextFile(names, `subjectAltName=${hosts}`);
   await openssl(
     ...["x509", "-req", "-days", "1", "-in", request, "-CA", made.authority, "-CAkey", authorityKey],
     ...["-CAcreateserial", "-extfile", names, "-out", made.certificate],

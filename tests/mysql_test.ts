@@ -453,7 +453,8 @@ Deno.test({
   name: "a MySQL URL is taken apart, and a bad one is refused without being quoted",
   permissions: "none",
   fn() {
-    const base = { port: 3306, socketPath: null, user: "u", password: "", database: "db" };
+    const ssl = { mode: "PREFERRED" as const, caPath: null };
+    const base = { port: 3306, socketPath: null, user: "u", password: "", database: "db", ssl };
     assertEquals(parseMysqlUrl("mysql://u@host/db"), { ...base, host: "host" });
     assertEquals(parseMysqlUrl("mariadb://u:a%40b@[::1]:7/db"), {
       ...base,
@@ -557,6 +558,7 @@ Deno.test("a connection knows that it is broken, and ends at once even if the se
   await using server = await startMariaDb();
   const options = {
     address: parseMysqlUrl(server.url),
+    tls: null,
     statementTimeoutMs: 10_000,
     clock: systemClock,
     onBroken: () => {},

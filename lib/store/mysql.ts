@@ -12,11 +12,12 @@ import { MysqlConnection } from "./mysql_connection.ts";
 import { toDatabaseError } from "./mysql_errors.ts";
 import { Pool, type PoolStats } from "./mysql_pool.ts";
 import { bind, bindRows, join, type Statement } from "./mysql_text.ts";
+import { prepareTls } from "./mysql_tls.ts";
 import { mysqlName, parseMysqlUrl } from "./mysql_url.ts";
 
 /** Options of {@linkcode openMysql}. Times are milliseconds. */
 export interface MysqlOptions {
-  /** `mysql://USER:PASSWORD@HOST:PORT/DATABASE`, reserved characters as %XX; `?socketPath=/path` for a unix socket. */
+  /** As {@linkcode parseMysqlUrl} takes it. */
   url: string | URL;
   /** Most connections at a time. */
   poolSize: number;
@@ -256,8 +257,8 @@ function checkPacketSize(maxPacketBytes: number, maxTextBytes: number): void {
 
 /**
  * Opens the database. Connects once to see that it can; throws a FatalError that names the server and the reason, with
- * exit code 69 when the server cannot be reached and 78 when it does not let us in or has no such database. After that
- * the pool deals with whatever happens to the server.
+ * exit code 69 when the server cannot be reached and 78 when it does not let us in, has no such database, or cannot be
+ * trusted as the URL asks. After that the pool deals with whatever happens to the server.
  */
 export async function openMysql(options: MysqlOptions): Promise<MysqlDatabase> {
   const { clock = systemClock, connectTimeoutMs = 5_000, logger } = options;
@@ -265,6 +266,7 @@ export async function openMysql(options: MysqlOptions): Promise<MysqlDatabase> {
   const name = mysqlName(address);
   const connectionOptions = {
     address,
+    tls: prepareTls(address),
     clock,
     statementTimeoutMs: options.statementTimeoutMs ?? 10_000,
     onBroken: () => pool?.sweep(),

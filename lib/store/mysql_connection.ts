@@ -15,6 +15,7 @@ import type { Row, RunResult } from "./database.ts";
 import { abbreviate, breaksConnection, type ErrorContext, toDatabaseError } from "./mysql_errors.ts";
 import { checkSession, READ_SESSION, type SessionSettings, sessionStatements } from "./mysql_session.ts";
 import { bind, join, type Statement } from "./mysql_text.ts";
+import { type DriverTls, type MysqlTls, offersTls } from "./mysql_tls.ts";
 import type { MysqlAddress } from "./mysql_url.ts";
 
 /** What a statement's text does not say. */
@@ -27,6 +28,8 @@ export interface StatementOptions {
 export interface MysqlConnectionOptions {
   /** Where to connect, and as whom. */
   address: MysqlAddress;
+  /** Null for connections without TLS. */
+  tls: MysqlTls | null;
   /** A statement without an answer for this long loses its connection, in milliseconds. */
   statementTimeoutMs: number;
   /** Time. */
@@ -55,11 +58,38 @@ const DRIVER_OPTIONS: ConnectionOptions = {
 /** The system asks a silent peer for a sign of life this often, before firewalls and NATs forget the connection. */
 const KEEP_ALIVE_MS = 30_000;
 
+/** How long a server may take to hang up once it has been told through TLS that we leave. */
+const QUIT_MS = 500;
+
 /** With this in an answer's status, a transaction is open on the connection. */
 const IN_TRANSACTION = 1;
 
 function isResultHeader(result: unknown): result is ResultSetHeader {
   return typeof result === "object" && result !== null && "affectedRows" in result;
+}
+
+/**
+ * What the driver is to do about TLS on this connection. The driver itself knows no server that may do without, and would
+ * find out only by a login that it breaks off, after some of which a server shuts us out.
+ */
+async function chooseTls(
+  tls: MysqlTls | null,
+  socket: Socket,
+  closed: Promise<void>,
+  signal: AbortSignal,
+): Promise<DriverTls | undefined> {
+  if (!tls?.isOptional) return tls?.options;
+  const giveUp = () => socket.destroy(signal.reason);
+  signal.addEventListener("abort", giveUp);
+  try {
+    return await offersTls(socket) ? tls.options : undefined;
+  } catch (error) {
+    socket.destroy();
+    await closed;
+    throw toDatabaseError(error);
+  } finally {
+    signal.removeEventListener("abort", giveUp);
+  }
 }
 
 /** A connection. Statements given while one runs wait their turn. */
@@ -77,11 +107,16 @@ export class MysqlConnection {
   #isBroken = false;
   #brokenBy: unknown = null;
 
-  private constructor(options: MysqlConnectionOptions, socket: Socket, driver: Connection) {
+  private constructor(
+    options: MysqlConnectionOptions,
+    socket: Socket,
+    closed: Promise<void>,
+    driver: Connection,
+  ) {
     this.#options = options;
     this.#socket = socket;
+    this.#closed = closed;
     this.#driver = driver;
-    this.#closed = new Promise((resolve) => socket.once("close", () => resolve()));
     driver.on("error", (error) => this.#break(error));
   }
 
@@ -94,16 +129,24 @@ export class MysqlConnection {
     const socket = socketPath ? connectSocket(socketPath) : connectSocket(port, host);
     socket.setNoDelay(true);
     socket.once("connect", () => socket.setKeepAlive(true, KEEP_ALIVE_MS));
+    const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+    // By this a TLS handshake on a socket that is there already knows an IP address, which the driver does not tell it: it
+    // would take a certificate of localhost for that of any address.
+    Object.assign(socket, { _host: host });
+    const ssl = await chooseTls(options.tls, socket, closed, signal);
     const driver = mysql.createConnection({
       ...DRIVER_OPTIONS,
       stream: socket,
       // Nobody listens on a unix socket: the driver may say the password to a server that has to hear it.
       ...(socketPath ? { socketPath } : {}),
+      // The name is for the certificate only.
+      ...(ssl ? { ssl, host } : {}),
       user,
       password,
       database,
     });
-    const connection = new MysqlConnection(options, socket, driver);
+    const connection = new MysqlConnection(options, socket, closed, driver);
+    socket.resume(); // chooseTls may have paused it
     const giveUp = () => connection.#break(signal.reason);
     signal.addEventListener("abort", giveUp);
     try {
@@ -167,9 +210,21 @@ export class MysqlConnection {
       this.#isBroken = true;
       this.#brokenBy = error;
       this.#driver.end(); // COM_QUIT, so that the server counts no aborted connection
-      this.#socket.destroySoon(); // once that is written: a server that hangs would never close it
+      await this.#hangUp();
     }
     await this.#closed;
+  }
+
+  /** Closes the socket once what was given to the driver is written: a server that hangs would never close it. */
+  async #hangUp(): Promise<void> {
+    if (this.#driver.config.ssl) {
+      // What TLS still has to write is not known to the socket below.
+      const timer = this.#options.clock.after(QUIT_MS, () => this.#socket.destroy());
+      await this.#closed;
+      timer.cancel();
+    } else {
+      this.#socket.destroySoon();
+    }
   }
 
   async #setUp(): Promise<void> {

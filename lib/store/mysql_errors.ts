@@ -92,6 +92,7 @@ const NUMBERS: Record<Exclude<DatabaseErrorKind, "other">, readonly number[]> = 
     1814, // ER_TABLESPACE_DISCARDED
     1932, // ER_NO_SUCH_TABLE_IN_ENGINE: MariaDB
     3118, // ER_ACCOUNT_HAS_BEEN_LOCKED
+    3159, // ER_SECURE_TRANSPORT_REQUIRED
     4151, // ER_ACCOUNT_HAS_BEEN_LOCKED: MariaDB
   ],
   full: [
@@ -179,6 +180,11 @@ const QUOTES_ONLY_NAMES = new Set([
   1698, // access denied
 ]);
 
+/** The driver's codes for a server that offers no TLS, … */
+const NO_TLS = "HANDSHAKE_NO_SSL_SUPPORT";
+/** … and for a TLS handshake that fails, whatever of. */
+const TLS_FAILED = "HANDSHAKE_SSL_ERROR";
+
 /** What the driver's errors hold beside their message; all of it may be missing. */
 interface DriverError {
   /** The server's number; a negative one of the system's for a network error. */
@@ -196,11 +202,29 @@ function readDriverError(error: unknown): DriverError {
   const number = "errno" in error && typeof error.errno === "number" ? error.errno : null;
   const code = "code" in error && typeof error.code === "string" ? error.code : null;
   const state = "sqlState" in error && typeof error.sqlState === "string" ? error.sqlState : "";
-  return { number: number !== null && number > 0 ? number : null, state, code, text: error.message };
+  const isServers = number !== null && number > 0;
+  const driverError = { number: isServers ? number : null, state, code, text: error.message };
+  if (code === NO_TLS) return { ...driverError, text: "it offers no TLS, which ssl-mode in the URL demands" };
+  if (code !== TLS_FAILED) return driverError;
+  // Everything that ends a handshake has this code: the network, of which nobody is to blame, too.
+  const isNetwork = number !== null || error.message.includes("disconnected before secure TLS");
+  return isNetwork ? { ...driverError, code: null } : { ...driverError, text: explainTls(error.message) };
+}
+
+/** Says which demand of the URL is not met, with what TLS said. */
+function explainTls(text: string): string {
+  if (text.startsWith("Hostname/IP does not match")) {
+    return `its certificate is for another host, which ssl-mode=VERIFY_IDENTITY does not accept: ${text}`;
+  }
+  if (/self.signed|unable to (get|verify)/i.test(text)) {
+    return `its certificate is not from an authority in ssl-ca: ${text}`;
+  }
+  return `TLS with it fails: ${text}`;
 }
 
 function kindOf({ number, state, code, text }: DriverError): DatabaseErrorKind {
   if (number === null) {
+    if (code === NO_TLS || code === TLS_FAILED) return "unfit";
     // Not the server's word: the network, or the driver giving up, which mends itself unless it is about the password.
     const isLogin = code === "AUTH_SWITCH_PLUGIN_ERROR" || code === "MYSQL_CLEAR_PASSWORD_NOT_ENABLED";
     return isLogin ? "other" : "unavailable";
@@ -230,8 +254,7 @@ export function breaksConnection(error: unknown): boolean {
   const driverError = readDriverError(error);
   // Also where it was the server's word: what it says of this kind is about the connection or the server as a whole.
   const { number } = driverError;
-  return kindOf(driverError) === "unavailable" ||
-    (number !== null && (FATAL.has(number) || RIGHTS.has(number)));
+  return number === null || kindOf(driverError) === "unavailable" || FATAL.has(number) || RIGHTS.has(number);
 }
 
 /** Where an error came from. */

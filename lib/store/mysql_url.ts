@@ -6,6 +6,23 @@
 
 import { EXIT, FatalError } from "../errors.ts";
 
+/**
+ * What is asked of TLS, as MySQL's own programs name it. DISABLED: none. PREFERRED: TLS where the server offers it. From
+ * REQUIRED on there is no connection without, from VERIFY_CA on none to a server whose certificate no authority of ours has
+ * made, and with VERIFY_IDENTITY none to one whose certificate is for another host.
+ */
+export type SslMode = "DISABLED" | "PREFERRED" | "REQUIRED" | "VERIFY_CA" | "VERIFY_IDENTITY";
+
+const SSL_MODES: readonly SslMode[] = ["DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"];
+
+/** What is asked of TLS. */
+export interface MysqlSsl {
+  /** How much. */
+  mode: SslMode;
+  /** PEM file of the authorities that are trusted; null without. */
+  caPath: string | null;
+}
+
 /** Where a MySQL server is and who we are there. */
 export interface MysqlAddress {
   /** Host name or IP address, without brackets. */
@@ -20,10 +37,14 @@ export interface MysqlAddress {
   password: string;
   /** The database with our tables. */
   database: string;
+  /** Whether we speak through TLS. */
+  ssl: MysqlSsl;
 }
 
 const FORM =
-  "mysql://USER:PASSWORD@HOST:PORT/DATABASE (reserved characters as %XX, ?socketPath=/path for a unix socket)";
+  "mysql://USER:PASSWORD@HOST:PORT/DATABASE (reserved characters as %XX, ?socketPath=/path for a unix socket, " +
+  "?ssl-mode=VERIFY_IDENTITY&ssl-ca=/path for TLS)";
+const PARAMETERS = ["socketPath", "ssl-mode", "ssl-ca"];
 
 function refuse(reason: string): never {
   throw new FatalError(EXIT.usage, `The MySQL URL ${reason}; its form is ${FORM}`);
@@ -37,6 +58,20 @@ function decode(text: string, part: string): string {
   }
 }
 
+/** As with MySQL's own programs, who names an authority and no mode has its word looked at. */
+function readSsl(params: URLSearchParams): MysqlSsl {
+  const caPath = params.get("ssl-ca");
+  const word = params.get("ssl-mode")?.toUpperCase() ?? (caPath === null ? "PREFERRED" : "VERIFY_CA");
+  const mode = SSL_MODES.find((known) => known === word);
+  if (!mode) refuse(`has an ssl-mode that is none of ${SSL_MODES.join(", ")}`);
+  if (caPath === "") refuse("has an ssl-ca that names no file");
+  if (mode.startsWith("VERIFY") && caPath === null) refuse(`has no ssl-ca, which ssl-mode=${mode} needs`);
+  if ((mode === "DISABLED" || mode === "PREFERRED") && caPath !== null) {
+    refuse(`has an ssl-ca that ssl-mode=${mode} would not look at`);
+  }
+  return { mode, caPath };
+}
+
 /** Takes a MySQL URL apart. Throws a FatalError (exit code 64) that never quotes the URL, since it holds a password. */
 export function parseMysqlUrl(url: string | URL): MysqlAddress {
   if (!URL.canParse(url)) refuse("cannot be read");
@@ -46,9 +81,11 @@ export function parseMysqlUrl(url: string | URL): MysqlAddress {
   }
   if (hash !== "") refuse("has a # that is not written as %23");
   // Not quoted: behind a ? may be the rest of a password.
-  if ([...searchParams.keys()].some((key) => key !== "socketPath")) {
-    refuse("has something other than socketPath behind a ? (in a password it is written %3F)");
+  const keys = [...searchParams.keys()];
+  if (keys.some((key) => !PARAMETERS.includes(key))) {
+    refuse(`has something other than ${PARAMETERS.join(", ")} behind a ? (in a password it is written %3F)`);
   }
+  if (new Set(keys).size < keys.length) refuse("names something behind its ? twice");
   // Usually the rest of a password with one of these in it.
   if (/[/:@]/.test(pathname.slice(1))) refuse("has a /, : or @ in the name of the database");
   const address = {
@@ -58,6 +95,7 @@ export function parseMysqlUrl(url: string | URL): MysqlAddress {
     user: decode(username, "user"),
     password: decode(password, "password"),
     database: decode(pathname.slice(1), "database"),
+    ssl: readSsl(searchParams),
   };
   if (address.host === "" && !address.socketPath) refuse("names no host");
   if (address.user === "") refuse("names no user");
