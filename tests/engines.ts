@@ -16,6 +16,8 @@ export interface Engine {
   packages: Readonly<Record<string, string>>;
   /** Small files, so that a data folder is made and copied quickly; what makes a commit durable stays as it is. */
   sizes: readonly string[];
+  /** Memory and log enough not to measure its disk, in place of them. */
+  largeSizes: readonly string[];
   /** What it is started with besides, so that it is up quickly. */
   leanness: readonly string[];
   /** How long its start, or the making of a data folder, may take on a busy machine, in milliseconds. */
@@ -48,6 +50,7 @@ const MARIADB: Engine = {
     "mariadb": "mariadb-client",
   },
   sizes: MARIADB_SIZES,
+  largeSizes: ["--innodb-buffer-pool-size=1G", "--innodb-log-file-size=256M"],
   leanness: [],
   deadlineMs: DEADLINE_MS,
   makeData: (folder) =>
@@ -68,6 +71,7 @@ const MYSQL: Engine = {
   // Whose packages would take the place of MariaDB's, and of each other: it is used where it is, and not installed.
   packages: {},
   sizes: MYSQL_SIZES,
+  largeSizes: ["--innodb-buffer-pool-size=1G", "--innodb-redo-log-capacity=256M"],
   // Off in MariaDB as it comes, and half of the time and memory that it takes to start.
   leanness: ["--skip-log-bin", "--performance-schema=OFF"],
   deadlineMs: 120_000,

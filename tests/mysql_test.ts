@@ -620,7 +620,7 @@ async function writePairs(
 
 Deno.test("the pool's promises hold while a real server is killed and started again under load", async () => {
   await using server = await startMariaDb();
-  await using db = await opened(server.url, { poolSize: 3, acquireTimeoutMs: 200 });
+  await using db = await opened(server.url, { poolSize: 3, acquireTimeoutMs: 1_000 });
   await makeTable(db);
   const outcomes = new Map<string, Outcome>();
   const count = (wanted: Outcome) => [...outcomes.values()].filter((outcome) => outcome === wanted).length;

@@ -162,8 +162,11 @@ export class MariaDb extends Service {
     return `mysql://root@127.0.0.1:${this.port}/${database}`;
   }
 
-  /** Runs SQL as root; resolves with the rows, one a line, columns parted by tabs, NULL as `NULL`. */
-  async sql(text: string, database = "chat"): Promise<string> {
+  /**
+   * Runs SQL as root; resolves with the rows, one a line, columns parted by tabs, NULL as `NULL`. `args`: further options of
+   * the client.
+   */
+  async sql(text: string, database = "chat", args: readonly string[] = []): Promise<string> {
     const rows = await runOrThrow(engine.client, [
       "--no-defaults",
       "--host=127.0.0.1",
@@ -172,6 +175,7 @@ export class MariaDb extends Service {
       "--default-character-set=utf8mb4",
       "--batch",
       "--skip-column-names",
+      ...args,
       database,
     ], { stdin: text });
     return rows.trimEnd();

@@ -5,6 +5,7 @@
  */
 import type { ReadGate } from "../../lib/read_gate.ts";
 import type { Database } from "../../lib/store/database.ts";
+import { ENGINE, engine } from "../engines.ts";
 import { temporaryFolder } from "../process.ts";
 import { type MariaDb, type Server, startMariaDb, startServer, UNMEASURED } from "../services.ts";
 import { createAccounts, openStorage } from "./accounts.ts";
@@ -49,13 +50,11 @@ export async function sqliteStorage(): Promise<Storage> {
   };
 }
 
-/** An empty MariaDB, with memory enough not to measure its disk. */
+/** An empty MariaDB, or what is in its place, with memory enough not to measure its disk. */
 export async function mariaDbStorage(): Promise<Storage> {
-  const mariaDb = await startMariaDb({
-    args: ["--innodb-buffer-pool-size=1G", "--innodb-log-file-size=256M"],
-  });
+  const mariaDb = await startMariaDb({ args: engine.largeSizes });
   return {
-    name: "MariaDB",
+    name: ENGINE,
     args: ["--mysql", mariaDb.url],
     mariaDb,
     [Symbol.asyncDispose]: () => mariaDb[Symbol.asyncDispose](),
