@@ -552,6 +552,8 @@ export class Mailbox {
       if (this.#rings === rings && cursor.sent === sent) cursor.newest = sent;
       return undefined;
     }
+    // There may be more than what was rung for, and the client may say of all of it that it has it.
+    cursor.newest = Math.max(cursor.newest, rows.at(-1)?.seq ?? 0);
     const chars = rows.reduce((sum, { message }) => sum + (message?.length ?? 0), 0);
     const page = { after: sent, rows, chars };
     this.#ahead.set(cursor, page);

@@ -133,6 +133,19 @@ Deno.test("a hole is filled from the log before what follows it goes out", unit,
   assertEquals(outlet.seqs, range(1, 3));
 });
 
+Deno.test(
+  "what is read beyond what was rung for is known to be there: the client may acknowledge it",
+  unit,
+  async () => {
+    const { mailbox, log, outlet } = open({});
+    mailbox.open();
+    for (let seq = 1; seq <= 3; seq++) log.add("u1-2", 2, seq);
+    mailbox.notice("u1-2", 1);
+    await waitFor("all three", () => outlet.frames.length === 3);
+    assertEquals(mailbox.cursor("u1-2")?.newest, 3);
+  },
+);
+
 Deno.test("one's own and recalled messages move the cursor and are not sent", unit, async () => {
   const { mailbox, log, say, outlet, positions } = open({});
   mailbox.open();
