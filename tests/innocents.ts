@@ -12,7 +12,7 @@ import { DEADLINE_MS } from "./process.ts";
 const P99_MS = 100;
 const TIMES_WITHOUT = 5;
 /** How long it is measured what there is without an attack, before and behind it, ms. */
-const WITHOUT_MS = 500;
+const WITHOUT_MS = 1_000;
 
 /** The two. */
 export class Innocents implements Disposable {
