@@ -17,7 +17,7 @@ const BUFFER_GROWTH = 8;
 const SMALL_READS_TO_SHRINK = 4;
 /** What one connection may do of one chunk in a row: frames, and ms of those that wait for something. */
 const FRAMES_IN_A_ROW = 64;
-const MS_IN_A_ROW = 4;
+const MS_IN_A_ROW = 2;
 /** How long a connection that we end may take to accept its last frames and to close its side. */
 const LINGER_MS = 2_000;
 

@@ -46,7 +46,7 @@ export function endOfTurn(): Promise<void> {
 }
 
 /** Long work may hold a turn for about this long, all of it together, ms; then sockets and timers come first. */
-const LONG_WORK_MS = 4;
+const LONG_WORK_MS = 2;
 
 const waiting: (() => void)[] = [];
 let isGoing = false;

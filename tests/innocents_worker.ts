@@ -18,16 +18,21 @@ const { data: port } = await started;
 const ann = await newPerson(port, `innocent ann ${crypto.randomUUID().slice(0, 8)}`, { v: 2 });
 const bob = await newPerson(port, `innocent bob ${crypto.randomUUID().slice(0, 8)}`, { v: 2 });
 let latencies: number[] = [];
-self.addEventListener("message", () => {
-  self.postMessage(latencies);
+let latenesses: number[] = [];
+function tell(): void {
+  self.postMessage({ latencies, latenesses });
   latencies = [];
-});
-self.postMessage([]);
+  latenesses = [];
+}
+self.addEventListener("message", tell);
+tell();
 for (;;) {
   const sentAt = performance.now();
   await ann.client.request(chat(ann, bob.id, "still there?"));
   const { conversation = "", seq = 0 } = await bob.client.take(({ msgid }) => msgid === 6);
   latencies.push(performance.now() - sentAt);
   await bob.client.send({ msgid: 12, conversation, seq });
+  const pausedAt = performance.now();
   await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  latenesses.push(performance.now() - pausedAt - PAUSE_MS);
 }
