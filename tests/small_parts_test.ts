@@ -157,6 +157,7 @@ Deno.test(
     });
     const found = await Promise.all([...total.keys()].map((key) => lookup.rows(key)));
     assertEquals(found, [...total.keys()].map(rowsOf));
+    assertEquals(await Promise.all([...total.keys()].map((key) => lookup.rows(key))), found);
   },
 );
 

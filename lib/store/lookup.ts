@@ -16,6 +16,9 @@ export const KEYS_PER_STATEMENT = 200;
  */
 export const ROWS_PER_STATEMENT = 2_000;
 
+/** Keys remembered to have many rows. */
+const LONG_KEYS = 10_000;
+
 /** How rows are looked up. */
 export interface LookupQuery<Key, Shape> {
   /** Finds the rows of all `keys`, which differ, or just any `limit` of them when there are more. */
@@ -32,14 +35,15 @@ export interface LookupQuery<Key, Shape> {
 export class Lookup<Key extends number | string, Shape> {
   readonly #query: LookupQuery<Key, Shape>;
   readonly #batches: Batcher<Key, Map<Key, Shape[]>>;
+  readonly #keysPerStatement: number;
+  /** Keys of so many rows that they are better read one by one. */
+  readonly #long = new Set<Key>();
 
   /** See {@link LookupQuery}. */
   constructor(query: LookupQuery<Key, Shape>) {
     this.#query = query;
-    this.#batches = new Batcher(
-      (keys) => this.#readAll([...new Set(keys)]),
-      query.keysPerStatement ?? KEYS_PER_STATEMENT,
-    );
+    this.#keysPerStatement = query.keysPerStatement ?? KEYS_PER_STATEMENT;
+    this.#batches = new Batcher((keys) => this.#readAll([...new Set(keys)]), this.#keysPerStatement);
   }
 
   /**
@@ -51,21 +55,36 @@ export class Lookup<Key extends number | string, Shape> {
 
   async #readAll(keys: readonly Key[]): Promise<Map<Key, Shape[]>> {
     const { read, readOn, keyOf } = this.#query;
-    const limit = readOn ? ROWS_PER_STATEMENT : Number.MAX_SAFE_INTEGER;
-    const rows = await read(keys, limit);
-    if (!readOn || rows.length < limit) return Map.groupBy(rows, keyOf);
-    const all = new Map<Key, Shape[]>();
-    for (const key of keys) {
-      const own: Shape[] = [];
-      let count: number;
-      do {
-        await anotherTurn();
-        const some = await readOn(key, own.at(-1), limit);
-        for (const row of some) own.push(row);
-        count = some.length;
-      } while (count === limit);
+    if (!readOn) return Map.groupBy(await read(keys, Number.MAX_SAFE_INTEGER), keyOf);
+    const short = keys.filter((key) => !this.#long.has(key));
+    const rows = short.length > 0 ? await read(short, ROWS_PER_STATEMENT) : [];
+    const isCut = rows.length === ROWS_PER_STATEMENT;
+    const all = isCut ? new Map<Key, Shape[]>() : Map.groupBy(rows, keyOf);
+    for (const key of isCut ? keys : keys.filter((key) => this.#long.has(key))) {
+      const own = await readLong(key, readOn);
       all.set(key, own);
+      if (own.length * this.#keysPerStatement > ROWS_PER_STATEMENT) this.#noteLong(key);
     }
     return all;
   }
+
+  #noteLong(key: Key): void {
+    if (this.#long.size >= LONG_KEYS) this.#long.clear();
+    this.#long.add(key);
+  }
+}
+
+async function readLong<Key, Shape>(
+  key: Key,
+  readOn: NonNullable<LookupQuery<Key, Shape>["readOn"]>,
+): Promise<Shape[]> {
+  const rows: Shape[] = [];
+  let count: number;
+  do {
+    await anotherTurn();
+    const some = await readOn(key, rows.at(-1), ROWS_PER_STATEMENT);
+    for (const row of some) rows.push(row);
+    count = some.length;
+  } while (count === ROWS_PER_STATEMENT);
+  return rows;
 }
