@@ -353,7 +353,8 @@ export class ChatServer {
     if (mailbox?.tick(ackTimeoutMs) === false) {
       return { code: "slow_consumer", text: "What is sent to you is not acknowledged.", reconnect: true };
     }
-    if (!session.login && now - session.anonymousSince > authTimeoutMs) {
+    // A login that is under way has come in time.
+    if (!session.login && !connection.isBusy && now - session.anonymousSince > authTimeoutMs) {
       this.#services.limited.anonymous++;
       return { code: "auth_timeout", text: "You have not logged in in time.", reconnect: true };
     }
