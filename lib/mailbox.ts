@@ -30,11 +30,13 @@ const MAX_SENDS = 4;
 const LEAST_READ_PER_S = 32_000;
 /**
  * What was written to a version 1 connection may still be on its way, or lie in the kernel of a client that dies without
- * reading it. It counts as received when the client says something after it or goes away in good order; else only when
+ * reading it. It counts as received when the client says something a while after it or goes away in good order; else only when
  * the kernel would have ended a connection whose peer does not answer (Linux, with its 15 retransmissions: after 924 s,
  * looked at every 120 s), ms. When the connection ends before, it comes again.
  */
 const BROKEN_BY_THEN_MS = 1_200_000;
+/** What the client says so soon after a write may have crossed it on the way, or be said by one that has not read yet, ms. */
+const CROSSING_MS = 1_000;
 /** Writes within this time are proved together, ms; a time that lies far back is kept less exactly. */
 const PROOF_GRAIN_MS = 1_000;
 
@@ -294,7 +296,7 @@ export class Mailbox {
     // Written to a peer that has closed its side: nobody knows whether it was read, so it comes again.
     const { outlet } = this.#options;
     if (outlet.isPeerGone || seq <= cursor.delivered) return;
-    this.settle(outlet.saidAt);
+    this.settle(outlet.saidAt - CROSSING_MS);
     const now = this.#options.now();
     const last = this.#unproved.at(-1);
     if (last !== undefined && now - last.from < PROOF_GRAIN_MS) {
@@ -343,7 +345,7 @@ export class Mailbox {
   #settleInTime(): void {
     if (!this.isInDoubt) return;
     const { now, outlet } = this.#options;
-    this.settle(outlet.saidAt);
+    this.settle(outlet.saidAt - CROSSING_MS);
     // While something waits to be written, time proves nothing: the peer may have stopped reading long ago.
     if (outlet.queuedBytes === 0) this.settle(now() - BROKEN_BY_THEN_MS);
   }
