@@ -331,7 +331,8 @@ export class Admission {
   ): Promise<void> {
     const { presence, delivery, positions } = this.#options;
     const { userId, generation, mailbox } = login;
-    mailbox.settle(how.isOrderly ? Infinity : session.outlet.saidAt);
+    if (how.isOrderly) mailbox.settle();
+    else mailbox.settleHeard();
     mailbox.close();
     delivery.detach(session, login);
     const written = positions.flush().then(async () => {

@@ -296,7 +296,7 @@ export class Mailbox {
     // Written to a peer that has closed its side: nobody knows whether it was read, so it comes again.
     const { outlet } = this.#options;
     if (outlet.isPeerGone || seq <= cursor.delivered) return;
-    this.settle(outlet.saidAt - CROSSING_MS);
+    this.settleHeard();
     const now = this.#options.now();
     const last = this.#unproved.at(-1);
     if (last !== undefined && now - last.from < PROOF_GRAIN_MS) {
@@ -342,10 +342,15 @@ export class Mailbox {
     }
   }
 
+  /** The client has what was written to it long enough before it last said something. */
+  settleHeard(): void {
+    this.settle(this.#options.outlet.saidAt - CROSSING_MS);
+  }
+
   #settleInTime(): void {
     if (!this.isInDoubt) return;
     const { now, outlet } = this.#options;
-    this.settle(outlet.saidAt - CROSSING_MS);
+    this.settleHeard();
     // While something waits to be written, time proves nothing: the peer may have stopped reading long ago.
     if (outlet.queuedBytes === 0) this.settle(now() - BROKEN_BY_THEN_MS);
   }
