@@ -5,9 +5,9 @@
  */
 
 import { type Cluster, startCluster } from "../cluster.ts";
-import { type Redis, type Server, UNMEASURED } from "../services.ts";
+import type { Redis, Server } from "../services.ts";
 import { Crowd } from "./crowd.ts";
-import { random, Site } from "./site.ts";
+import { NODE_ARGS, random, Site } from "./site.ts";
 import { mariaDbStore } from "./store.ts";
 import { TcpProxy } from "./tcp_proxy.ts";
 
@@ -44,7 +44,7 @@ export class ClusterSite extends Site implements AsyncDisposable {
   /** Starts everything. */
   static async open(): Promise<ClusterSite> {
     await using stack = new AsyncDisposableStack();
-    const cluster = stack.use(await startCluster([], ["--http", "127.0.0.1:0", ...UNMEASURED]));
+    const cluster = stack.use(await startCluster([], NODE_ARGS));
     await cluster.mariaDb.sql(`CREATE USER ${MYSQL_USER}; GRANT ALL ON chat.* TO ${MYSQL_USER}`);
     cluster.mysqlUrl = cluster.mariaDb.url.replace("root", MYSQL_USER);
     const proxies = new Map(NODES.map((name) => [name, stack.use(new TcpProxy(cluster.redis.port))]));

@@ -7,7 +7,7 @@
 import { Replication } from "../replication.ts";
 import { startRedis, startServer } from "../services.ts";
 import { Crowd } from "./crowd.ts";
-import { random, Site } from "./site.ts";
+import { NODE_ARGS, random, Site } from "./site.ts";
 import { mariaDbStore, type Store } from "./store.ts";
 
 /** Whom the nodes are to MariaDB: nobody who may write where everybody else may only read. */
@@ -38,7 +38,7 @@ export class FailoverSite extends Site implements AsyncDisposable {
     const url = `mysql://${USER}@127.0.0.1:${replication.port}/chat`;
     const nodes = await Promise.all(
       ["A", "B"].map((name) =>
-        startServer(["--mysql", url, "--redis", redis.url, "--node", name, "--http", "127.0.0.1:0"])
+        startServer(["--mysql", url, "--redis", redis.url, "--node", name, ...NODE_ARGS])
       ),
     );
     for (const node of nodes) stack.use(node);

@@ -7,7 +7,7 @@
 import { Galera } from "../galera.ts";
 import { type Redis, type Server, startRedis, startServer } from "../services.ts";
 import { Crowd } from "./crowd.ts";
-import { random, Site } from "./site.ts";
+import { NODE_ARGS, random, Site } from "./site.ts";
 import { mariaDbStore } from "./store.ts";
 
 /** A site whose database can be broken in parts. */
@@ -44,8 +44,7 @@ export class GaleraSite extends Site implements AsyncDisposable {
           redis.url,
           "--node",
           `N${index}`,
-          "--http",
-          "127.0.0.1:0",
+          ...NODE_ARGS,
         ])
       ),
     );

@@ -6,7 +6,7 @@
 
 import { assertEquals } from "@std/assert";
 import { type Random, randomFrom, testSeed } from "../random.ts";
-import type { Redis, Server } from "../services.ts";
+import { type Redis, type Server, UNMEASURED } from "../services.ts";
 import { waitFor } from "../process.ts";
 import { type Allowance, audit, everyoneHasHeard } from "./audit.ts";
 import type { Crowd } from "./crowd.ts";
@@ -26,6 +26,18 @@ const FILE_GROWTH = 14;
 
 const { seed } = testSeed();
 console.log(`CHAT_TEST_SEED=${seed}`);
+
+/**
+ * Options of every node of a fault test: it tells its vitals, its users may send what they like, and nothing stands between,
+ * so that a version 1 user who goes in good order is known to have read all.
+ */
+export const NODE_ARGS: readonly string[] = [
+  "--http",
+  "127.0.0.1:0",
+  "--proxy-protocol",
+  "none",
+  ...UNMEASURED,
+];
 
 /** What is left to chance in all fault tests; follows from the printed seed. */
 export const random: Random = randomFrom(seed);

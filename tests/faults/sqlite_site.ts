@@ -4,9 +4,9 @@
  * @module
  */
 
-import { type Server, startServer, UNMEASURED } from "../services.ts";
+import { type Server, startServer } from "../services.ts";
 import { Crowd, type CrowdSize } from "./crowd.ts";
-import { random, Site } from "./site.ts";
+import { NODE_ARGS, random, Site } from "./site.ts";
 import { sqliteStore } from "./store.ts";
 
 /** A site whose node can be killed and started again on the same file. */
@@ -26,7 +26,7 @@ export class SqliteSite extends Site implements AsyncDisposable {
     size: CrowdSize,
     { args = [], isQuiet = false }: { args?: readonly string[]; isQuiet?: boolean } = {},
   ): Promise<SqliteSite> {
-    const allArgs = ["--sqlite", path, "--http", "127.0.0.1:0", ...UNMEASURED, ...args];
+    const allArgs = ["--sqlite", path, ...NODE_ARGS, ...args];
     await using stack = new AsyncDisposableStack();
     const server = stack.use(await startServer(allArgs));
     const crowd = await Crowd.create(sqliteStore(path), [server.port], size, random);
