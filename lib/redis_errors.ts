@@ -28,8 +28,8 @@ const CODES: readonly (readonly [RegExp, RedisFault])[] = [
     /\b(?:NOPERM|NOAUTH|WRONGPASS)\b|^ERR (?:invalid password|DB index is out of range|SELECT is not allowed)/,
     "denied",
   ],
-  // What Redis 7.0 calls NOPERM when a script does it.
-  [/\bThe user executing the script can't\b/, "denied"],
+  // What Redis 7.0, and what Redis 8 and Valkey call NOPERM when a script does it.
+  [/\bThe user executing the script can't\b|\bACL failure in script\b/, "denied"],
 ];
 
 /** Which kind of error `text` is. */

@@ -144,7 +144,7 @@ Deno.test("a Redis that cannot write for a while is an outage with its reason, a
     await waitFor(`an outage by ${code}`, () => node.states.length === before + 1);
     const reason = node.reasons.at(-1) ?? "";
     assertEquals(
-      /NOPERM|The user executing/.test(reason) ? "NOPERM" : reason.match(/[A-Z]{3,}/)?.[0],
+      /NOPERM|The user executing|ACL failure/.test(reason) ? "NOPERM" : reason.match(/[A-Z]{3,}/)?.[0],
       code,
       reason,
     );
