@@ -30,12 +30,15 @@ const MAX_SENDS = 4;
 const LEAST_READ_PER_S = 32_000;
 /**
  * What was written to a version 1 connection may still be on its way, or lie in the kernel of a client that dies without
- * reading it. It counts as received when the client says something a while after it or goes away in good order; else only when
+ * reading it. It counts as received when the client says something after it or goes away in good order; else only when
  * the kernel would have ended a connection whose peer does not answer (Linux, with its 15 retransmissions: after 924 s,
  * looked at every 120 s), ms. When the connection ends before, it comes again.
  */
 const BROKEN_BY_THEN_MS = 1_200_000;
-/** What the client says so soon after a write may have crossed it on the way, or be said by one that has not read yet, ms. */
+/**
+ * What the client says may have crossed what was written, or come from one that has not read yet: it counts when the
+ * connection has gone on for so long afterwards, ms.
+ */
 const CROSSING_MS = 1_000;
 /** Writes within this time are proved together, ms; a time that lies far back is kept less exactly. */
 const PROOF_GRAIN_MS = 1_000;
@@ -81,6 +84,8 @@ interface Unproved {
   /** When the first and when the last of it was written. */
   from: number;
   to: number;
+  /** When the client had said something after all of it. */
+  heardAt: number | undefined;
   /** How far, in each conversation. */
   seqs: Map<Cursor, number>;
 }
@@ -301,10 +306,11 @@ export class Mailbox {
     const last = this.#unproved.at(-1);
     if (last !== undefined && now - last.from < PROOF_GRAIN_MS) {
       last.to = now;
+      last.heardAt = undefined;
       last.seqs.set(cursor, seq);
     } else {
       this.#joinOld(now);
-      this.#unproved.push({ from: now, to: now, seqs: new Map([[cursor, seq]]) });
+      this.#unproved.push({ from: now, to: now, heardAt: undefined, seqs: new Map([[cursor, seq]]) });
     }
   }
 
@@ -316,6 +322,7 @@ export class Mailbox {
       if (!older || !newer || newer.to - older.from > now - newer.to) continue;
       for (const [cursor, seq] of newer.seqs) older.seqs.set(cursor, seq);
       older.to = newer.to;
+      older.heardAt = newer.heardAt;
       unproved.splice(i + 1, 1);
     }
   }
@@ -330,10 +337,25 @@ export class Mailbox {
     return this.#unproved.at(-1)?.to ?? 0;
   }
 
-  /** The client has what was written to it before this moment; without one, all: it has left in good order. */
-  settle(before = Infinity): void {
+  /** The client has what was written to it: it has left in good order. */
+  settle(): void {
+    this.#believeWhile(() => true);
+  }
+
+  /** The client has what was written to it before it last said something, unless that was just now. */
+  settleHeard(): void {
+    const { now, outlet: { saidAt } } = this.#options;
+    for (const stretch of this.#unproved) {
+      if (stretch.to >= saidAt) break;
+      stretch.heardAt ??= saidAt;
+    }
+    const before = now() - CROSSING_MS;
+    this.#believeWhile(({ heardAt = Infinity }) => heardAt <= before);
+  }
+
+  #believeWhile(isProved: (stretch: Unproved) => boolean): void {
     let oldest = this.#unproved[0];
-    for (; oldest !== undefined && oldest.to < before; oldest = this.#unproved[0]) {
+    for (; oldest !== undefined && isProved(oldest); oldest = this.#unproved[0]) {
       this.#unproved.shift();
       // A connection that has become version 2 meanwhile may have acknowledged more.
       for (const [cursor, seq] of oldest.seqs) {
@@ -342,17 +364,14 @@ export class Mailbox {
     }
   }
 
-  /** The client has what was written to it long enough before it last said something. */
-  settleHeard(): void {
-    this.settle(this.#options.outlet.saidAt - CROSSING_MS);
-  }
-
   #settleInTime(): void {
     if (!this.isInDoubt) return;
     const { now, outlet } = this.#options;
     this.settleHeard();
     // While something waits to be written, time proves nothing: the peer may have stopped reading long ago.
-    if (outlet.queuedBytes === 0) this.settle(now() - BROKEN_BY_THEN_MS);
+    if (outlet.queuedBytes > 0) return;
+    const before = now() - BROKEN_BY_THEN_MS;
+    this.#believeWhile(({ to }) => to < before);
   }
 
   #setDelivered(cursor: Cursor, seq: number): void {
