@@ -160,24 +160,27 @@ export class Replication implements AsyncDisposable {
     await old.sql("SET GLOBAL read_only = 1");
     const position = await old.sql("SELECT @@gtid_binlog_pos");
     await this.#server(to).sql(`SELECT MASTER_GTID_WAIT('${position}', 20)`);
-    await this.#promote(from, to);
+    await this.#promote(to);
     await old.sql("SET GLOBAL rpl_semi_sync_master_enabled = 0");
+    // Before anybody writes there: it begins with what it has itself.
     await this.#follow(from, to);
     await this.#server(to).sql("SET GLOBAL rpl_semi_sync_master_enabled = 1");
+    await this.#leadTo(to, from);
   }
 
   /** The server that takes writes is killed (-9), and the other one goes on with what it has applied. */
   async failOver(): Promise<void> {
     const [from, to] = this.#names();
     await this.#server(from).kill();
-    await this.#promote(from, to);
+    await this.#promote(to);
+    await this.#leadTo(to, from);
   }
 
   #names(): [from: string, to: string] {
     return this.#primary === "one" ? ["one", "two"] : ["two", "one"];
   }
 
-  async #promote(from: string, to: string): Promise<void> {
+  async #promote(to: string): Promise<void> {
     const server = this.#server(to);
     // What it has been sent and has not been told to wait with is its own by now.
     await waitFor("the follower to have applied what it has", async () => {
@@ -187,6 +190,9 @@ export class Replication implements AsyncDisposable {
       return this.#isDelayed || state.startsWith("Slave has read all relay log");
     });
     await server.sql("STOP SLAVE; RESET SLAVE ALL; SET GLOBAL read_only = 0");
+  }
+
+  async #leadTo(to: string, from: string): Promise<void> {
     await this.#proxy.leadTo(to, from);
     this.#primary = to;
   }

@@ -44,7 +44,7 @@ Deno.test("faults of a node with SQLite", async (context) => {
       const others: ChatClient[] = [];
       try {
         for (let count = 0; count < 24; count++) others.push(await ChatClient.connect(site.server.port));
-        await site.server.logged("cannot accept connections");
+        await site.server.logged("no more file descriptors");
         random.pick(crowd.v2).drop();
         await crowd.talked(100);
       } finally {
