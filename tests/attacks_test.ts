@@ -14,6 +14,9 @@ import { type Server, startServer } from "./services.ts";
 const encoder = new TextEncoder();
 const MIB = 1_048_576;
 
+/** The innocents say more than one user may. */
+const CHATTY = ["--message-rate", "0"];
+
 /** A node on SQLite with two innocent users, against whom `attack` is tried. */
 function attackTest(
   name: string,
@@ -23,7 +26,14 @@ function attackTest(
   Deno.test(name, async () => {
     await using folder = await temporaryFolder();
     const database = `${folder.path}/chat.db`;
-    await using server = await startServer(["--sqlite", database, "--http", "127.0.0.1:0", ...args]);
+    await using server = await startServer([
+      "--sqlite",
+      database,
+      "--http",
+      "127.0.0.1:0",
+      ...CHATTY,
+      ...args,
+    ]);
     using innocents = await Innocents.start(server.port);
     await attack(server, innocents);
     assertEquals(await get(server, "/healthz"), "alive\n");
@@ -267,7 +277,7 @@ Deno.test("silent TLS connections do not close the plain port", async () => {
   const { certificate, key } = await makeCertificate(folder.path);
   const tls = ["--tls-port", "0", "--tls-cert", certificate, "--tls-key", key];
   const args = ["--sqlite", ":memory:", "--http", "127.0.0.1:0", "--max-connections", "100"];
-  await using server = await startServer([...args, ...tls]);
+  await using server = await startServer([...CHATTY, ...args, ...tls]);
   using innocents = await Innocents.start(server.port);
   using silent = new Silent();
   await innocents.during(async () => {
@@ -312,7 +322,7 @@ Deno.test({
   // The number of descriptors is set from outside.
   ignore: !isOnPath("prlimit"),
   async fn() {
-    await using server = await startServer(["--sqlite", ":memory:", "--http", "127.0.0.1:0"]);
+    await using server = await startServer(["--sqlite", ":memory:", "--http", "127.0.0.1:0", ...CHATTY]);
     using innocents = await Innocents.start(server.port);
     await runOrThrow("prlimit", ["--pid", String(server.pid), "--nofile=200:"]);
     using silent = new Silent();
@@ -345,7 +355,7 @@ async function longReply(client: ChatClient, request: object): Promise<Frame> {
 Deno.test("a login of somebody in a hundred groups of a thousand keeps nobody waiting", async () => {
   await using folder = await temporaryFolder();
   const path = `${folder.path}/chat.db`;
-  const args = ["--sqlite", path, "--http", "127.0.0.1:0"];
+  const args = ["--sqlite", path, "--http", "127.0.0.1:0", ...CHATTY];
   await (await startServer(args)).stop();
   const db = new DatabaseSync(path);
   // Users can be made by hand; their passwords are hashed when they log in.

@@ -62,7 +62,9 @@ export class Innocents implements Disposable {
   async #undisturbed(): Promise<number> {
     await this.#ask();
     await new Promise((resolve) => setTimeout(resolve, WITHOUT_MS));
-    return p99((await this.#ask()).latencies);
+    const { latencies } = await this.#ask();
+    if (latencies.length === 0) throw new Error("The innocents have nothing to compare with");
+    return p99(latencies);
   }
 
   /** What was measured since it was asked last. A message that is still on its way is waited for, and counts. */

@@ -28,7 +28,8 @@ self.addEventListener("message", tell);
 tell();
 for (;;) {
   const sentAt = performance.now();
-  await ann.client.request(chat(ann, bob.id, "still there?"));
+  const { errno } = await ann.client.request(chat(ann, bob.id, "still there?"));
+  if (errno !== 0) throw new Error(`A message was refused with errno ${errno}`);
   const { conversation = "", seq = 0 } = await bob.client.take(({ msgid }) => msgid === 6);
   latencies.push(performance.now() - sentAt);
   await bob.client.send({ msgid: 12, conversation, seq });
