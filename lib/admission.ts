@@ -311,13 +311,17 @@ export class Admission {
   /**
    * Logs out whoever is logged in on `session`; nothing happens otherwise. `isReplaced`: a newer session holds the claim.
    * `isOrderly`: a version 1 client has read all that was written to it; else what it has said nothing after comes again.
+   * `isEnd`: it has at least ended its side without a reset.
    * Never rejects.
    */
-  async dismiss(session: Session, { isReplaced = false, isOrderly = false } = {}): Promise<void> {
+  async dismiss(
+    session: Session,
+    { isReplaced = false, isOrderly = false, isEnd = false } = {},
+  ): Promise<void> {
     const { login } = session;
     if (!login) return;
     session.login = undefined;
-    const leaving = this.#leave(session, login, { isReplaced, isOrderly }).finally(() => {
+    const leaving = this.#leave(session, login, { isReplaced, isOrderly, isEnd }).finally(() => {
       if (this.#leaving.get(login.userId) === leaving) this.#leaving.delete(login.userId);
     });
     this.#leaving.set(login.userId, leaving);
@@ -327,12 +331,12 @@ export class Admission {
   async #leave(
     session: Session,
     login: Login,
-    how: { isReplaced: boolean; isOrderly: boolean },
+    how: { isReplaced: boolean; isOrderly: boolean; isEnd: boolean },
   ): Promise<void> {
     const { presence, delivery, positions } = this.#options;
     const { userId, generation, mailbox } = login;
     if (how.isOrderly) mailbox.settle();
-    else mailbox.settleHeard();
+    else mailbox.settleHeard(how);
     mailbox.close();
     delivery.detach(session, login);
     const written = positions.flush().then(async () => {

@@ -342,14 +342,17 @@ export class Mailbox {
     this.#believeWhile(() => true);
   }
 
-  /** The client has what was written to it before it last said something, unless that was just now. */
-  settleHeard(): void {
+  /**
+   * The client has what was written to it before it last said something, unless that was just now and nobody knows
+   * (`isEnd`) that it has then ended its side without a reset, which is what unread bytes would have brought.
+   */
+  settleHeard({ isEnd = false } = {}): void {
     const { now, outlet: { saidAt } } = this.#options;
     for (const stretch of this.#unproved) {
       if (stretch.to >= saidAt) break;
       stretch.heardAt ??= saidAt;
     }
-    const before = now() - CROSSING_MS;
+    const before = now() - (isEnd ? 0 : CROSSING_MS);
     this.#believeWhile(({ heardAt = Infinity }) => heardAt <= before);
   }
 

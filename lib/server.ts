@@ -273,7 +273,10 @@ export class ChatServer {
         if (this.#clients.size === 0) this.#onEmpty?.();
         this.#logger.debug("connection closed", { session: session.id, reason });
         // A proxy ends its side in good order also when its client was cut off.
-        services.admission.dismiss(session, { isOrderly: isDirect && reason === "eof" });
+        services.admission.dismiss(session, {
+          isOrderly: isDirect && reason === "eof",
+          isEnd: reason === "eof",
+        });
       },
     });
     const session = new Session(this.#nextId++, connection, person);

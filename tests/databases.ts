@@ -11,6 +11,18 @@ import { ChatClient, comeBack, type Ending, newPerson, type Person } from "./cha
 import { type Server, startMariaDb, startServer } from "./services.ts";
 import { temporaryFolder, waitFor } from "./process.ts";
 
+/** What a server may have been set to by whoever runs it: to ours it must make no difference. */
+const HOSTILE_SETTINGS = [
+  "--character-set-server=gbk",
+  "--loose-skip-character-set-client-handshake",
+  "--autocommit=0",
+  "--completion-type=CHAIN",
+  "--sql-mode=ANSI_QUOTES,NO_BACKSLASH_ESCAPES",
+  "--transaction-isolation=SERIALIZABLE",
+];
+/** What the tests' own statements are to mean all the same. */
+const OWN_SETTINGS = "SET NAMES utf8mb4, autocommit = 1, completion_type = 0, sql_mode = ''";
+
 /** An empty database. */
 interface TestDatabase {
   /** The options that name it. */
@@ -129,13 +141,13 @@ export function onEachDatabase(
     );
   });
   Deno.test(`${subject} (MySQL)`, async (context) => {
-    await using mariadb = await startMariaDb();
+    await using mariadb = await startMariaDb({ args: HOSTILE_SETTINGS });
     let count = 0;
     const create = async (): Promise<TestDatabase> => {
       const name = `chat_${++count}`;
       const url = await mariadb.createDatabase(name);
       const sql = async (statement: string) => {
-        const text = await mariadb.sql(statement, name);
+        const text = await mariadb.sql(statement, name, [`--init-command=${OWN_SETTINGS}`]);
         return text === "" ? [] : text.split("\n").map((line) => line.split("\t"));
       };
       return { args: ["--mysql", url], sql };
