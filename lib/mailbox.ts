@@ -42,6 +42,8 @@ const BROKEN_BY_THEN_MS = 1_200_000;
 const CROSSING_MS = 1_000;
 /** Writes within this time are proved together, ms; a time that lies far back is kept less exactly. */
 const PROOF_GRAIN_MS = 1_000;
+/** More stretches of time than this are not told apart by what is said between them. */
+const STRETCHES = 32;
 
 /** Where frames go: a connection. */
 export interface Outlet {
@@ -301,16 +303,20 @@ export class Mailbox {
     // Written to a peer that has closed its side: nobody knows whether it was read, so it comes again.
     const { outlet } = this.#options;
     if (outlet.isPeerGone || seq <= cursor.delivered) return;
-    this.settleHeard();
     const now = this.#options.now();
-    const last = this.#unproved.at(-1);
-    if (last !== undefined && now - last.from < PROOF_GRAIN_MS) {
+    const unproved = this.#unproved;
+    const last = unproved.at(-1);
+    if (last !== undefined && outlet.saidAt > last.to) last.heardAt ??= outlet.saidAt;
+    const isJoined = last !== undefined &&
+      (last.heardAt === undefined ? now - last.from < PROOF_GRAIN_MS : unproved.length >= STRETCHES);
+    if (isJoined) {
       last.to = now;
       last.heardAt = undefined;
       last.seqs.set(cursor, seq);
     } else {
+      this.settleHeard();
       this.#joinOld(now);
-      this.#unproved.push({ from: now, to: now, heardAt: undefined, seqs: new Map([[cursor, seq]]) });
+      unproved.push({ from: now, to: now, heardAt: undefined, seqs: new Map([[cursor, seq]]) });
     }
   }
 
@@ -320,6 +326,8 @@ export class Mailbox {
     for (let i = unproved.length - 2; i >= 0; i--) {
       const [older, newer] = [unproved[i], unproved[i + 1]];
       if (!older || !newer || newer.to - older.from > now - newer.to) continue;
+      // What was said between them proves the older one in a moment.
+      if (older.heardAt !== newer.heardAt) continue;
       for (const [cursor, seq] of newer.seqs) older.seqs.set(cursor, seq);
       older.to = newer.to;
       older.heardAt = newer.heardAt;
