@@ -232,8 +232,8 @@ async function playLogin(play: Play, address: ServerAddress): Promise<string> {
   assertHas(await play.hears(li), { seq: 7 });
   // What a login says of the other one may be a second old; a receipt follows.
   const { peer } = state ?? {};
-  if (!isFrame(peer) || peer.read !== 6) {
-    await li.next("a receipt", ({ msgid, delivered, read }) => msgid === 14 && delivered === 7 && read === 6);
+  if (!isFrame(peer) || peer.read !== 7) {
+    await li.next("a receipt", ({ msgid, delivered, read }) => msgid === 14 && delivered === 7 && read === 7);
   }
   return textOf(login, "token");
 }
