@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { forgetOldest } from "./forget_oldest.ts";
 import type { ConversationId } from "./protocol.ts";
 import type { Messages } from "./store/messages.ts";
 
@@ -111,12 +112,7 @@ export class Backlogs {
 }
 
 function remember(known: Map<ConversationId, Backlog>, conversation: ConversationId): Backlog {
-  if (known.size >= KNOWN_MAX) {
-    for (const oldest of known.keys()) {
-      known.delete(oldest);
-      break;
-    }
-  }
+  if (known.size >= KNOWN_MAX) forgetOldest(known);
   const backlog = { messages: 0, bytes: 0, isFull: false, checkedAt: -Infinity, isChecking: false };
   known.set(conversation, backlog);
   return backlog;

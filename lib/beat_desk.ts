@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { forgetOldest } from "./forget_oldest.ts";
 import type { Delivery } from "./delivery.ts";
 import { isJsonObject, MSGID } from "./protocol.ts";
 import type { Users } from "./store/users.ts";
@@ -104,12 +105,7 @@ export class BeatDesk {
     const known: Known = { userId, checkedAt: this.#options.now(), relayedAt, check: undefined };
     this.#known.delete(key);
     this.#known.set(key, known);
-    if (this.#known.size > KNOWN_MAX) {
-      for (const oldest of this.#known.keys()) {
-        this.#known.delete(oldest);
-        break;
-      }
-    }
+    if (this.#known.size > KNOWN_MAX) forgetOldest(this.#known);
     return known;
   }
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { forgetOldest } from "./forget_oldest.ts";
 import type { ConversationId } from "./protocol.ts";
 
 /** So many conversations are remembered, those that were heard of last. */
@@ -37,7 +38,7 @@ export class Ends {
   note(conversation: ConversationId, seq: number, at: number): boolean {
     const end = this.#ends.get(conversation);
     if (end === undefined) {
-      if (this.#ends.size >= this.#limit) this.#forgetOldest();
+      if (this.#ends.size >= this.#limit) forgetOldest(this.#ends);
       this.#ends.set(conversation, { conversation, seq, at });
     } else if (seq > end.seq) {
       end.seq = seq;
@@ -47,13 +48,6 @@ export class Ends {
       this.#ends.set(conversation, end);
     } else return at <= end.at;
     return true;
-  }
-
-  #forgetOldest(): void {
-    for (const conversation of this.#ends.keys()) {
-      this.#ends.delete(conversation);
-      return;
-    }
   }
 
   /** The newest seq that is known to have been given out; 0 where nothing is known. */

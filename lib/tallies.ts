@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { forgetOldest } from "./forget_oldest.ts";
 import type { Redis } from "./redis.ts";
 import { createScript } from "./redis_script.ts";
 
@@ -69,11 +70,7 @@ export class MemoryTallies implements Tallies {
       const { count } = this.#read(tally);
       this.#counts.delete(tally.key);
       this.#counts.set(tally.key, { count: count + 1, at: this.#now() });
-      if (this.#counts.size <= KEPT) continue;
-      for (const oldest of this.#counts.keys()) {
-        this.#counts.delete(oldest);
-        break;
-      }
+      if (this.#counts.size > KEPT) forgetOldest(this.#counts);
     }
     return Promise.resolve();
   }

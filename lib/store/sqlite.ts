@@ -8,6 +8,7 @@
  * @module
  */
 
+import { forgetOldest } from "../forget_oldest.ts";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import {
@@ -122,12 +123,7 @@ class Connection {
     if (prepared) this.#prepared.delete(sql);
     else prepared = { statement: this.#compile(sql), makesId: this.#makesId(sql) };
     this.#prepared.set(sql, prepared);
-    if (this.#prepared.size > MAX_STATEMENTS) {
-      for (const oldest of this.#prepared.keys()) {
-        this.#prepared.delete(oldest);
-        break;
-      }
-    }
+    if (this.#prepared.size > MAX_STATEMENTS) forgetOldest(this.#prepared);
     return prepared;
   }
 

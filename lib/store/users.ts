@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { forgetOldest } from "../forget_oldest.ts";
 import { DatabaseError } from "../errors.ts";
 import { nameKey, normalizeName } from "../names.ts";
 import type { Database } from "./database.ts";
@@ -144,8 +145,7 @@ export class Users {
 
   #knowAbsent(id: number, askedAt: number): void {
     this.#absentIds.delete(id);
-    const [oldest] = this.#absentIds.keys();
-    if (oldest !== undefined && this.#absentIds.size >= ABSENT_IDS) this.#absentIds.delete(oldest);
+    if (this.#absentIds.size >= ABSENT_IDS) forgetOldest(this.#absentIds);
     this.#absentIds.set(id, askedAt);
   }
 
