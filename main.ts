@@ -4,10 +4,10 @@
  * @module
  */
 import { runClient } from "./lib/client/client.ts";
-import { errorText, EXIT, FatalError } from "./lib/errors.ts";
-import { helpText } from "./lib/help.ts";
-import { LineWriter } from "./lib/line_writer.ts";
-import { createLogger, type Logger } from "./lib/logger.ts";
+import { errorText, EXIT, FatalError } from "./lib/base/errors.ts";
+import { helpText } from "./lib/config/help.ts";
+import { LineWriter } from "./lib/base/line_writer.ts";
+import { createLogger, type Logger } from "./lib/base/logger.ts";
 import { checkNode, startNode } from "./lib/node.ts";
 import {
   type MigrateOptions,
@@ -15,8 +15,8 @@ import {
   type ServeOptions,
   type StorageOptions,
   VERSION,
-} from "./lib/options.ts";
-import { parseOptions } from "./lib/parse_options.ts";
+} from "./lib/config/options.ts";
+import { parseOptions } from "./lib/config/parse_options.ts";
 import { giveUpPermissions } from "./lib/permissions.ts";
 import { migrateDatabase } from "./lib/store/open.ts";
 

@@ -3,38 +3,38 @@
  *
  * @module
  */
-import { Admission } from "./admission.ts";
-import { Backlogs } from "./backlogs.ts";
-import { type Late, openCluster, probeRedis } from "./cluster.ts";
-import { Delivery } from "./delivery.ts";
-import { DescriptorReserve } from "./descriptor_reserve.ts";
-import { Ends } from "./ends.ts";
-import { errorText, type FatalError } from "./errors.ts";
-import { giveUpAfter } from "./give_up_after.ts";
-import { Guesses } from "./guesses.ts";
-import { Limiter } from "./limiter.ts";
-import { LogBudget } from "./log_budget.ts";
-import type { Logger } from "./logger.ts";
-import { MessageLog } from "./message_log.ts";
-import type { ServeOptions } from "./options.ts";
-import { PageRoom } from "./page_room.ts";
-import { Passwords } from "./password.ts";
-import { Positions } from "./positions.ts";
+import { Admission } from "./chat/admission.ts";
+import { Backlogs } from "./log/backlogs.ts";
+import { type Late, openCluster, probeRedis } from "./join_cluster.ts";
+import { Delivery } from "./log/delivery.ts";
+import { DescriptorReserve } from "./net/descriptor_reserve.ts";
+import { Ends } from "./store/ends.ts";
+import { errorText, type FatalError } from "./base/errors.ts";
+import { giveUpAfter } from "./base/give_up_after.ts";
+import { Guesses } from "./chat/guesses.ts";
+import { Limiter } from "./base/limiter.ts";
+import { LogBudget } from "./base/log_budget.ts";
+import type { Logger } from "./base/logger.ts";
+import { MessageLog } from "./log/message_log.ts";
+import type { ServeOptions } from "./config/options.ts";
+import { PageRoom } from "./chat/page_room.ts";
+import { Passwords } from "./chat/password.ts";
+import { Positions } from "./log/positions.ts";
 import { addressesOf, bindPorts, type Closer, letIn, openHttp, type Ports, takeBeats } from "./ports.ts";
-import { conversationOfUsers } from "./protocol.ts";
-import { Quotas } from "./quotas.ts";
-import { openReadGate, type ReadGate } from "./read_gate.ts";
-import { Rewind } from "./rewind.ts";
-import { ChatServer } from "./server.ts";
-import type { Services } from "./services.ts";
+import { conversationOfUsers } from "./protocol/protocol.ts";
+import { Quotas } from "./chat/quotas.ts";
+import { openReadGate, type ReadGate } from "./net/read_gate.ts";
+import { Rewind } from "./log/rewind.ts";
+import { ChatServer } from "./chat/server.ts";
+import type { Services } from "./chat/services.ts";
 import { Groups } from "./store/groups.ts";
 import { Messages } from "./store/messages.ts";
 import { inspectDatabase, openDatabase } from "./store/open.ts";
 import { Timeline } from "./store/timeline.ts";
 import { Tokens } from "./store/tokens.ts";
 import { Users } from "./store/users.ts";
-import { TokenDesk } from "./tokens.ts";
-import { turnTime } from "./turn.ts";
+import { TokenDesk } from "./chat/tokens.ts";
+import { turnTime } from "./base/turn.ts";
 
 /** How often positions are written and clients are looked after. */
 const TICK_MS = 1_000;

@@ -4,11 +4,11 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
-import type { ServeOptions } from "./options.ts";
+import type { ServeOptions } from "./config/options.ts";
 import { parseMysqlUrl } from "./store/mysql_url.ts";
 
 /** Loaded from its file whenever a thread that hashes passwords is made. */
-const WORKER = fileURLToPath(new URL("./scrypt_worker.ts", import.meta.url));
+const WORKER = fileURLToPath(new URL("./chat/scrypt_worker.ts", import.meta.url));
 
 /**
  * Gives up writing files, reading any but the program's own, and the environment, for the rest of the process. What is
@@ -32,5 +32,5 @@ export function giveUpPermissions({ mysqlUrl }: Pick<ServeOptions, "mysqlUrl">):
 function isOwnFolderNamed(): boolean {
   if (Deno.build.standalone) return true;
   const isEverythingNamed = Deno.permissions.querySync({ name: "read" }).state === "granted";
-  return !isEverythingNamed && WORKER === `${Deno.cwd()}/lib/scrypt_worker.ts`;
+  return !isEverythingNamed && WORKER === `${Deno.cwd()}/lib/chat/scrypt_worker.ts`;
 }

@@ -4,31 +4,31 @@
  * @module
  */
 import type { Socket } from "node:dgram";
-import { createAdmit } from "./admit.ts";
-import { BeatDesk, type BeatDeskOptions } from "./beat_desk.ts";
-import type { Bus } from "./bus.ts";
-import { systemClock } from "./clock.ts";
-import type { Delivery } from "./delivery.ts";
-import { type HttpOptions, type HttpSources, serveHttp } from "./http_server.ts";
-import { formatHostPort, listenTcp } from "./listen.ts";
-import type { Logger } from "./logger.ts";
-import { LoopLag } from "./loop_lag.ts";
-import type { MessageLog } from "./message_log.ts";
-import { nodeMetrics } from "./node_metrics.ts";
-import type { ServeOptions } from "./options.ts";
-import type { Passwords } from "./password.ts";
-import type { Presence } from "./presence.ts";
-import { renderMetrics } from "./prometheus.ts";
-import { Proxies } from "./proxies.ts";
-import type { ReadGate } from "./read_gate.ts";
-import { NOT_ACCEPTING, Readiness } from "./readiness.ts";
-import type { ChatServer } from "./server.ts";
-import type { LimitCounters } from "./services.ts";
+import { createAdmit } from "./net/admit.ts";
+import { BeatDesk, type BeatDeskOptions } from "./chat/beat_desk.ts";
+import type { Bus } from "./cluster/bus.ts";
+import { systemClock } from "./base/clock.ts";
+import type { Delivery } from "./log/delivery.ts";
+import { type HttpOptions, type HttpSources, serveHttp } from "./observe/http_server.ts";
+import { formatHostPort, listenTcp } from "./net/listen.ts";
+import type { Logger } from "./base/logger.ts";
+import { LoopLag } from "./observe/loop_lag.ts";
+import type { MessageLog } from "./log/message_log.ts";
+import { nodeMetrics } from "./observe/node_metrics.ts";
+import type { ServeOptions } from "./config/options.ts";
+import type { Passwords } from "./chat/password.ts";
+import type { Presence } from "./cluster/presence.ts";
+import { renderMetrics } from "./observe/prometheus.ts";
+import { Proxies } from "./net/proxies.ts";
+import type { ReadGate } from "./net/read_gate.ts";
+import { NOT_ACCEPTING, Readiness } from "./observe/readiness.ts";
+import type { ChatServer } from "./chat/server.ts";
+import type { LimitCounters } from "./chat/services.ts";
 import type { Database } from "./store/database.ts";
 import type { MysqlDatabase } from "./store/mysql.ts";
 import { WriteProbe } from "./store/write_probe.ts";
-import { TlsServer } from "./tls.ts";
-import { bindUdp, UdpBeats } from "./udp_beats.ts";
+import { TlsServer } from "./net/tls.ts";
+import { bindUdp, UdpBeats } from "./net/udp_beats.ts";
 
 /** What is to be closed at the end, the last one first. */
 export type Closer = () => Promise<void> | void;

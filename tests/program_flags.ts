@@ -36,7 +36,7 @@ export async function compileFlags(denoVersion: string = Deno.version.deno): Pro
     "--include",
     "sql",
     "--include",
-    "lib/scrypt_worker.ts",
+    "lib/chat/scrypt_worker.ts",
     ...prune,
   ];
 }

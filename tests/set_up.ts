@@ -6,8 +6,8 @@
  * @module
  */
 
-import { engine } from "./engines.ts";
-import { hasNginxStream, isOnPath, SEARCH_PATH, sweepTemporaryFolders } from "./process.ts";
+import { engine } from "./support/engines.ts";
+import { hasNginxStream, isOnPath, SEARCH_PATH, sweepTemporaryFolders } from "./support/process.ts";
 
 /** The Debian package behind each command. */
 const PACKAGES: Readonly<Record<string, string>> = {

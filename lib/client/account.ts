@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { Clock } from "../clock.ts";
-import { ERRNO, isJsonObject, MSGID, parseConversation } from "../protocol.ts";
-import type { ConversationId, JsonObject } from "../protocol.ts";
+import type { Clock } from "../base/clock.ts";
+import { ERRNO, isJsonObject, MSGID, parseConversation } from "../protocol/protocol.ts";
+import type { ConversationId, JsonObject } from "../protocol/protocol.ts";
 import { BackOff } from "./back_off.ts";
 import { Directory } from "./directory.ts";
 import type { SessionEvent } from "./events.ts";

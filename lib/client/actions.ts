@@ -4,8 +4,8 @@
  * @module
  */
 
-import { conversationOfGroup, conversationOfUsers, ERRNO, MSGID } from "../protocol.ts";
-import type { ConversationId, JsonObject } from "../protocol.ts";
+import { conversationOfGroup, conversationOfUsers, ERRNO, MSGID } from "../protocol/protocol.ts";
+import type { ConversationId, JsonObject } from "../protocol/protocol.ts";
 import type { Account } from "./account.ts";
 import type { ClientSession } from "./client_session.ts";
 import { HELP_LINES } from "./commands.ts";

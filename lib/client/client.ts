@@ -8,10 +8,10 @@
  * @module
  */
 
-import { type Clock, systemClock } from "../clock.ts";
-import { errorText, EXIT, FatalError } from "../errors.ts";
-import type { ClientOptions } from "../options.ts";
-import { ERRNO } from "../protocol.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
+import { errorText, EXIT, FatalError } from "../base/errors.ts";
+import type { ClientOptions } from "../config/options.ts";
+import { ERRNO } from "../protocol/protocol.ts";
 import type { Account } from "./account.ts";
 import { Actions } from "./actions.ts";
 import type { Action, Outcome } from "./actions.ts";
@@ -23,7 +23,7 @@ import { HistoryStore } from "./history_store.ts";
 import { integerOf } from "./messages.ts";
 import { PipeScreen } from "./pipe_screen.ts";
 import { plainReason } from "./plain_reason.ts";
-import { printable } from "../printable.ts";
+import { printable } from "../base/printable.ts";
 import type { Screen, Terminal } from "./screen.ts";
 import { drainOutbox, settle } from "./settle.ts";
 import type { Patience } from "./settle.ts";

@@ -5,9 +5,9 @@
  * @module
  */
 
-import type { Clock, Timer } from "../clock.ts";
-import { ERRNO, MSGID } from "../protocol.ts";
-import type { JsonObject } from "../protocol.ts";
+import type { Clock, Timer } from "../base/clock.ts";
+import { ERRNO, MSGID } from "../protocol/protocol.ts";
+import type { JsonObject } from "../protocol/protocol.ts";
 import { Account } from "./account.ts";
 import { BackOff } from "./back_off.ts";
 import { createCid } from "./cid.ts";

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { conversationOfGroup, parseConversation } from "../protocol.ts";
-import type { ConversationId } from "../protocol.ts";
+import { conversationOfGroup, parseConversation } from "../protocol/protocol.ts";
+import type { ConversationId } from "../protocol/protocol.ts";
 import type { Group, Person, Profile } from "./profile.ts";
 import { showName } from "./show_name.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ConversationId } from "../protocol.ts";
+import type { ConversationId } from "../protocol/protocol.ts";
 import type { ChatMessage } from "./messages.ts";
 import type { Profile } from "./profile.ts";
 import type { Receipt } from "./receipts.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Clock, Timer } from "../clock.ts";
+import type { Clock, Timer } from "../base/clock.ts";
 
 /** The connection as the heartbeat sees it. */
 export interface HeartbeatPeer {

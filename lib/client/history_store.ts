@@ -5,7 +5,7 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
-import type { ConversationId } from "../protocol.ts";
+import type { ConversationId } from "../protocol/protocol.ts";
 import type { ChatMessage } from "./messages.ts";
 
 /** How far a conversation is known here. */

@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { Clock, Timer } from "../clock.ts";
-import { MSGID } from "../protocol.ts";
-import type { ConversationId, JsonObject } from "../protocol.ts";
+import type { Clock, Timer } from "../base/clock.ts";
+import { MSGID } from "../protocol/protocol.ts";
+import type { ConversationId, JsonObject } from "../protocol/protocol.ts";
 import type { ConversationState, HistoryStore, PeerPosition } from "./history_store.ts";
 import type { ChatMessage } from "./messages.ts";
 

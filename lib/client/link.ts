@@ -4,10 +4,10 @@
  * @module
  */
 
-import type { Clock, Timer } from "../clock.ts";
-import { Framer } from "../framer.ts";
-import { isJsonObject } from "../protocol.ts";
-import type { JsonObject } from "../protocol.ts";
+import type { Clock, Timer } from "../base/clock.ts";
+import { Framer } from "../protocol/framer.ts";
+import { isJsonObject } from "../protocol/protocol.ts";
+import type { JsonObject } from "../protocol/protocol.ts";
 import type { Dial, Transport } from "./transport.ts";
 
 /** What the link tells its owner. */

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { conversationOfGroup, conversationOfUsers, MSGID } from "../protocol.ts";
-import type { ConversationId, JsonObject } from "../protocol.ts";
+import { conversationOfGroup, conversationOfUsers, MSGID } from "../protocol/protocol.ts";
+import type { ConversationId, JsonObject } from "../protocol/protocol.ts";
 
 /** One message of a conversation. */
 export interface ChatMessage {

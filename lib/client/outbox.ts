@@ -5,9 +5,9 @@
  * @module
  */
 
-import type { Clock, Timer } from "../clock.ts";
-import { ERRNO, MSGID, parseConversation } from "../protocol.ts";
-import type { ConversationId, JsonObject } from "../protocol.ts";
+import type { Clock, Timer } from "../base/clock.ts";
+import { ERRNO, MSGID, parseConversation } from "../protocol/protocol.ts";
+import type { ConversationId, JsonObject } from "../protocol/protocol.ts";
 import type { BackOff } from "./back_off.ts";
 import { createCid } from "./cid.ts";
 import type { HistoryStore, OutboxEntry } from "./history_store.ts";

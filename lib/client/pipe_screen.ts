@@ -4,7 +4,7 @@
  * @module
  */
 
-import { printable } from "../printable.ts";
+import { printable } from "../base/printable.ts";
 import type { ReadLineOptions, Screen, Terminal } from "./screen.ts";
 import { terminalRows } from "./wrap.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { errorText } from "../errors.ts";
+import { errorText } from "../base/errors.ts";
 
 /** Failures of sockets and TLS, by the codes and texts that the runtime gives them. */
 const REASONS: readonly (readonly [RegExp, string])[] = [

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { isJsonObject } from "../protocol.ts";
-import type { JsonObject } from "../protocol.ts";
+import { isJsonObject } from "../protocol/protocol.ts";
+import type { JsonObject } from "../protocol/protocol.ts";
 import type { HeartbeatRhythm } from "./heartbeat.ts";
 import type { ConversationPosition } from "./inbox.ts";
 import { integerOf, listOf, readChatFrame, textOf } from "./messages.ts";

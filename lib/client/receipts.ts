@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ConversationId } from "../protocol.ts";
+import type { ConversationId } from "../protocol/protocol.ts";
 import type { HistoryStore, PeerPosition } from "./history_store.ts";
 
 /** Our message, and all before it, reached somebody. */

@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { Clock } from "../clock.ts";
-import { ERRNO } from "../protocol.ts";
-import type { JsonObject } from "../protocol.ts";
+import type { Clock } from "../base/clock.ts";
+import { ERRNO } from "../protocol/protocol.ts";
+import type { JsonObject } from "../protocol/protocol.ts";
 import { createCid } from "./cid.ts";
 import { integerOf, textOf } from "./messages.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../base/clock.ts";
 import type { ClientSession } from "./client_session.ts";
 
 /** How long to wait for something to move. */

@@ -7,7 +7,7 @@
 import { KeyDecoder } from "./keys.ts";
 import type { Key } from "./keys.ts";
 import { ERASE_ROW, LineEditor } from "./line_editor.ts";
-import { printable } from "../printable.ts";
+import { printable } from "../base/printable.ts";
 import type { ReadLineOptions, Screen, Terminal } from "./screen.ts";
 import { terminalRows } from "./wrap.ts";
 

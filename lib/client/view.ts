@@ -4,8 +4,8 @@
  * @module
  */
 
-import { parseConversation } from "../protocol.ts";
-import type { ConversationId } from "../protocol.ts";
+import { parseConversation } from "../protocol/protocol.ts";
+import type { ConversationId } from "../protocol/protocol.ts";
 import type { Directory } from "./directory.ts";
 import type { SessionEvent } from "./events.ts";
 import type { HistoryStore } from "./history_store.ts";

@@ -8,8 +8,8 @@
  * @module
  */
 
-import { EXIT, FatalError } from "../errors.ts";
-import { MAX_KEY_BYTES, nameKey } from "../names.ts";
+import { EXIT, FatalError } from "../base/errors.ts";
+import { MAX_KEY_BYTES, nameKey } from "../protocol/names.ts";
 import type { SqlConnection, SqlValue } from "./database.ts";
 import type { MigrationStep } from "./migration_step.ts";
 import { columnsOf, findTables, hasTable, type Index, indexesOf } from "./mysql_schema.ts";

@@ -1,5 +1,5 @@
 /**
- * Gives the cluster its secret, which seals what the nodes say to each other over Redis: see lib/seal.ts.
+ * Gives the cluster its secret, which seals what the nodes say to each other over Redis: see lib/cluster/seal.ts.
  *
  * In code, since the databases have no source of secrets in common and MySQL cannot add a column only where it is missing.
  *

@@ -2,7 +2,7 @@
  * What the models need of a database, whichever it is.
  *
  * Statements use `?` parameters and the SQL both dialects agree on; where they differ the text comes from
- * {@linkcode Dialect}. Every failure is a DatabaseError (lib/errors.ts) whose kind says what a caller can do.
+ * {@linkcode Dialect}. Every failure is a DatabaseError (lib/base/errors.ts) whose kind says what a caller can do.
  *
  * @module
  */

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { DatabaseError } from "../errors.ts";
-import { arrayParts } from "../long_json.ts";
-import { nameKey, normalizeName } from "../names.ts";
-import { type ConversationId, conversationOfGroup } from "../protocol.ts";
+import { DatabaseError } from "../base/errors.ts";
+import { arrayParts } from "../base/long_json.ts";
+import { nameKey, normalizeName } from "../protocol/names.ts";
+import { type ConversationId, conversationOfGroup } from "../protocol/protocol.ts";
 import type { Database, SqlConnection } from "./database.ts";
 import { Lookup } from "./lookup.ts";
 import type { User, UserState } from "./users.ts";

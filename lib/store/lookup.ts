@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { Batcher } from "../batcher.ts";
-import { anotherTurn } from "../turn.ts";
+import { Batcher } from "../base/batcher.ts";
+import { anotherTurn } from "../base/turn.ts";
 
 /** Keys in one statement, unless the caller wants fewer. */
 export const KEYS_PER_STATEMENT = 200;

@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { mendJson } from "../mend_json.ts";
-import type { ConversationId } from "../protocol.ts";
+import { mendJson } from "../protocol/mend_json.ts";
+import type { ConversationId } from "../protocol/protocol.ts";
 import type { Database, SqlValue } from "./database.ts";
 import { KEYS_PER_STATEMENT, Lookup } from "./lookup.ts";
 

@@ -7,8 +7,8 @@
  *
  * @module
  */
-import { DatabaseError, errorText, EXIT, FatalError } from "../errors.ts";
-import type { Logger } from "../logger.ts";
+import { DatabaseError, errorText, EXIT, FatalError } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
 import type { Database, SqlConnection } from "./database.ts";
 import { isGalera } from "./mysql_schema.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Logger } from "../logger.ts";
+import type { Logger } from "../base/logger.ts";
 import type { SqlConnection } from "./database.ts";
 
 /** What a step has beside its connection. */

@@ -8,8 +8,8 @@
  * @module
  */
 
-import { DatabaseError, errorText, EXIT, FatalError } from "../errors.ts";
-import type { Logger } from "../logger.ts";
+import { DatabaseError, errorText, EXIT, FatalError } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
 import { ADOPT_ORIGINAL } from "./adopt_original.ts";
 import { clusterSecret } from "./cluster_secret.ts";
 import type { Database, Dialect, SqlConnection } from "./database.ts";

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { type Clock, systemClock } from "../clock.ts";
-import { DatabaseError, EXIT, FatalError, isTemporary } from "../errors.ts";
-import type { Logger } from "../logger.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
+import { DatabaseError, EXIT, FatalError, isTemporary } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
 import type { Database, Dialect, Insertion, Row, RunResult, SqlConnection, SqlValue } from "./database.ts";
 import { MysqlConnection } from "./mysql_connection.ts";
 import { toDatabaseError } from "./mysql_errors.ts";

@@ -9,8 +9,8 @@
 
 import { connect as connectSocket, type Socket } from "node:net";
 import mysql, { type Connection, type ConnectionOptions, type ResultSetHeader } from "mysql2";
-import type { Clock, Timer } from "../clock.ts";
-import { DatabaseError } from "../errors.ts";
+import type { Clock, Timer } from "../base/clock.ts";
+import { DatabaseError } from "../base/errors.ts";
 import type { Row, RunResult } from "./database.ts";
 import { abbreviate, breaksConnection, type ErrorContext, toDatabaseError } from "./mysql_errors.ts";
 import { checkSession, READ_SESSION, type SessionSettings, sessionStatements } from "./mysql_session.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { DatabaseError, type DatabaseErrorKind } from "../errors.ts";
+import { DatabaseError, type DatabaseErrorKind } from "../base/errors.ts";
 
 /** Numbers by what a caller can do. A number that is not here is `other`. Names are those of MySQL's manual. */
 const NUMBERS: Record<Exclude<DatabaseErrorKind, "other">, readonly number[]> = {

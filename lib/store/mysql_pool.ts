@@ -15,9 +15,9 @@
  * @module
  */
 
-import { type Clock, systemClock, type Timer } from "../clock.ts";
-import { DatabaseError, errorText } from "../errors.ts";
-import type { Logger } from "../logger.ts";
+import { type Clock, systemClock, type Timer } from "../base/clock.ts";
+import { DatabaseError, errorText } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
 
 /** What the pool needs to know of the things it lends. Deadlines are the pool's. */
 export interface PoolFactory<Resource> {

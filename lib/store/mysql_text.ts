@@ -10,7 +10,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { DatabaseError } from "../errors.ts";
+import { DatabaseError } from "../base/errors.ts";
 import type { Insertion, SqlValue } from "./database.ts";
 import { abbreviate } from "./mysql_errors.ts";
 

@@ -7,7 +7,7 @@
 import { Buffer } from "node:buffer";
 import { X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
-import { errorText, EXIT, FatalError } from "../errors.ts";
+import { errorText, EXIT, FatalError } from "../base/errors.ts";
 import type { MysqlAddress } from "./mysql_url.ts";
 
 /** Behind a packet's length and number, a greeting begins with its version of the protocol. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { EXIT, FatalError } from "../errors.ts";
+import { EXIT, FatalError } from "../base/errors.ts";
 
 /**
  * What is asked of TLS, as MySQL's own programs name it. DISABLED: none. PREFERRED: TLS where the server offers it. From

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { MAX_KEY_BYTES, nameKey } from "../names.ts";
+import { MAX_KEY_BYTES, nameKey } from "../protocol/names.ts";
 import type { SqlConnection } from "./database.ts";
 import type { MigrationStep, StepContext } from "./migration_step.ts";
 

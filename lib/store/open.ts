@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Logger } from "../logger.ts";
+import type { Logger } from "../base/logger.ts";
 import type { Database } from "./database.ts";
 import { migrate, pendingMigrations } from "./migrations.ts";
 import { openMysql } from "./mysql.ts";

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { forgetOldest } from "../forget_oldest.ts";
+import { forgetOldest } from "../base/forget_oldest.ts";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import {
@@ -18,8 +18,8 @@ import {
   EXIT,
   FatalError,
   isTemporary,
-} from "../errors.ts";
-import { redactUrl } from "../redact_url.ts";
+} from "../base/errors.ts";
+import { redactUrl } from "../base/redact_url.ts";
 import type { Database, Dialect, Insertion, Row, RunResult, SqlConnection, SqlValue } from "./database.ts";
 
 /** So long a statement waits while another program, such as the sqlite3 tool, has the file locked … */

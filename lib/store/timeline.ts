@@ -4,8 +4,8 @@
  *
  * @module
  */
-import type { End } from "../ends.ts";
-import { type ConversationId, parseConversation } from "../protocol.ts";
+import type { End } from "./ends.ts";
+import { type ConversationId, parseConversation } from "../protocol/protocol.ts";
 import type { Database, SqlConnection } from "./database.ts";
 import { isGalera } from "./mysql_schema.ts";
 

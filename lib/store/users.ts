@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { forgetOldest } from "../forget_oldest.ts";
-import { DatabaseError } from "../errors.ts";
-import { nameKey, normalizeName } from "../names.ts";
+import { forgetOldest } from "../base/forget_oldest.ts";
+import { DatabaseError } from "../base/errors.ts";
+import { nameKey, normalizeName } from "../protocol/names.ts";
 import type { Database } from "./database.ts";
 import { Lookup } from "./lookup.ts";
 

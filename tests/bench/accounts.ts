@@ -4,12 +4,12 @@
  *
  * @module
  */
-import { createLogger } from "../../lib/logger.ts";
-import { nameKey } from "../../lib/names.ts";
+import { createLogger } from "../../lib/base/logger.ts";
+import { nameKey } from "../../lib/protocol/names.ts";
 import type { Database, SqlValue } from "../../lib/store/database.ts";
 import { openDatabase } from "../../lib/store/open.ts";
 import { type TokenRow, Tokens } from "../../lib/store/tokens.ts";
-import { hashToken } from "../../lib/tokens.ts";
+import { hashToken } from "../../lib/chat/tokens.ts";
 import type { Account } from "./load_client.ts";
 
 const ROWS_PER_STATEMENT = 500;

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import type { ReadGate } from "../../lib/read_gate.ts";
+import type { ReadGate } from "../../lib/net/read_gate.ts";
 import type { Database } from "../../lib/store/database.ts";
-import { ENGINE, engine } from "../engines.ts";
-import { temporaryFolder } from "../process.ts";
-import { type MariaDb, type Server, startMariaDb, startServer, UNMEASURED } from "../services.ts";
+import { ENGINE, engine } from "../support/engines.ts";
+import { temporaryFolder } from "../support/process.ts";
+import { type MariaDb, type Server, startMariaDb, startServer, UNMEASURED } from "../support/services.ts";
 import { createAccounts, openStorage } from "./accounts.ts";
 import { type Account, type LoadClient, openClients } from "./load_client.ts";
 import { PingPong } from "./ping_pong.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Database } from "../../lib/store/database.ts";
-import { type MariaDb, type Redis, startRedis } from "../services.ts";
+import { type MariaDb, type Redis, startRedis } from "../support/services.ts";
 import { createAccounts, createUsers, insert } from "./accounts.ts";
 import {
   type Bench,

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { ReadGate } from "../../lib/read_gate.ts";
+import type { ReadGate } from "../../lib/net/read_gate.ts";
 
 /** Enough for a window of 16 in one read. */
 const READ_BYTES = 8_192;

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { Passwords } from "../../lib/password.ts";
-import { startRedis } from "../services.ts";
+import { Passwords } from "../../lib/chat/password.ts";
+import { startRedis } from "../support/services.ts";
 import { createUsers } from "./accounts.ts";
 import {
   type Bench,

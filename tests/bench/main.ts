@@ -7,7 +7,7 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { openReadGate } from "../../lib/read_gate.ts";
+import { openReadGate } from "../../lib/net/read_gate.ts";
 import type { Bench } from "./bench.ts";
 import { describeMachine } from "./cpu.ts";
 import { durable } from "./durable.ts";

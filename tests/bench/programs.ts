@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ServiceProcess, waitFor } from "../process.ts";
+import { ServiceProcess, waitFor } from "../support/process.ts";
 
 /** A program of the bench that serves on a port of its own. */
 export interface Yardstick extends AsyncDisposable {

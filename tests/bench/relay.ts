@@ -11,7 +11,7 @@
 import { Buffer } from "node:buffer";
 import { parseArgs } from "node:util";
 import { Redis } from "ioredis";
-import { openReadGate, type ReadGate } from "../../lib/read_gate.ts";
+import { openReadGate, type ReadGate } from "../../lib/net/read_gate.ts";
 
 const READ_BYTES = 4096;
 const LOGGED_IN = new TextEncoder().encode('{"msgid":2,"errno":0}\0');

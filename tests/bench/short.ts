@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { startRedis } from "../services.ts";
+import { startRedis } from "../support/services.ts";
 import { createAccounts } from "./accounts.ts";
 import {
   type Bench,

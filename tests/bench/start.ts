@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { buildExecutable } from "../compile.ts";
-import { nginxConfig } from "../nginx_config.ts";
-import { freePort } from "../process.ts";
-import { randomFrom } from "../random.ts";
-import { type Nginx, type Server, startNginx, startRedis, startServer } from "../services.ts";
+import { buildExecutable } from "../program/compile.ts";
+import { nginxConfig } from "../net/nginx_config.ts";
+import { freePort } from "../support/process.ts";
+import { randomFrom } from "../support/random.ts";
+import { type Nginx, type Server, startNginx, startRedis, startServer } from "../support/services.ts";
 import {
   type Bench,
   type BenchContext,

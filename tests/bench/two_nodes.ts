@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { startRedis } from "../services.ts";
+import { startRedis } from "../support/services.ts";
 import {
   type Bench,
   makeAccounts,

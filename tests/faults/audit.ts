@@ -4,7 +4,7 @@
  * @module
  */
 
-import { waitFor } from "../process.ts";
+import { waitFor } from "../support/process.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Store } from "./store.ts";
 

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { type Cluster, startCluster } from "../cluster.ts";
-import type { Redis, Server } from "../services.ts";
+import { type Cluster, startCluster } from "../support/cluster.ts";
+import type { Redis, Server } from "../support/services.ts";
 import { Crowd } from "./crowd.ts";
 import { NODE_ARGS, random, Site } from "./site.ts";
 import { mariaDbStore } from "./store.ts";

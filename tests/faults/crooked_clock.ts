@@ -5,7 +5,7 @@
  * @module
  */
 
-import { isOnPath, run, type TemporaryFolder, temporaryFolder } from "../process.ts";
+import { isOnPath, run, type TemporaryFolder, temporaryFolder } from "../support/process.ts";
 
 /** The offset in seconds lies in a file that both processes map. The monotonic clocks stay as they are. */
 const SOURCE = `

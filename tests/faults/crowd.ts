@@ -4,9 +4,9 @@
  * @module
  */
 
-import { ChatClient, signUp } from "../chat_client.ts";
-import { waitFor } from "../process.ts";
-import type { Random } from "../random.ts";
+import { ChatClient, signUp } from "../support/chat_client.ts";
+import { waitFor } from "../support/process.ts";
+import type { Random } from "../support/random.ts";
 import { Ledger } from "./ledger.ts";
 import type { LoadUser, Target } from "./load_user.ts";
 import type { Store } from "./store.ts";

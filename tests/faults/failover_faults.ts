@@ -4,7 +4,7 @@
  * @module
  */
 
-import { replicationObstacle } from "../replication.ts";
+import { replicationObstacle } from "../support/replication.ts";
 import { FailoverSite } from "./failover_site.ts";
 import { skip, someMoment } from "./site.ts";
 

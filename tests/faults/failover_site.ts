@@ -4,8 +4,8 @@
  * @module
  */
 
-import { Replication } from "../replication.ts";
-import { startRedis, startServer } from "../services.ts";
+import { Replication } from "../support/replication.ts";
+import { startRedis, startServer } from "../support/services.ts";
 import { Crowd } from "./crowd.ts";
 import { NODE_ARGS, random, Site } from "./site.ts";
 import { mariaDbStore, type Store } from "./store.ts";

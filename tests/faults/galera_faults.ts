@@ -5,7 +5,7 @@
  * @module
  */
 
-import { galeraObstacle } from "../galera.ts";
+import { galeraObstacle } from "../support/galera.ts";
 import { GaleraSite } from "./galera_site.ts";
 import { skip, someMoment } from "./site.ts";
 

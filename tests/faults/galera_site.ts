@@ -4,8 +4,8 @@
  * @module
  */
 
-import { Galera } from "../galera.ts";
-import { type Redis, type Server, startRedis, startServer } from "../services.ts";
+import { Galera } from "../support/galera.ts";
+import { type Redis, type Server, startRedis, startServer } from "../support/services.ts";
 import { Crowd } from "./crowd.ts";
 import { NODE_ARGS, random, Site } from "./site.ts";
 import { mariaDbStore } from "./store.ts";

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { ChatClient, type Frame, TIME } from "../chat_client.ts";
-import type { Random } from "../random.ts";
+import { ChatClient, type Frame, TIME } from "../support/chat_client.ts";
+import type { Random } from "../support/random.ts";
 import type { Ledger } from "./ledger.ts";
 
 /** A one-to-one message's receiver, or a group. */

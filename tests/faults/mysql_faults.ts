@@ -5,8 +5,8 @@
  */
 
 import { assert } from "@std/assert";
-import { waitFor } from "../process.ts";
-import type { MariaDb } from "../services.ts";
+import { waitFor } from "../support/process.ts";
+import type { MariaDb } from "../support/services.ts";
 import { ClusterSite, MYSQL_USER } from "./cluster_site.ts";
 import { someMoment } from "./site.ts";
 

@@ -5,8 +5,8 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { ChatClient, PASSWORD } from "../chat_client.ts";
-import { waitFor } from "../process.ts";
+import { ChatClient, PASSWORD } from "../support/chat_client.ts";
+import { waitFor } from "../support/process.ts";
 import { ClusterSite, LONGER_THAN_LEASE_MS, NODES } from "./cluster_site.ts";
 import { CrookedClock } from "./crooked_clock.ts";
 import { random, someMoment } from "./site.ts";

@@ -5,7 +5,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { temporaryFolder, waitFor } from "../process.ts";
+import { temporaryFolder, waitFor } from "../support/process.ts";
 import { random } from "./site.ts";
 import { SqliteSite } from "./sqlite_site.ts";
 import { readMetrics } from "./vitals.ts";

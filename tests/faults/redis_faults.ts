@@ -5,8 +5,8 @@
  * @module
  */
 
-import { waitFor } from "../process.ts";
-import { startRedis } from "../services.ts";
+import { waitFor } from "../support/process.ts";
+import { startRedis } from "../support/services.ts";
 import { ClusterSite, LONGER_THAN_LEASE_MS, NODES } from "./cluster_site.ts";
 import { random, someMoment } from "./site.ts";
 

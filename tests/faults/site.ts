@@ -5,9 +5,9 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { type Random, randomFrom, testSeed } from "../random.ts";
-import { type Redis, type Server, UNMEASURED } from "../services.ts";
-import { waitFor } from "../process.ts";
+import { type Random, randomFrom, testSeed } from "../support/random.ts";
+import { type Redis, type Server, UNMEASURED } from "../support/services.ts";
+import { waitFor } from "../support/process.ts";
 import { type Allowance, audit, everyoneHasHeard } from "./audit.ts";
 import type { Crowd } from "./crowd.ts";
 import { emptyTally, type Tally } from "./ledger.ts";

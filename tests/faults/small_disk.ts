@@ -4,7 +4,7 @@
  * @module
  */
 
-import { run, type TemporaryFolder, temporaryFolder } from "../process.ts";
+import { run, type TemporaryFolder, temporaryFolder } from "../support/process.ts";
 
 const CHUNK = new Uint8Array(65_536);
 

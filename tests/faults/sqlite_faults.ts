@@ -5,8 +5,8 @@
  */
 
 import { assert } from "@std/assert";
-import { ChatClient } from "../chat_client.ts";
-import { isOnPath, runOrThrow, temporaryFolder } from "../process.ts";
+import { ChatClient } from "../support/chat_client.ts";
+import { isOnPath, runOrThrow, temporaryFolder } from "../support/process.ts";
 import { readMetrics, readVitals } from "./vitals.ts";
 import { random, skip, someMoment } from "./site.ts";
 import { SmallDisk } from "./small_disk.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Server, startServer } from "../services.ts";
+import { type Server, startServer } from "../support/services.ts";
 import { Crowd, type CrowdSize } from "./crowd.ts";
 import { NODE_ARGS, random, Site } from "./site.ts";
 import { sqliteStore } from "./store.ts";

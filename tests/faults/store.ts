@@ -5,7 +5,7 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
-import type { MariaDb } from "../services.ts";
+import type { MariaDb } from "../support/services.ts";
 
 /** A database that can be asked. */
 export interface Store {

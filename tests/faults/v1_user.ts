@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type ChatClient, type Frame, PASSWORD } from "../chat_client.ts";
+import { type ChatClient, type Frame, PASSWORD } from "../support/chat_client.ts";
 import { LoadUser, NotLetIn, type Target } from "./load_user.ts";
 
 /** See the module. */

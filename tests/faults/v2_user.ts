@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type ChatClient, type Frame, PASSWORD } from "../chat_client.ts";
+import { type ChatClient, type Frame, PASSWORD } from "../support/chat_client.ts";
 import { LoadUser, NotLetIn, type Target } from "./load_user.ts";
 
 /** Acknowledged at once after so many messages, otherwise about once a second. */

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { runOrThrow } from "../process.ts";
-import type { Server } from "../services.ts";
+import { runOrThrow } from "../support/process.ts";
+import type { Server } from "../support/services.ts";
 
 /** A node at rest. */
 export interface Vitals {

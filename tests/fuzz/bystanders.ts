@@ -4,7 +4,7 @@
  * @module
  */
 
-import { chat, newPerson, type Person } from "../chat_client.ts";
+import { chat, newPerson, type Person } from "../support/chat_client.ts";
 
 const PAUSE_MS = 30;
 

@@ -7,11 +7,11 @@
  */
 
 import { assertEquals, assertLess } from "@std/assert";
-import { ChatClient, groupChat, newPerson, signUp } from "../chat_client.ts";
-import { type Cluster, startCluster } from "../cluster.ts";
+import { ChatClient, groupChat, newPerson, signUp } from "../support/chat_client.ts";
+import { type Cluster, startCluster } from "../support/cluster.ts";
 import { readMetrics, readVitals } from "../faults/vitals.ts";
-import { waitFor } from "../process.ts";
-import { randomFrom, testSeed } from "../random.ts";
+import { waitFor } from "../support/process.ts";
+import { randomFrom, testSeed } from "../support/random.ts";
 import { Bystanders } from "./bystanders.ts";
 import {
   DatagramFuzzer,

@@ -5,12 +5,12 @@
  */
 
 import { createSocket, type Socket } from "node:dgram";
-import { ENVELOPE } from "../../lib/envelope.ts";
-import { FatalError } from "../../lib/errors.ts";
-import { parseOptions } from "../../lib/parse_options.ts";
-import { Seal } from "../../lib/seal.ts";
-import { PASSWORD, TIME } from "../chat_client.ts";
-import type { Random } from "../random.ts";
+import { ENVELOPE } from "../../lib/cluster/envelope.ts";
+import { FatalError } from "../../lib/base/errors.ts";
+import { parseOptions } from "../../lib/config/parse_options.ts";
+import { Seal } from "../../lib/cluster/seal.ts";
+import { PASSWORD, TIME } from "../support/chat_client.ts";
+import type { Random } from "../support/random.ts";
 import { frameText, joined, mutate, pieces, valueText } from "./inputs.ts";
 import { Wire } from "./wire.ts";
 

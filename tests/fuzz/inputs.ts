@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Random } from "../random.ts";
+import type { Random } from "../support/random.ts";
 
 /** Strings as they stand in JSON, without their quotation marks. */
 const STRINGS: readonly (() => string)[] = [

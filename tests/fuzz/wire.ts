@@ -4,8 +4,8 @@
  * @module
  */
 
-import { Framer } from "../../lib/framer.ts";
-import { isJsonObject, type JsonObject } from "../../lib/protocol.ts";
+import { Framer } from "../../lib/protocol/framer.ts";
+import { isJsonObject, type JsonObject } from "../../lib/protocol/protocol.ts";
 
 const READ_BYTES = 65_536;
 /** A login reply is longer than what clients may send. */

@@ -1,0 +1,172 @@
+/**
+ * The table of messages a client may send: what each needs before its handler is called, and how it is answered
+ * (the idea of a command table with gates is from ergo's `irc/commands.go`).
+ *
+ * @module
+ */
+import * as handlers from "./handlers.ts";
+import { MSGID } from "../protocol/protocol.ts";
+import type { Answer } from "./request.ts";
+
+/** What a field must be; a `?` marks one that may be missing. */
+export type FieldType = "integer" | "string" | "integer?";
+
+/** One message of the protocol. */
+export interface Command {
+  /** As PROTOCOL.md calls it. */
+  name: string;
+  /** Who may send it. */
+  needsLogin: boolean;
+  /** Only a version 2 connection may; `upgrades`: `"v":2` in it makes the connection one. */
+  version: "any" | "2" | "upgrades";
+  /** Every one asks the database: a connection that sends many is slowed down. */
+  isCostly: boolean;
+  /** Of what a user has no more than a measured amount, on whichever connection. */
+  quota?: "message" | "lookup";
+  /** Fields beside msgid and cid. An `id` behind the login gate must be the user's own. */
+  fields: Readonly<Record<string, FieldType>>;
+  /** How it is answered. */
+  answer: Answer;
+  /** What it does. */
+  handler: handlers.Handler;
+}
+
+const ACK: Answer = { success: MSGID.ACK_MSG, failure: MSGID.ACK_MSG, isAlways: false };
+
+function answerWith(success: number, failure: number = success): Answer {
+  return { success, failure, isAlways: true };
+}
+
+/** Every message a client may send, by msgid. */
+export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
+  [MSGID.LOGIN_MSG, {
+    name: "LOGIN_MSG",
+    needsLogin: false,
+    version: "upgrades",
+    isCostly: true,
+    fields: { id: "integer", password: "string" },
+    answer: answerWith(MSGID.LOGIN_MSG_ACK),
+    handler: handlers.login,
+  }],
+  [MSGID.LOGINOUT_MSG, {
+    name: "LOGINOUT_MSG",
+    needsLogin: true,
+    version: "any",
+    isCostly: true,
+    fields: { id: "integer" },
+    answer: ACK,
+    handler: handlers.logout,
+  }],
+  [MSGID.SIGNUP_MSG, {
+    name: "SIGNUP_MSG",
+    needsLogin: false,
+    version: "upgrades",
+    isCostly: true,
+    fields: { name: "string", password: "string" },
+    answer: answerWith(MSGID.SIGNUP_MSG_ACK),
+    handler: handlers.signup,
+  }],
+  [MSGID.ONE_CHAT_MSG, {
+    name: "ONE_CHAT_MSG",
+    needsLogin: true,
+    version: "any",
+    isCostly: false,
+    quota: "message",
+    fields: { id: "integer", name: "string", toid: "integer", msg: "string", time: "string" },
+    answer: ACK,
+    handler: handlers.oneChat,
+  }],
+  [MSGID.ADD_FRIEND_MSG, {
+    name: "ADD_FRIEND_MSG",
+    needsLogin: true,
+    version: "any",
+    isCostly: true,
+    quota: "lookup",
+    fields: { id: "integer", friendid: "integer" },
+    answer: ACK,
+    handler: handlers.addFriend,
+  }],
+  [MSGID.CREATE_GROUP_MSG, {
+    name: "CREATE_GROUP_MSG",
+    needsLogin: true,
+    version: "any",
+    isCostly: true,
+    fields: { id: "integer", groupname: "string", groupdesc: "string" },
+    answer: ACK,
+    handler: handlers.createGroup,
+  }],
+  [MSGID.ADD_GROUP_MSG, {
+    name: "ADD_GROUP_MSG",
+    needsLogin: true,
+    version: "any",
+    isCostly: true,
+    quota: "lookup",
+    fields: { id: "integer", groupid: "integer" },
+    answer: ACK,
+    handler: handlers.addGroup,
+  }],
+  [MSGID.GROUP_CHAT_MSG, {
+    name: "GROUP_CHAT_MSG",
+    needsLogin: true,
+    version: "any",
+    isCostly: false,
+    quota: "message",
+    fields: { id: "integer", name: "string", groupid: "integer", msg: "string", time: "string" },
+    answer: ACK,
+    handler: handlers.groupChat,
+  }],
+  [MSGID.DELIVERED_MSG, {
+    name: "DELIVERED_MSG",
+    needsLogin: true,
+    version: "2",
+    isCostly: false,
+    fields: { conversation: "string", seq: "integer" },
+    answer: ACK,
+    handler: handlers.delivered,
+  }],
+  [MSGID.READ_MSG, {
+    name: "READ_MSG",
+    needsLogin: true,
+    version: "2",
+    isCostly: false,
+    fields: { conversation: "string", seq: "integer" },
+    answer: ACK,
+    handler: handlers.read,
+  }],
+  [MSGID.HISTORY_MSG, {
+    name: "HISTORY_MSG",
+    needsLogin: true,
+    version: "2",
+    isCostly: true,
+    fields: { conversation: "string", after: "integer?", before: "integer?", limit: "integer?" },
+    answer: answerWith(MSGID.HISTORY_MSG_ACK, MSGID.ACK_MSG),
+    handler: handlers.history,
+  }],
+  [MSGID.RECALL_MSG, {
+    name: "RECALL_MSG",
+    needsLogin: true,
+    version: "2",
+    isCostly: true,
+    fields: { conversation: "string", seq: "integer" },
+    answer: ACK,
+    handler: handlers.recall,
+  }],
+  [MSGID.HEARTBEAT_MSG, {
+    name: "HEARTBEAT_MSG",
+    needsLogin: false,
+    version: "2",
+    isCostly: false,
+    fields: {},
+    answer: answerWith(MSGID.HEARTBEAT_MSG_ACK),
+    handler: handlers.heartbeatMessage,
+  }],
+  [MSGID.RESUME_MSG, {
+    name: "RESUME_MSG",
+    needsLogin: false,
+    version: "upgrades",
+    isCostly: true,
+    fields: { token: "string" },
+    answer: answerWith(MSGID.LOGIN_MSG_ACK),
+    handler: handlers.resume,
+  }],
+]);

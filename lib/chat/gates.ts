@@ -1,0 +1,174 @@
+/**
+ * What every frame passes before its handler: is it JSON, is its msgid known, is the user logged in, are the fields there,
+ * is it the user's own id. A frame that is refused costs nobody else anything.
+ *
+ * @module
+ */
+import { type Command, COMMANDS, type FieldType } from "./commands.ts";
+import { errorText, PresenceError } from "../base/errors.ts";
+import type { RawFrame } from "../protocol/framer.ts";
+import { DEPTH_MAX, ERRNO, isJsonObject, type JsonObject, MSGID } from "../protocol/protocol.ts";
+import { type Answer, Refusal, refusalOf, Request, tooMany } from "./request.ts";
+import type { Services } from "./services.ts";
+import type { Notice, Session } from "./session.ts";
+import { turnTime } from "../base/turn.ts";
+
+const CID_MAX = 64;
+/** Refused frames of one connection that are named in the log one by one. */
+const REFUSALS_LOGGED = 10;
+
+const TOO_MANY_REFUSED: Notice = {
+  code: "flood",
+  text: "Hundreds of your frames had to be refused.",
+  reconnect: true,
+  retry_after_ms: 10_000,
+};
+
+/** How a frame is answered that never came to a command. */
+const NO_COMMAND: Answer = { success: MSGID.ACK_MSG, failure: MSGID.ACK_MSG, isAlways: false };
+
+/**
+ * Handles one frame of a session. What it returns is to be waited for before the next frame of the same connection.
+ * Never throws or rejects.
+ */
+export function handleFrame(services: Services, session: Session, raw: RawFrame): Promise<void> | void {
+  const frame = parse(raw);
+  const cid = frame && readCid(frame);
+  const command = frame && findCommand(session, frame);
+  const request = new Request(session, raw, frame ?? {}, command?.answer ?? NO_COMMAND, cid);
+  try {
+    if (!frame) throw new Refusal(ERRNO.MALFORMED, "Not a JSON object in UTF-8");
+    if (raw.isTooDeep) throw new Refusal(ERRNO.MALFORMED, `Nested deeper than ${DEPTH_MAX}`);
+    if (!command) throw unknownCommand(frame);
+    if (cid === undefined && frame.cid !== undefined) throw badCid();
+    checkLogin(session, command);
+    checkFields(session, command, frame);
+    const waitMs = command.isCostly || command.quota ? measure(services, request, command) : 0;
+    const done = waitMs > 0
+      ? handleLater(waitMs, services, request, command)
+      : command.handler(services, request);
+    return done?.catch((error) => refuse(services, request, error));
+  } catch (error) {
+    refuse(services, request, error);
+  }
+}
+
+/**
+ * How long a request has to wait for its turn, ms. What a user has too much of, version 2 is told to send later; version 1
+ * cannot be told, and waits.
+ */
+function measure(services: Services, request: Request, { isCostly, quota }: Command): number {
+  const { session, byteLength } = request;
+  const { quotas, limited } = services;
+  const now = turnTime();
+  const costMs = isCostly ? session.throttle.take(now) : 0;
+  if (costMs > 0) limited.requests++;
+  if (quota === undefined) return costMs;
+  const own = quotas.of(request.login.userId);
+  const isTold = session.version === 2;
+  const quotaMs = quota === "message"
+    ? isTold ? own.tryMessage(now, byteLength) : own.takeMessage(now, byteLength)
+    : isTold
+    ? own.tryLookup(now)
+    : own.takeLookup(now);
+  if (quotaMs === 0) return costMs;
+  limited[quota === "message" ? "messages" : "lookups"]++;
+  if (isTold) throw tooMany("You send too much in too short a time", quotaMs);
+  return Math.max(costMs, quotaMs);
+}
+
+/** The connection's next frame is not read before this one has had its turn. */
+async function handleLater(
+  waitMs: number,
+  services: Services,
+  request: Request,
+  command: Command,
+): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, waitMs));
+  await command.handler(services, request);
+}
+
+function parse({ text }: RawFrame): JsonObject | undefined {
+  if (text === undefined) return undefined;
+  try {
+    const frame: unknown = JSON.parse(text);
+    return isJsonObject(frame) ? frame : undefined;
+  } catch {
+    // The refusal says all there is to say about it.
+    return undefined;
+  }
+}
+
+function readCid({ cid }: JsonObject): string | undefined {
+  return typeof cid === "string" && cid.length > 0 && cid.length <= CID_MAX && cid.isWellFormed()
+    ? cid
+    : undefined;
+}
+
+function badCid(): Refusal {
+  return new Refusal(ERRNO.MALFORMED, `Field "cid" is not a string of 1 to ${CID_MAX} characters`);
+}
+
+/** The command of a frame, if this connection may use it; the switch to version 2 happens here. */
+function findCommand(session: Session, { msgid, v }: JsonObject): Command | undefined {
+  const command = typeof msgid === "number" ? COMMANDS.get(msgid) : undefined;
+  if (command?.version === "upgrades" && v === 2 && session.version === 1) session.upgrade();
+  const isResume = msgid === MSGID.RESUME_MSG;
+  return (command?.version === "2" || isResume) && session.version === 1 ? undefined : command;
+}
+
+function unknownCommand({ msgid }: JsonObject): Refusal {
+  return Number.isInteger(msgid)
+    ? new Refusal(ERRNO.UNKNOWN_MSGID, `Unknown msgid ${msgid}`)
+    : new Refusal(ERRNO.MALFORMED, 'Field "msgid" is missing or not an integer');
+}
+
+function checkLogin(session: Session, { name, needsLogin }: Command): void {
+  if (needsLogin && !session.login) throw new Refusal(ERRNO.NOT_LOGGED_IN, `${name} needs a login first`);
+}
+
+function checkFields(session: Session, { fields, needsLogin }: Command, frame: JsonObject): void {
+  for (const field in fields) {
+    const type = fields[field];
+    if (type !== undefined && !hasType(frame[field], type)) {
+      throw new Refusal(
+        ERRNO.MALFORMED,
+        `Field "${field}" is missing or not ${type === "string" ? "a string" : "an integer"}`,
+      );
+    }
+  }
+  if (needsLogin && "id" in fields && frame.id !== session.login?.userId) {
+    throw new Refusal(ERRNO.NOT_ALLOWED, `Field "id" is not the logged-in user's`);
+  }
+}
+
+function hasType(value: unknown, type: FieldType): boolean {
+  if (type === "string") return typeof value === "string";
+  return Number.isSafeInteger(value) || (type === "integer?" && value === undefined);
+}
+
+/** The one place where a failed request ends. */
+function refuse(services: Services, request: Request, error: unknown): void {
+  const { logger, refusalLines, failureLines, limited } = services;
+  const { session } = request;
+  const refusal = refusalOf(error);
+  request.refuse(refusal);
+  // An outage is told of once, and not for each who meets it.
+  if (error instanceof PresenceError) return;
+  const fields = {
+    session: session.id,
+    remote: session.outlet.remote,
+    errno: refusal.errno,
+    reason: errorText(error),
+  };
+  const now = performance.now();
+  if (!(error instanceof Refusal)) {
+    if (failureLines.take(now)) logger.error("request failed", fields);
+    return;
+  }
+  if (session.refusedFrames < REFUSALS_LOGGED && refusalLines.take(now)) logger.info("frame refused", fields);
+  if (error instanceof Refusal && !session.noteRefusal(now)) {
+    limited.refusals++;
+    session.end(TOO_MANY_REFUSED);
+  }
+}

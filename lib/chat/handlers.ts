@@ -1,0 +1,696 @@
+/**
+ * What each message of a client does: one function a msgid, called behind the gates (gates.ts) with fields that have been
+ * checked. A handler answers through its request, throws a Refusal for what it will not do, and touches no socket.
+ *
+ * @module
+ */
+import { byteLength, fitLists, type LoginLists } from "../net/client_buffer.ts";
+import { errorText, isTemporary } from "../base/errors.ts";
+import { waitAtMost } from "../base/give_up_after.ts";
+import { NoTurnError } from "../base/fair_queue.ts";
+import { arrayParts } from "../base/long_json.ts";
+import { membersOf } from "../protocol/members.ts";
+import { mendJson } from "../protocol/mend_json.ts";
+import { checkName } from "../protocol/names.ts";
+import { checkPassword } from "./password.ts";
+import {
+  type ConversationId,
+  conversationOfGroup,
+  conversationOfUsers,
+  ERRNO,
+  type JsonObject,
+  MSGID,
+  parseConversation,
+  spliceFields,
+} from "../protocol/protocol.ts";
+import type { Draft } from "../log/message_log.ts";
+import type { Verification } from "./password.ts";
+import type { Cursor } from "../log/positions.ts";
+import { Refusal, refusalOf, type Request, tooMany } from "./request.ts";
+import type { Services } from "./services.ts";
+import type { Login, Session } from "./session.ts";
+import type { Membership } from "../store/groups.ts";
+import type { Account } from "../store/users.ts";
+import type { HistoryRange, StoredMessage } from "../store/messages.ts";
+import { createBeatKey, type IssuedToken, tokenUserId } from "./tokens.ts";
+import { anotherTurn } from "../base/turn.ts";
+
+/** A group description's length, in characters, as the column has it. */
+const DESCRIPTION_MAX = 200;
+/** Wrong passwords or tokens in a row before a connection is asked to wait. */
+const REFUSED_LOGINS_MAX = 5;
+const REFUSED_LOGIN_WAIT_MS = 10_000;
+/** Whoever gets no turn for a hash is asked to come again after this, ms. */
+const NO_TURN_WAIT_MS = 5_000;
+/** How long a logout waits for messages on their way into the log, and then for what else is to be written, ms. */
+const LOGOUT_PATIENCE_MS = 1_000;
+/** About how much a version 1 login reply brings along; what is more follows as ordinary frames. */
+const OFFLINE_CHARS = 4_194_304;
+/** Pause before a database that is away is asked again, ms. */
+const DATABASE_RETRY_MS = 200;
+/** Messages in one page of history. */
+const HISTORY_MAX = 200;
+/**
+ * Rows of its first look into the log; each further one is twice as long, as long as there is room, up to a number that
+ * takes no more than some ms. Of messages as long as they can be, no look is at more than about so many bytes.
+ */
+const HISTORY_FIRST_ROWS = 32;
+const HISTORY_PART_ROWS = 64;
+const HISTORY_PART_BYTES = 2_097_152;
+/** What reading a row costs besides its text, in characters of text. */
+const ROW_COST = 256;
+
+/** Handles one request. What it returns is waited for before the connection's next frame. */
+export type Handler = (services: Services, request: Request) => Promise<void> | void;
+
+/** SIGNUP_MSG. */
+export async function signup(services: Services, request: Request): Promise<void> {
+  const { users, passwords, guesses, limited, settings } = services;
+  const { session } = request;
+  const name = request.string("name");
+  const password = request.string("password");
+  const problem = nameProblem(name) ?? checkPassword(password, settings.passwordMin);
+  if (problem !== undefined) throw new Refusal(ERRNO.REFUSED, problem);
+  if (await users.isTaken(name)) throw new Refusal(ERRNO.REFUSED, "This name is taken");
+  const hash = await inTurn(services, session, async () => {
+    const waitMs = await guesses.trySignup(session.person);
+    if (waitMs === 0) return await passwords.hash(password);
+    limited.signups++;
+    throw tooMany("Too many have signed up from this address; try again later", waitMs);
+  });
+  const id = await users.create(name, hash);
+  if (id === undefined) throw new Refusal(ERRNO.REFUSED, "This name is taken");
+  request.reply({ id });
+}
+
+function nameProblem(name: string): string | undefined {
+  const problem = checkName(name);
+  return problem === undefined ? undefined : `The name ${problem}`;
+}
+
+/** Hashes have turns: a flood of logins is no more than a place in a line, and what nobody waits for is not done. */
+async function inTurn<Result>(
+  { passwords, limited }: Services,
+  session: Session,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await passwords.turns.run(session, work);
+  } catch (error) {
+    if (!(error instanceof NoTurnError)) throw error;
+    limited.hashes++;
+    throw tooMany("Too many want to log in at the moment; try again", NO_TURN_WAIT_MS);
+  }
+}
+
+/** LOGIN_MSG. */
+export async function login(services: Services, request: Request): Promise<void> {
+  const { users, tokens, settings } = services;
+  const { session } = request;
+  checkLoginAllowed(session);
+  const id = request.integer("id");
+  const password = request.string("password");
+  if (checkPassword(password) !== undefined) {
+    throw refusedLogin(session, ERRNO.REFUSED, "Wrong id or password");
+  }
+  const account = await users.account(id);
+  const { isRight, replacement } = await inTurn(
+    services,
+    session,
+    () => tryPassword(services, session, id, password, account?.password),
+  );
+  if (!account || !isRight) throw refusedLogin(session, ERRNO.REFUSED, "Wrong id or password");
+  if (replacement !== undefined) {
+    await users.replacePassword(id, account.password, replacement);
+    account.password = replacement;
+  }
+  await welcome(
+    services,
+    request,
+    account,
+    settings.duplicateLogin,
+    () => tokens.issue(id, account.password),
+  );
+}
+
+/** Looks whether a password is right, unless too many were wrong before. */
+async function tryPassword(
+  { passwords, guesses, limited }: Services,
+  { person }: Session,
+  id: number,
+  password: string,
+  stored: string | undefined,
+): Promise<Verification> {
+  const waitMs = await guesses.msToWait(id, person);
+  if (waitMs > 0) {
+    limited.guesses++;
+    throw tooMany("Too many wrong passwords; try again later", waitMs);
+  }
+  const verification = await passwords.verify(password, stored);
+  if (verification.isRight) await guesses.right(id, person);
+  else await guesses.wrong(id, person);
+  return verification;
+}
+
+/** RESUME_MSG: a login by token, which takes the place of an older session. */
+export async function resume(services: Services, request: Request): Promise<void> {
+  const { session } = request;
+  checkLoginAllowed(session);
+  const token = request.string("token");
+  const userId = tokenUserId(token);
+  const account = userId === undefined ? undefined : await services.users.account(userId);
+  const hash = account && await services.tokens.recognise(token, account.id, account.password);
+  if (!account || !hash) throw refusedLogin(session, ERRNO.TOKEN_UNKNOWN, "Token expired or unknown");
+  await welcome(services, request, account, "replace", () => Promise.resolve({ token, hash }));
+}
+
+function checkLoginAllowed(session: Session): void {
+  if (session.login) {
+    throw new Refusal(ERRNO.ALREADY_ONLINE, "Already logged in on this connection; log out first");
+  }
+  if (session.refusedLogins < REFUSED_LOGINS_MAX) return;
+  const waitMs = session.refusedLoginAt + REFUSED_LOGIN_WAIT_MS - performance.now();
+  if (waitMs <= 0) return;
+  throw tooMany("Too many refused logins; wait a little", waitMs);
+}
+
+function refusedLogin(session: Session, errno: number, message: string): Refusal {
+  session.refusedLogins++;
+  session.refusedLoginAt = performance.now();
+  return new Refusal(errno, message);
+}
+
+/** Lets a user in, answers with all it needs, and opens its mailbox. */
+async function welcome(
+  services: Services,
+  request: Request,
+  account: Account,
+  mode: "refuse" | "replace",
+  giveToken: () => Promise<IssuedToken>,
+): Promise<void> {
+  const { session } = request;
+  const { admission } = services;
+  const login = await admission.admit(session, account.id, account.name, mode);
+  if (!login) throw new Refusal(ERRNO.ALREADY_ONLINE, "This user is already online");
+  session.refusedLogins = 0;
+  try {
+    if (session.version === 2) {
+      const [friends, groups] = await Promise.all([
+        services.users.friends(account.id),
+        services.groups.describeInText(login.groups.keys()),
+      ]);
+      const { token, hash } = await giveToken();
+      if (services.settings.udpPort !== undefined) session.udpKey = createBeatKey(hash, account.password);
+      const conversations = await describeConversations(services, login);
+      const rest = {
+        token,
+        heartbeat: heartbeat(services, session),
+        max_frame: services.settings.maxFrameBytes,
+      };
+      request.replyParts([
+        JSON.stringify({ id: account.id, name: account.name }).slice(0, -1),
+        ...await listParts("friends", friends, JSON.stringify),
+        ...await listParts("groups", groups, (group) => group),
+        ',"conversations":',
+        ...await arrayParts(conversations, JSON.stringify),
+        `,${JSON.stringify(rest).slice(1)}`,
+      ]);
+    } else {
+      // A password makes the token before it worthless, also when there is no new one.
+      await services.tokens.revoke(account.id);
+      await answerVersion1(services, request, login);
+    }
+    login.mailbox.open();
+  } catch (error) {
+    await admission.dismiss(session);
+    throw error;
+  }
+  // The connection may have ended while the user was let in.
+  if (session.isEnded) await admission.dismiss(session);
+}
+
+/** In version 1 what is in a list is text, and what was missed comes with the reply, where the client can read so much. */
+async function answerVersion1({ users, groups }: Services, request: Request, login: Login): Promise<void> {
+  const { userId, name, mailbox } = login;
+  const who = { id: userId, name };
+  const friends = await users.friends(userId);
+  const { frameLimitBytes } = request.session.outlet;
+  if (frameLimitBytes < Infinity) {
+    const lists = { friends, groups: await groups.describe(login.groups.keys()) };
+    const head = JSON.stringify({ msgid: MSGID.LOGIN_MSG_ACK, errno: ERRNO.OK, ...who });
+    const fitting = fitLists(lists, frameLimitBytes - byteLength(head));
+    return request.reply({ ...who, ...nonEmpty(inTexts(fitting)) });
+  }
+  const texts = await groups.describeInText(login.groups.keys(), { areUsersTexts: true });
+  const { frames, written } = await mailbox.takeOffline(OFFLINE_CHARS);
+  request.replyParts([
+    JSON.stringify(who).slice(0, -1),
+    ...await listParts("offlineMsg", frames, JSON.stringify),
+    ...await listParts("friends", friends, (friend) => JSON.stringify(JSON.stringify(friend))),
+    ...await listParts("groups", texts, JSON.stringify),
+    "}",
+  ], written);
+}
+
+function inTexts({ friends, groups }: LoginLists): Record<string, string[]> {
+  return {
+    friends: friends.map((friend) => JSON.stringify(friend)),
+    groups: groups.map((group) =>
+      JSON.stringify({ ...group, users: group.users.map((user) => JSON.stringify(user)) })
+    ),
+  };
+}
+
+/** Empty lists are left out of a login reply: version 1 clients look whether they are there. */
+function nonEmpty(lists: Record<string, unknown[]>): Record<string, unknown[]> {
+  return Object.fromEntries(Object.entries(lists).filter(([, list]) => list.length > 0));
+}
+
+/** Such a list in parts, made one a turn. */
+async function listParts<Item>(
+  field: string,
+  items: readonly Item[],
+  textOf: (item: Item) => string,
+): Promise<string[]> {
+  return items.length === 0 ? [] : [`,"${field}":`, ...await arrayParts(items, textOf)];
+}
+
+function heartbeat({ settings }: Services, { udpKey }: Session): JsonObject {
+  const { heartbeatIntervalMs, heartbeatMisses, udpPort } = settings;
+  const beat = { interval_ms: heartbeatIntervalMs, misses: heartbeatMisses };
+  return udpPort === undefined ? beat : { ...beat, udp_port: udpPort, udp_key: udpKey };
+}
+
+/** Where the user stands in each conversation; of a one-to-one conversation also where the other one stands. */
+async function describeConversations({ messages }: Services, login: Login): Promise<JsonObject[]> {
+  const cursors = [...login.mailbox.cursors];
+  const oneToOne = cursors.map(({ conversation }) => conversation).filter((id) => id.startsWith("u"));
+  const peers = await messages.peers(login.userId, oneToOne);
+  return cursors.map(({ conversation, newest, delivered, read }) => {
+    const place = { conversation, last_seq: newest, delivered, read };
+    const peer = peers.get(conversation);
+    return peer ? { ...place, peer: { delivered: peer.delivered, read: peer.read } } : place;
+  });
+}
+
+/**
+ * LOGINOUT_MSG: the connection stays and may log in again. The resume token is worth nothing any more. A database that is
+ * away keeps nobody logged in: it is told when it is back.
+ */
+export async function logout({ admission, tokens }: Services, request: Request): Promise<void> {
+  const { session, login: { userId } } = request;
+  if (session.version === 2) await waitAtMost(LOGOUT_PATIENCE_MS, session.settled());
+  const [isRevoked] = await Promise.all([
+    tokens.revokeInTime(userId),
+    waitAtMost(LOGOUT_PATIENCE_MS, admission.dismiss(session, { isOrderly: true })),
+  ]);
+  request.reply(isRevoked ? {} : { token_valid: true });
+}
+
+/** ADD_FRIEND_MSG: one direction only. */
+export async function addFriend({ users }: Services, request: Request): Promise<void> {
+  const { userId } = request.login;
+  const friendId = request.integer("friendid");
+  if (friendId === userId) throw new Refusal(ERRNO.NOT_ALLOWED, "You cannot add yourself as a friend");
+  const friend = await users.find(friendId);
+  if (!friend) throw noSuchUser(friendId);
+  await users.addFriend(userId, friendId);
+  request.reply({ friendid: friendId, name: friend.name, state: friend.state });
+}
+
+/** CREATE_GROUP_MSG: the creator is its first member. */
+export async function createGroup({ groups, delivery }: Services, request: Request): Promise<void> {
+  const { session, login } = request;
+  const name = request.string("groupname");
+  const description = request.string("groupdesc");
+  const problem = nameProblem(name) ??
+    (isLongerThan(description, DESCRIPTION_MAX)
+      ? `The description is longer than ${DESCRIPTION_MAX} characters`
+      : undefined);
+  if (problem !== undefined) throw new Refusal(ERRNO.REFUSED, problem);
+  const groupId = await groups.create(name, toPlainText(description), login.userId);
+  if (groupId === undefined) throw new Refusal(ERRNO.REFUSED, "This group name is taken");
+  await delivery.subscribeGroup(groupId);
+  enterGroup(session, login, groupId, { role: "creator", since: 0, delivered: 0 }, delivery);
+  request.reply({ groupid: groupId });
+}
+
+/** Counts code points, but of no text that has more of them than fit anyway. */
+function isLongerThan(text: string, max: number): boolean {
+  return text.length > 2 * max || [...text].length > max;
+}
+
+/** Without lone surrogates, which are no text, and what would end or move lines on screens. */
+function toPlainText(text: string): string {
+  return text.toWellFormed().replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, " ");
+}
+
+/** ADD_GROUP_MSG: the user becomes a member and gets what is said from now on. */
+export async function addGroup({ groups, delivery }: Services, request: Request): Promise<void> {
+  const { session, login } = request;
+  const groupId = request.integer("groupid");
+  if (login.groups.has(groupId)) return request.reply({ groupid: groupId });
+  // First listen, then join: no message can be stored for the new member unheard.
+  await delivery.subscribeGroup(groupId);
+  const membership = await groups.join(groupId, login.userId).catch((error) => {
+    delivery.unsubscribeGroup(groupId);
+    throw error;
+  });
+  if (!membership) {
+    delivery.unsubscribeGroup(groupId);
+    throw new Refusal(ERRNO.NOT_FOUND, `There is no group ${groupId}`);
+  }
+  // Also who is a member already: the answer to a first joining, or the connection it came on, may have been lost.
+  enterGroup(session, login, groupId, membership, delivery);
+  request.reply({ groupid: groupId });
+}
+
+function enterGroup(
+  session: Session,
+  login: Login,
+  groupId: number,
+  { role, since, delivered }: Membership,
+  delivery: Services["delivery"],
+): void {
+  // The connection may have ended, and with it the login, while the database was asked.
+  if (session.login !== login) return delivery.unsubscribeGroup(groupId);
+  login.groups.set(groupId, role);
+  delivery.joinGroup(session, groupId);
+  login.mailbox.join(conversationOfGroup(groupId), since, delivered);
+}
+
+/** ONE_CHAT_MSG. Needs no friendship. */
+export function oneChat(services: Services, request: Request): Promise<void> | void {
+  const to = request.integer("toid");
+  const isKnown = services.users.isKnown(to);
+  // The usual case waits for nothing, so that a connection's messages are stored together.
+  if (isKnown) return sendOneChat(services, request, to);
+  if (isKnown === false) throw noSuchUser(to);
+  return lookUpReceiver(services, request, to).then((exists) => {
+    if (!exists) throw noSuchUser(to);
+    return sendOneChat(services, request, to);
+  });
+}
+
+function noSuchUser(id: number): Refusal {
+  return new Refusal(ERRNO.NOT_FOUND, `There is no user ${id}`);
+}
+
+/**
+ * Asks the database for a receiver. Only ids that nobody has count as look-ups: who has many to write to is not held up.
+ * Who has named too many of them waits before the next id that has to be asked for.
+ */
+async function lookUpReceiver(
+  { users, quotas, limited }: Services,
+  { session, login: { userId } }: Request,
+  id: number,
+): Promise<boolean> {
+  const quota = quotas.of(userId);
+  const waitMs = quota.msUntilLookup(performance.now());
+  if (waitMs > 0) {
+    limited.lookups++;
+    if (session.version === 2) throw tooMany("You write to too many who do not exist", waitMs);
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
+  }
+  const exists = await receiverExists(users, session, id);
+  if (!exists) quota.takeLookup(performance.now());
+  return exists;
+}
+
+/** A version 1 client cannot be told to try again: what it says waits for the database here as it does in the log. */
+async function receiverExists(users: Services["users"], session: Session, id: number): Promise<boolean> {
+  for (;;) {
+    try {
+      return await users.exists(id);
+    } catch (error) {
+      if (session.version === 2 || !isTemporary(error)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, DATABASE_RETRY_MS));
+    }
+  }
+}
+
+function sendOneChat(services: Services, request: Request, to: number): Promise<void> | void {
+  const { userId } = request.login;
+  const text = chatText(request);
+  if (services.settings.persist === "all") return storeOneChat(services, request, to, text);
+  const isDelivered = services.delivery.deliverUnlogged({ sender: userId, receiver: to, text });
+  const finish = (delivered: boolean) =>
+    delivered ? replyUnlogged(request, to) : storeOneChat(services, request, to, text);
+  return typeof isDelivered === "boolean" ? finish(isDelivered) : finishLater(request, isDelivered, finish);
+}
+
+function replyUnlogged(request: Request, to: number): void {
+  if (!request.isReplyExpected) return;
+  request.reply({ conversation: conversationOfUsers(request.login.userId, to), at: Date.now() });
+}
+
+function storeOneChat(services: Services, request: Request, to: number, text: string): Promise<void> | void {
+  const { backlogs, limited } = services;
+  const { userId, mailbox } = request.login;
+  const conversation = conversationOfUsers(userId, to);
+  const newest = mailbox.cursor(conversation)?.newest ?? 0;
+  if (!backlogs.take(conversation, userId, to, newest, request.byteLength)) {
+    limited.undelivered++;
+    throw new Refusal(ERRNO.TOO_MANY_REQUESTS, "Too much of yours waits for this user already");
+  }
+  return append(services, request, { conversation, users: [userId, to], sender: userId, text });
+}
+
+/** The frame after this one may be handled before the other node has answered. */
+function finishLater(
+  request: Request,
+  isDelivered: Promise<boolean>,
+  finish: (delivered: boolean) => Promise<void> | void,
+): Promise<void> | void {
+  const { session } = request;
+  session.beginAppend();
+  // A message that is to be stored after all has its own place then, and must not wait in this one for room.
+  isDelivered.then((delivered) => void finish(delivered)).catch((error) => {
+    if (!(error instanceof Refusal)) throw error;
+    request.refuse(error);
+  }).finally(() => session.endAppend());
+  return session.roomForAppend();
+}
+
+/** GROUP_CHAT_MSG: for members only. */
+export function groupChat(services: Services, request: Request): Promise<void> | void {
+  const { userId, groups } = request.login;
+  const groupId = request.integer("groupid");
+  if (!groups.has(groupId)) throw new Refusal(ERRNO.NOT_ALLOWED, `You are not a member of group ${groupId}`);
+  const conversation = conversationOfGroup(groupId);
+  return append(services, request, { conversation, sender: userId, text: chatText(request) });
+}
+
+/**
+ * The text to store and forward: the sender's own, unless it lies about the name, uses the server's fields, says a field
+ * twice (two parsers could disagree on who is speaking), or is spelled as not every reader takes it.
+ */
+function chatText({ frame, text, memberCount, isPlain, login }: Request): string {
+  const isAsSent = frame.name === login.name && !("conversation" in frame) && !("seq" in frame) &&
+    !("at" in frame) && !("recalled" in frame) && Object.keys(frame).length === memberCount;
+  if (isAsSent && isPlain) return text;
+  const mended = mendJson(isAsSent ? text : putRight(text, login.name));
+  if (mended.fault !== undefined) throw new Refusal(ERRNO.MALFORMED, mended.fault);
+  return mended.text;
+}
+
+/** The values stay as they were sent: JSON.stringify would round numbers, and cannot go as deep as JSON.parse. */
+function putRight(text: string, name: string): string {
+  const members = membersOf(text);
+  for (const field of ["conversation", "seq", "at", "recalled"]) members.delete(field);
+  members.set("name", JSON.stringify(name));
+  return `{${[...members].map(([key, value]) => `${JSON.stringify(key)}:${value}`).join(",")}}`;
+}
+
+/** Stores a message; the answer follows when it is durable, and meanwhile the next frame may be handled. */
+function append(
+  { log, logger, failureLines }: Services,
+  request: Request,
+  draft: Draft,
+): Promise<void> | void {
+  const { session, cid } = request;
+  session.beginAppend();
+  log.add(cid === undefined ? draft : { ...draft, cid }, {
+    stored({ conversation, seq, at }) {
+      if (request.isReplyExpected) request.reply({ conversation, seq, at });
+      session.endAppend();
+    },
+    failed(error) {
+      const isLost = request.cid === undefined;
+      if ((isLost || !isTemporary(error)) && failureLines.take(performance.now())) {
+        const message = isLost ? "message lost" : "the database does not take a message";
+        logger.error(message, { session: session.id, reason: errorText(error) });
+      }
+      request.refuse(refusalOf(error));
+      session.endAppend();
+    },
+  });
+  return session.roomForAppend();
+}
+
+/** DELIVERED_MSG. */
+export function delivered(_services: Services, request: Request): void {
+  const { conversation, seq } = checkPosition(request);
+  request.login.mailbox.acknowledge(conversation, seq);
+  request.reply();
+}
+
+/** READ_MSG. */
+export function read(_services: Services, request: Request): void {
+  const { conversation, seq } = checkPosition(request);
+  request.login.mailbox.markRead(conversation, seq);
+  request.reply();
+}
+
+function checkPosition(request: Request): { conversation: ConversationId; seq: number } {
+  const conversation = request.string("conversation");
+  const seq = request.integer("seq");
+  const cursor = request.login.mailbox.cursor(conversation);
+  if (!cursor) throw new Refusal(ERRNO.NOT_FOUND, "You are not in this conversation");
+  if (seq < 0 || seq > endOf(cursor)) {
+    throw new Refusal(ERRNO.MALFORMED, `The conversation ends before seq ${seq}`);
+  }
+  return { conversation, seq };
+}
+
+/**
+ * How far a conversation goes for a client: whatever it can have, by login, reply, frame or history, has moved one of these
+ * along. What is named beyond that need not be looked for in the database.
+ */
+function endOf({ newest, own }: Cursor): number {
+  return Math.max(newest, own);
+}
+
+/** HISTORY_MSG. */
+export async function history(services: Services, request: Request): Promise<void> {
+  const { login, frame } = request;
+  const conversation = request.string("conversation");
+  const limit = frame.limit === undefined ? HISTORY_MAX : request.integer("limit");
+  if (limit < 1 || limit > HISTORY_MAX) {
+    throw new Refusal(ERRNO.MALFORMED, `"limit" is not between 1 and ${HISTORY_MAX}`);
+  }
+  const cursor = login.mailbox.cursor(conversation);
+  if (!cursor) throw new Refusal(ERRNO.NOT_FOUND, "You are not in this conversation");
+  const isForward = frame.after !== undefined;
+  const range = {
+    after: Math.max(cursor.since, isForward ? request.integer("after") : 0),
+    before: frame.before === undefined ? Number.MAX_SAFE_INTEGER : request.integer("before"),
+  };
+  // At the end itself the database is asked: it may have more, of which nobody has told yet.
+  if (range.after > endOf(cursor) || range.before <= range.after + 1) {
+    return request.replyJson(historyReply(conversation, [], false));
+  }
+  const { pages } = services;
+  const room = pages.take();
+  try {
+    // One more than asked for tells whether there are more.
+    const rows = await readHistory(services, conversation, { ...range, limit: limit + 1, isForward }, room);
+    const kept = keepWithin(rows, limit, room);
+    const more = kept.length < rows.length;
+    // Its doorbell may have been missed, and the client may acknowledge it now.
+    const newest = Math.max(...kept.map(({ seq }) => seq), 0);
+    if (newest > cursor.newest) login.mailbox.notice(conversation, newest);
+    if (!isForward) kept.reverse();
+    const reply = historyReply(conversation, kept, more);
+    const release = () => pages.release(room);
+    request.replyJson(reply, { written: release, dropped: release });
+    await payForPage(services, request.login, rows);
+  } catch (error) {
+    pages.release(room);
+    throw error;
+  }
+}
+
+/** What was read counts, and not how often it was asked for: who reads more than its share waits before the next request. */
+async function payForPage(
+  { quotas, limited }: Services,
+  { userId }: Login,
+  rows: StoredMessage[],
+): Promise<void> {
+  let cost = rows.length * ROW_COST;
+  for (const { message } of rows) cost += message?.length ?? 0;
+  const waitMs = quotas.of(userId).takeHistory(performance.now(), cost);
+  if (waitMs === 0) return;
+  limited.history++;
+  await new Promise((resolve) => setTimeout(resolve, waitMs));
+}
+
+/**
+ * Rows of the range until there are enough, or more text than there is room for. Not all at once: 200 long messages are
+ * 13 MB, and 60 clients that asked for those again and again took the whole node. Between its parts it is others' turn.
+ */
+async function readHistory(
+  { messages, settings }: Services,
+  conversation: ConversationId,
+  range: HistoryRange,
+  room: number,
+): Promise<StoredMessage[]> {
+  const rows: StoredMessage[] = [];
+  let chars = 0;
+  for (
+    let size = Math.max(
+      1,
+      Math.min(HISTORY_FIRST_ROWS, Math.floor(HISTORY_PART_BYTES / settings.maxFrameBytes)),
+    );;
+  ) {
+    const limit = Math.min(size, range.limit - rows.length);
+    const end = rows.at(-1)?.seq;
+    const rest = end === undefined ? {} : range.isForward ? { after: end } : { before: end };
+    await anotherTurn();
+    const some = await messages.history(conversation, { ...range, ...rest, limit });
+    rows.push(...some);
+    for (const { message } of some) chars += message?.length ?? 0;
+    if (some.length < limit || rows.length === range.limit || chars > room) return rows;
+    size = Math.min(2 * size, HISTORY_PART_ROWS);
+  }
+}
+
+/** The first rows that fit into one reply; at least one. */
+function keepWithin(rows: StoredMessage[], limit: number, room: number): StoredMessage[] {
+  let chars = 0;
+  const kept: StoredMessage[] = [];
+  for (const row of rows) {
+    chars += row.message?.length ?? 0;
+    if (kept.length === limit || (kept.length > 0 && chars > room)) break;
+    kept.push(row);
+  }
+  return kept;
+}
+
+/** The messages' own texts are put together as they are. */
+function historyReply(conversation: ConversationId, rows: StoredMessage[], more: boolean): string {
+  const messages = rows.map(({ seq, at, message }) =>
+    message === null ? `{"seq":${seq},"recalled":true}` : spliceFields(message, conversation, seq, at)
+  );
+  return `{"conversation":"${conversation}","messages":[${messages.join(",")}],"more":${more}}`;
+}
+
+/** RECALL_MSG: by the sender, or in a group by its creator; the text is gone for good. */
+export async function recall(services: Services, request: Request): Promise<void> {
+  const { messages, delivery, settings } = services;
+  const { login } = request;
+  const conversation = request.string("conversation");
+  const seq = request.integer("seq");
+  const place = parseConversation(conversation);
+  const cursor = login.mailbox.cursor(conversation);
+  const isThere = cursor !== undefined && seq > cursor.since && seq <= endOf(cursor);
+  const row = isThere ? await messages.one(conversation, seq) : undefined;
+  if (!place || !row) throw new Refusal(ERRNO.NOT_FOUND, "There is no such message");
+  const isCreator = "groupId" in place && login.groups.get(place.groupId) === "creator";
+  if (row.sender !== login.userId && !isCreator) {
+    throw new Refusal(ERRNO.NOT_ALLOWED, "Only its sender, or the group's creator, can recall a message");
+  }
+  if (Date.now() - row.at > settings.recallWindowMs || settings.recallWindowMs === 0) {
+    throw new Refusal(ERRNO.NOT_ALLOWED, "It is too late to recall this message");
+  }
+  if (await messages.recall(conversation, seq)) {
+    const frame = { msgid: MSGID.RECALL_MSG, conversation, seq, id: login.userId };
+    delivery.sendEvent(conversation, login.userId, JSON.stringify(frame));
+  }
+  request.reply({ conversation, seq });
+}
+
+/** HEARTBEAT_MSG: any frame is a sign of life, this one only asks for an answer. */
+export function heartbeatMessage(_services: Services, request: Request): void {
+  request.reply();
+}

@@ -1,0 +1,105 @@
+/**
+ * What a node consists of, as its handlers see it.
+ *
+ * @module
+ */
+import type { Admission } from "./admission.ts";
+import type { Backlogs } from "../log/backlogs.ts";
+import type { Delivery } from "../log/delivery.ts";
+import type { Guesses } from "./guesses.ts";
+import type { LogBudget } from "../base/log_budget.ts";
+import type { Logger } from "../base/logger.ts";
+import type { MessageLog } from "../log/message_log.ts";
+import type { PageRoom } from "./page_room.ts";
+import type { Passwords } from "./password.ts";
+import type { Quotas } from "./quotas.ts";
+import type { Groups } from "../store/groups.ts";
+import type { Messages } from "../store/messages.ts";
+import type { Users } from "../store/users.ts";
+import type { TokenDesk } from "./tokens.ts";
+
+/** What handlers decide by. */
+export interface Settings {
+  /** `offline`: a one-to-one message that reaches its receiver at once is not stored. */
+  persist: "all" | "offline";
+  /** What becomes of a login of a user who is online. */
+  duplicateLogin: "refuse" | "replace";
+  /** How long a message can be recalled, ms; 0: never. */
+  recallWindowMs: number;
+  /** A longer frame ends its connection; clients are told at login. */
+  maxFrameBytes: number;
+  /** Least length of a new password, in characters. */
+  passwordMin: number;
+  /** Between two heartbeats a client should send, ms. */
+  heartbeatIntervalMs: number;
+  /** Silent intervals after which a connection is closed. */
+  heartbeatMisses: number;
+  /** There may be other nodes. */
+  isClustered: boolean;
+  /** Where heartbeats may come as datagrams. */
+  udpPort?: number;
+}
+
+/** What limits have refused or slowed down. */
+export interface LimitCounters {
+  /** Chat messages of users who sent too many or too much. */
+  messages: number;
+  /** Chat messages to receivers for whom too much waits. */
+  undelivered: number;
+  /** Look-ups of users who made too many. */
+  lookups: number;
+  /** Passwords not looked at, after too many wrong ones. */
+  guesses: number;
+  /** Signups of addresses that made too many. */
+  signups: number;
+  /** Logins and signups for which too many others waited. */
+  hashes: number;
+  /** Pages of history of users who read too much. */
+  history: number;
+  /** Requests to the database of connections that made too many. */
+  requests: number;
+  /** Connections whose frames had to be refused too often. */
+  refusals: number;
+  /** Connections whose frame was too long. */
+  frames: number;
+  /** Connections on which nobody logged in in time. */
+  anonymous: number;
+}
+
+/** The parts of a node. */
+export interface Services {
+  /** What handlers decide by. */
+  settings: Settings;
+  /** For what an operator should see. */
+  logger: Logger;
+  /** For lines about what clients do wrong … */
+  refusalLines: LogBudget;
+  /** … and about what could not be done for them. */
+  failureLines: LogBudget;
+  /** Tables. */
+  users: Users;
+  /** Tables. */
+  groups: Groups;
+  /** The log's reading side. */
+  messages: Messages;
+  /** The log's writing side. */
+  log: MessageLog;
+  /** Online users and the way to them. */
+  delivery: Delivery;
+  /** Logins and logouts. */
+  admission: Admission;
+  /** Password hashes. */
+  passwords: Passwords;
+  /** Resume tokens. */
+  tokens: TokenDesk;
+  /** Wrong passwords, and signups, so far. */
+  guesses: Guesses;
+  /** What each user may do. */
+  quotas: Quotas;
+  /** What waits for those who are away. */
+  backlogs: Backlogs;
+  /** Memory for pages of history. */
+  pages: PageRoom;
+  /** For metrics. */
+  limited: LimitCounters;
+}

@@ -1,0 +1,160 @@
+/**
+ * What the server knows about one connection: its protocol version and who is logged in on it.
+ *
+ * @module
+ */
+import type { EndOptions } from "../net/connection.ts";
+import type { Mailbox, Outlet } from "../log/mailbox.ts";
+import { MSGID, type NoticeCode } from "../protocol/protocol.ts";
+import type { GroupRole } from "../store/groups.ts";
+import { Throttle } from "../base/throttle.ts";
+import { turnTime } from "../base/turn.ts";
+
+/** Messages of one connection that may wait for their commit; then its next frame is not read. */
+const APPENDS_AT_ONCE = 64;
+
+/** Requests of one connection that ask the database; what is more waits. Chat has its own measure: the commit. */
+const COSTLY_REQUESTS = { burst: 400, perSecond: 200 };
+
+/** Refused frames of one connection; a client whose every frame is wrong helps nobody. */
+const REFUSALS = { burst: 500, perSecond: 10 };
+
+/** A notice's text and what the client is to do. */
+export interface Notice {
+  /** Why. */
+  code: NoticeCode;
+  /** For people. */
+  text: string;
+  /** False: do not come back by yourself. */
+  reconnect: boolean;
+  /** Come back no sooner than this. */
+  retry_after_ms?: number;
+}
+
+/** A connection as sessions see it. */
+export interface SessionOutlet extends Outlet {
+  /** The peer, as "address:port". */
+  readonly remote: string;
+  /** The longest frame that the peer can read, in bytes. */
+  readonly frameLimitBytes: number;
+  /** When bytes last came from it, as of performance.now(). */
+  readonly lastReadAt: number;
+  /** Several frames may share one write. */
+  allowGluing(): void;
+  /** Says a last frame and closes. */
+  end(lastFrame?: string, options?: EndOptions): void;
+}
+
+/** Who is logged in on a connection, from login to logout. */
+export interface Login {
+  /** User id. */
+  readonly userId: number;
+  /** As signed up. */
+  readonly name: string;
+  /** Of the presence claim. */
+  readonly generation: number;
+  /** The groups the user is in. */
+  readonly groups: Map<number, GroupRole>;
+  /** What the user still has to receive. */
+  readonly mailbox: Mailbox;
+}
+
+/** One connection's session. */
+export class Session {
+  /** Unique in this process; stands in the log. */
+  readonly id: number;
+  /** The connection. */
+  readonly outlet: SessionOutlet;
+  /** What limits by address go by; undefined: the address is no person's. */
+  readonly person: string | undefined;
+  /** 2 once a login, signup or resume has asked for it. */
+  version: 1 | 2 = 1;
+  /** Called when somebody has logged in or out. */
+  onLogin: ((isLoggedIn: boolean) => void) | undefined;
+  /** Since when nobody has been logged in, as of performance.now(). */
+  anonymousSince: number = turnTime();
+  /** For requests that ask the database. */
+  readonly throttle = new Throttle(COSTLY_REQUESTS, performance.now());
+  /** When a heartbeat last came as a datagram, as of performance.now(). */
+  beatAt = 0;
+  /** What such a heartbeat has to show: another one for each login; undefined: none can come. */
+  udpKey: string | undefined;
+  /** Nothing will be read or sent any more. */
+  isEnded = false;
+  /** Passwords and tokens refused in a row. */
+  refusedLogins = 0;
+  /** When the last one was, as of performance.now(). */
+  refusedLoginAt = 0;
+  /** Frames refused so far; the log names only the first few. */
+  refusedFrames = 0;
+  #refusals: Throttle | undefined;
+  #login: Login | undefined;
+  #appends = 0;
+  #room: PromiseWithResolvers<void> | undefined;
+  #onSettled: (() => void)[] = [];
+
+  /** `id`: unique in this process. */
+  constructor(id: number, outlet: SessionOutlet, person?: string) {
+    this.id = id;
+    this.outlet = outlet;
+    this.person = person;
+  }
+
+  /** Who is logged in. */
+  get login(): Login | undefined {
+    return this.#login;
+  }
+
+  set login(login: Login | undefined) {
+    if (login === undefined && this.#login) this.anonymousSince = turnTime();
+    this.#login = login;
+    this.onLogin?.(login !== undefined);
+  }
+
+  /** Switches to version 2 for the rest of the connection. */
+  upgrade(): void {
+    this.version = 2;
+    this.outlet.allowGluing();
+  }
+
+  /** Tells the client why and closes its connection. */
+  end(notice: Notice, options?: EndOptions): void {
+    this.outlet.end(JSON.stringify({ msgid: MSGID.NOTICE_MSG, ...notice }), options);
+  }
+
+  /** A frame was refused; false: it is one too many. */
+  noteRefusal(now: number): boolean {
+    this.refusedFrames++;
+    this.#refusals ??= new Throttle(REFUSALS, now);
+    return this.#refusals.take(now) === 0;
+  }
+
+  /** A message of this connection begins to wait for its commit. */
+  beginAppend(): void {
+    this.#appends++;
+  }
+
+  /** It has its answer. */
+  endAppend(): void {
+    this.#appends--;
+    if (this.#appends <= APPENDS_AT_ONCE / 2) {
+      this.#room?.resolve();
+      this.#room = undefined;
+    }
+    if (this.#appends > 0) return;
+    for (const resolve of this.#onSettled.splice(0)) resolve();
+  }
+
+  /** Undefined when the next frame may be handled at once; else a promise to wait for first. */
+  roomForAppend(): Promise<void> | undefined {
+    if (this.#appends < APPENDS_AT_ONCE) return undefined;
+    this.#room ??= Promise.withResolvers();
+    return this.#room.promise;
+  }
+
+  /** Resolves when no message of this connection waits for an answer. */
+  settled(): Promise<void> {
+    if (this.#appends === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#onSettled.push(resolve));
+  }
+}

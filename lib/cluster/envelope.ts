@@ -1,0 +1,79 @@
+/**
+ * What travels over the bus: a short header and the ready frame, so that the receiving node parses no JSON.
+ *
+ * Text, since frames are text on both sides of the bus: kind, sender, seq, conversation and frame, a space after each but
+ * the last. Where it comes from is for seal.ts to say.
+ *
+ * @module
+ */
+
+/** What an envelope is. */
+export const ENVELOPE = {
+  /** A message of the log; without a frame: look into the log up to `seq`. */
+  message: 1,
+  /** A message that is in no log: whoever has the receiver delivers or stores it. */
+  unlogged: 2,
+  /** A frame for the version 2 connections among the receivers, but for the sender's. */
+  event: 3,
+  /** Read the log for everyone who is online: something may have been missed. */
+  sweep: 4,
+  /** `sender` has been claimed by the node whose channel stands in `conversation`: end the older session here. */
+  evict: 5,
+  /** The answer: `sender` has no older session here any more. */
+  evicted: 6,
+  /** How far members have come, as JSON `[[user id, delivered, read, since], …]`. */
+  receipts: 7,
+  /** A heartbeat of the user whose channel this is came to another node as a datagram; its key is the frame. */
+  beat: 8,
+  /** The user whose channel this is wants in at the node whose channel stands in `conversation`, if the session here is silent. */
+  giveWay: 9,
+  /** The answer: `sender` keeps its session. The other answer is `evicted`. */
+  kept: 10,
+} as const;
+
+/** A value of {@link ENVELOPE}. */
+export type EnvelopeKind = typeof ENVELOPE[keyof typeof ENVELOPE];
+
+/** One payload, taken apart. */
+export interface Envelope {
+  /** What it is. */
+  kind: EnvelopeKind;
+  /** User id; 0 where none is meant. */
+  sender: number;
+  /** Place in the conversation, or a generation; 0 where none is meant. */
+  seq: number;
+  /** Or a node's name: without spaces, at most 255 characters. */
+  conversation: string;
+  /** The frame without terminator; may be empty. */
+  frame: string;
+}
+
+/** conversation may be empty, and the frame is whatever follows. */
+const ENVELOPE_TEXT = /^(\d{1,2}) (\d{1,10}) (\d{1,16}) (\S{0,255}) /;
+
+/** Puts an envelope into text. */
+export function encodeEnvelope(
+  { kind, sender = 0, seq = 0, conversation = "", frame = "" }: Pick<Envelope, "kind"> & Partial<Envelope>,
+): string {
+  return `${kind} ${sender} ${seq} ${conversation} ${frame}`;
+}
+
+/** Takes a text apart; undefined when it is no envelope. */
+export function decodeEnvelope(text: string): Envelope | undefined {
+  const match = ENVELOPE_TEXT.exec(text);
+  if (!match) return undefined;
+  const [header, kind, sender, seq, conversation = ""] = match;
+  const number = Number(kind);
+  if (!isKind(number)) return undefined;
+  return {
+    kind: number,
+    sender: Number(sender),
+    seq: Number(seq),
+    conversation,
+    frame: text.slice(header.length),
+  };
+}
+
+function isKind(kind: number): kind is EnvelopeKind {
+  return kind >= ENVELOPE.message && kind <= ENVELOPE.kept;
+}

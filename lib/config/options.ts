@@ -1,0 +1,565 @@
+/**
+ * The options: the one table that yields parsing, `--help` and the names of the environment variables, after ergo,
+ * whose usage text is the specification of its command line.
+ *
+ * @module
+ */
+
+import config from "../../deno.json" with { type: "json" };
+import { LOG_LEVELS, type LogFormat, type LogLevel } from "../base/logger.ts";
+import {
+  type AddressRange,
+  addressRanges,
+  bytes,
+  bytesOrNone,
+  duration,
+  host,
+  type HostPort,
+  hostPort,
+  integer,
+  mysqlUrl,
+  nodeName,
+  oneOf,
+  type ParseValue,
+  path,
+  port,
+  redisUrl,
+  yesOrNo,
+} from "./option_values.ts";
+
+/** The version of the program. */
+export const VERSION: string = config.version;
+
+/** Where the data is and how the program talks about it; for `serve` and `migrate`. */
+export interface StorageOptions {
+  /** The file of the embedded database, or `:memory:`; not used with `mysqlUrl`. */
+  sqlitePath: string;
+  /** The database that is used instead of the embedded one. */
+  mysqlUrl: string | null;
+  /** Lines of the log below this are dropped. */
+  logLevel: LogLevel;
+  /** How a line of the log looks. */
+  logFormat: LogFormat;
+}
+
+/** `chatserver serve`. */
+export interface ServeOptions extends StorageOptions {
+  /** Run a node. */
+  command: "serve";
+  /** Where to listen for chat clients. */
+  host: string;
+  /** 0 takes a free one. */
+  port: number;
+  /** Where to listen for TLS clients, on the same host; needs `tlsCertPath` and `tlsKeyPath`. */
+  tlsPort: number | null;
+  /** Certificate chain, PEM. */
+  tlsCertPath: string | null;
+  /** Its private key, PEM. */
+  tlsKeyPath: string | null;
+  /** Where to answer health checks and give out metrics. */
+  http: HostPort | null;
+  /** Where to take heartbeats as datagrams, on the same host. */
+  udpPort: number | null;
+  /** The port clients are told to send heartbeats to; null: `udpPort`. */
+  udpAnnounce: number | null;
+  /**
+   * Connections from these addresses begin with a PROXY protocol header, and all others are the clients' own. Null: none
+   * begins with a header, and whose they are is not known.
+   */
+  proxies: AddressRange[] | null;
+  /** Most connections to the database. */
+  poolSize: number;
+  /** The bus and presence of a cluster; null: this node is alone. */
+  redisUrl: string | null;
+  /** Certificates of the authorities to trust with `rediss://` in place of the system's, PEM. */
+  redisCaPath: string | null;
+  /** Name of the node among the others; null: to be made of host name and port. */
+  nodeName: string | null;
+  /** Which messages are stored: all, or only those whose receiver is away. */
+  persist: "all" | "offline";
+  /** What becomes of a second login of the same user: refused, or it replaces the first. */
+  duplicateLogin: "refuse" | "replace";
+  /** How long a message can be recalled; 0: never. */
+  recallWindowMs: number;
+  /** How long a resume token is good for. */
+  tokenTtlMs: number;
+  /** After this a message without an acknowledgement is sent again. */
+  ackTimeoutMs: number;
+  /** How often a v2 client is to be heard of. */
+  heartbeatIntervalMs: number;
+  /** After so many intervals of silence it counts as gone. */
+  heartbeatMisses: number;
+  /** A connection that has not logged in by then is closed. */
+  authTimeoutMs: number;
+  /** Longest frame. */
+  maxFrameBytes: number;
+  /** Into how many bytes a version 1 client that ends its frames with NUL reads one; 0: any. */
+  v1ClientBufferBytes: number;
+  /** Chat messages of a user a second; 0: any number. */
+  messageRate: number;
+  /** Bytes of these a second; 0: any number. */
+  byteRate: number;
+  /** Bytes of history a user may read a second; 0: any number. */
+  historyRate: number;
+  /** Messages that may wait from one user for another; 0: any number. */
+  undeliveredMessages: number;
+  /** Bytes of these; 0: any number. */
+  undeliveredBytes: number;
+  /** Signups of an address an hour; 0: any number. */
+  signupRate: number;
+  /** Least length of a new password, in characters. */
+  passwordMin: number;
+  /** Most client connections at a time. */
+  maxConnections: number;
+  /** Of those, most that are not logged in. */
+  maxAnonymous: number;
+  /** Of those, most from one address. */
+  maxAnonymousPerAddress: number;
+  /** How long SIGTERM may take. */
+  drainTimeoutMs: number;
+  /** Only try what a start would, without changing anything, and end. */
+  checkConfig: boolean;
+}
+
+/** `chatserver client`. */
+export interface ClientOptions {
+  /** Talk to a server from the terminal. */
+  command: "client";
+  /** Where the server is. */
+  host: string;
+  /** Its port. */
+  port: number;
+  /** Connect with TLS. */
+  tls: boolean;
+  /** With TLS: certificates to trust besides the system's, PEM. */
+  tlsCaPath: string | null;
+  /** Speak the original protocol. */
+  v1: boolean;
+  /** Log in as this user at once. */
+  user: number | null;
+  /** With `user`: from the environment, never an argument; null: to be asked for. */
+  password: string | null;
+  /** Folder for what was said, a file for each server and user; null: keep nothing. */
+  historyFolder: string | null;
+}
+
+/** `chatserver migrate`. */
+export interface MigrateOptions extends StorageOptions {
+  /** Bring the database up to date. */
+  command: "migrate";
+}
+
+/** What the command line asks for. */
+export type Options =
+  | ServeOptions
+  | ClientOptions
+  | MigrateOptions
+  /** Print {@linkcode helpText}. */
+  | { command: "help" }
+  /** Print {@linkcode VERSION}. */
+  | { command: "version" };
+
+/** A row of the table. */
+export interface Option<Value> {
+  /** Its name on the command line, without the dashes; `CHAT_` and the name in capitals is its variable. */
+  flag: string;
+  /** What stands for its value in the help; an option without one is a switch. */
+  placeholder?: string;
+  /** What it is for. */
+  help: string;
+  /** Makes the value out of the text; throws an Error that says why not. */
+  parse: ParseValue<Value>;
+  /** The text that counts when nobody gives one; without it the value is then null. */
+  fallback?: string;
+  /** What the help says instead of `fallback`. */
+  fallbackHelp?: string;
+  /** Its variable with `_FILE` added may name a file that holds it. */
+  isSecret?: boolean;
+}
+
+/** A row for each value: with a fallback, unless the value may be null. */
+export type Table<Values> = {
+  readonly [Name in keyof Values]: null extends Values[Name]
+    ? Option<NonNullable<Values[Name]>> & { fallback?: never }
+    : Option<Values[Name]> & { fallback: string };
+};
+
+const ADDRESS: Table<HostPort> = {
+  host: {
+    flag: "host",
+    placeholder: "HOST",
+    help: "the same as the argument HOST",
+    parse: host,
+    fallback: "127.0.0.1",
+  },
+  port: {
+    flag: "port",
+    placeholder: "PORT",
+    help: "the same as the argument PORT; a server given 0 takes a free one and says which",
+    parse: port,
+    fallback: "6000",
+  },
+};
+
+const LISTENING = {
+  ...ADDRESS,
+  tlsPort: {
+    flag: "tls-port",
+    placeholder: "PORT",
+    help: "also take TLS connections here",
+    parse: port,
+  },
+  tlsCertPath: {
+    flag: "tls-cert",
+    placeholder: "PATH",
+    help: "certificate chain for that, PEM",
+    parse: path,
+  },
+  tlsKeyPath: {
+    flag: "tls-key",
+    placeholder: "PATH",
+    help: "its private key, PEM",
+    parse: path,
+  },
+  http: {
+    flag: "http",
+    placeholder: "HOST:PORT",
+    help: "answer /healthz, /readyz and /metrics here",
+    parse: hostPort,
+  },
+  udpPort: {
+    flag: "udp",
+    placeholder: "PORT",
+    help: "take heartbeats as datagrams here",
+    parse: port,
+  },
+  udpAnnounce: {
+    flag: "udp-announce",
+    placeholder: "PORT",
+    help: "tell clients to send them here, where a balancer listens on another port than --udp",
+    parse: port,
+  },
+  proxies: {
+    flag: "proxy-protocol",
+    placeholder: "ADDRESSES",
+    help:
+      "expect a PROXY protocol header from these, and only these, peers: IP addresses and ranges such as " +
+      "127.0.0.1,10.0.0.0/8; none: no proxy stands before this node",
+    parse: addressRanges,
+    fallbackHelp: "no header, and who is a proxy is not known",
+  },
+  maxConnections: {
+    flag: "max-connections",
+    placeholder: "N",
+    help: "most clients at a time",
+    parse: integer(1, 1_000_000),
+    fallback: "20000",
+  },
+  maxAnonymous: {
+    flag: "max-anonymous",
+    placeholder: "N",
+    help: "of those, most that are not logged in; then the ones that have been silent for longest make room",
+    parse: integer(1, 1_000_000),
+    fallback: "10000",
+  },
+  maxAnonymousPerAddress: {
+    flag: "max-anonymous-per-address",
+    placeholder: "N",
+    help: "of those, most from one address: IPv6 by its /64; loopback and proxies are not limited",
+    parse: integer(1, 1_000_000),
+    fallback: "256",
+  },
+} satisfies Partial<Table<ServeOptions>>;
+
+const STORAGE = {
+  sqlitePath: {
+    flag: "sqlite",
+    placeholder: "PATH",
+    help: "file of the embedded database; :memory: forgets everything at the end",
+    parse: path,
+    fallback: "./chat.db",
+  },
+  mysqlUrl: {
+    flag: "mysql",
+    placeholder: "URL",
+    help: "use MySQL or MariaDB instead: mysql://USER:PASSWORD@HOST:PORT/DATABASE, and for TLS " +
+      "?ssl-mode=MODE&ssl-ca=PATH (PREFERRED by default, VERIFY_IDENTITY is safest)",
+    parse: mysqlUrl,
+    isSecret: true,
+  },
+} satisfies Partial<Table<StorageOptions>>;
+
+const CLUSTER = {
+  poolSize: {
+    flag: "pool-size",
+    placeholder: "N",
+    help: "most connections of this node to MySQL",
+    parse: integer(1, 1_000),
+    fallback: "10",
+  },
+  redisUrl: {
+    flag: "redis",
+    placeholder: "URL",
+    help:
+      "be a node of a cluster (needs --mysql): redis://USER:PASSWORD@HOST:PORT, or rediss:// with TLS; with " +
+      "Sentinel redis+sentinel://:PASSWORD@HOST:PORT,HOST:PORT/NAME",
+    parse: redisUrl,
+    isSecret: true,
+  },
+  redisCaPath: {
+    flag: "redis-ca",
+    placeholder: "PATH",
+    help: "with rediss://: certificates to trust in place of the system's, PEM",
+    parse: path,
+  },
+  nodeName: {
+    flag: "node",
+    placeholder: "NAME",
+    help: "name of this node, its own in the cluster and the same after a restart",
+    parse: nodeName,
+    fallbackHelp: "host name and port",
+  },
+} satisfies Partial<Table<ServeOptions>>;
+
+const MESSAGES = {
+  persist: {
+    flag: "persist",
+    placeholder: "all|offline",
+    help: "what is stored: all messages, or of one-to-one messages only those whose receiver is away",
+    parse: oneOf(["all", "offline"]),
+    fallback: "all",
+  },
+  recallWindowMs: {
+    flag: "recall-window",
+    placeholder: "TIME",
+    help: "how long a message can be recalled; 0: never",
+    parse: duration("0", "365d"),
+    fallback: "120",
+  },
+  ackTimeoutMs: {
+    flag: "ack-timeout",
+    placeholder: "TIME",
+    help: "send a message again when it is not acknowledged by then",
+    parse: duration("50ms", "1h"),
+    fallback: "10",
+  },
+  maxFrameBytes: {
+    flag: "max-frame",
+    placeholder: "BYTES",
+    help: "longest frame a client may send",
+    parse: bytes(1024, 16 * 1024 ** 2),
+    fallback: "64K",
+  },
+  v1ClientBufferBytes: {
+    flag: "v1-client-buffer",
+    placeholder: "BYTES",
+    help:
+      "the original's own clients read one frame at a time into this many (they have 1024), and end over more; 0: off",
+    parse: bytesOrNone(512, 65_536),
+    fallback: "0",
+  },
+} satisfies Partial<Table<ServeOptions>>;
+
+const LIMITS = {
+  messageRate: {
+    flag: "message-rate",
+    placeholder: "N",
+    help: "chat messages a user may send a second, ten seconds' worth at once; 0: any number",
+    parse: integer(0, 1_000_000),
+    fallback: "50",
+  },
+  byteRate: {
+    flag: "byte-rate",
+    placeholder: "BYTES",
+    help: "how long these may be together, likewise; 0: any length",
+    parse: bytes(0, 1024 ** 3),
+    fallback: "1M",
+  },
+  historyRate: {
+    flag: "history-rate",
+    placeholder: "BYTES",
+    help:
+      "how much history a user may read a second, a message counting 256 besides its length; 0: any amount",
+    parse: bytes(0, 1024 ** 3),
+    fallback: "4M",
+  },
+  undeliveredMessages: {
+    flag: "undelivered-messages",
+    placeholder: "N",
+    help: "messages from one user that may wait for another; 0: any number",
+    parse: integer(0, 1_000_000_000),
+    fallback: "20000",
+  },
+  undeliveredBytes: {
+    flag: "undelivered-bytes",
+    placeholder: "BYTES",
+    help: "how long these may be together; 0: any length",
+    parse: bytes(0, 1024 ** 4),
+    fallback: "64M",
+  },
+  signupRate: {
+    flag: "signup-rate",
+    placeholder: "N",
+    help: "signups from one address an hour; 0: any number",
+    parse: integer(0, 1_000_000),
+    fallback: "200",
+  },
+  passwordMin: {
+    flag: "password-min",
+    placeholder: "N",
+    help: "least length of a new password; a version 1 client cannot be told why a shorter one is refused",
+    parse: integer(1, 100),
+    fallback: "1",
+  },
+} satisfies Partial<Table<ServeOptions>>;
+
+const SESSIONS = {
+  duplicateLogin: {
+    flag: "duplicate-login",
+    placeholder: "refuse|replace",
+    help: "what becomes of a second login of the same user: it is refused, or it replaces the first",
+    parse: oneOf(["refuse", "replace"]),
+    fallback: "refuse",
+  },
+  authTimeoutMs: {
+    flag: "auth-timeout",
+    placeholder: "TIME",
+    help: "close a connection that has not logged in by then",
+    parse: duration("50ms", "24h"),
+    fallback: "600",
+  },
+  tokenTtlMs: {
+    flag: "token-ttl",
+    placeholder: "TIME",
+    help: "how long a client can resume without its password",
+    parse: duration("1", "365d"),
+    fallback: "30d",
+  },
+  heartbeatIntervalMs: {
+    flag: "heartbeat-interval",
+    placeholder: "TIME",
+    help: "how often a client that speaks version 2 is to be heard of",
+    parse: duration("50ms", "1h"),
+    fallback: "30",
+  },
+  heartbeatMisses: {
+    flag: "heartbeat-misses",
+    placeholder: "N",
+    help: "after so many intervals of silence it is taken for gone",
+    parse: integer(1, 100),
+    fallback: "3",
+  },
+} satisfies Partial<Table<ServeOptions>>;
+
+const LOGGING = {
+  logLevel: {
+    flag: "log-level",
+    placeholder: "LEVEL",
+    help: `least of what is logged: ${LOG_LEVELS.join(", ")}`,
+    parse: oneOf(LOG_LEVELS),
+    fallback: "info",
+  },
+  logFormat: {
+    flag: "log-format",
+    placeholder: "text|json",
+    help: "lines for people or for machines",
+    parse: oneOf(["text", "json"]),
+    fallback: "text",
+  },
+} satisfies Partial<Table<StorageOptions>>;
+
+const OPERATION = {
+  ...LOGGING,
+  drainTimeoutMs: {
+    flag: "drain-timeout",
+    placeholder: "TIME",
+    help: "how long SIGTERM may take to finish what is under way",
+    parse: duration("0", "1h"),
+    fallback: "10",
+  },
+  checkConfig: {
+    flag: "check-config",
+    help: "only try whether a start with these options would succeed: files, ports, database, Redis",
+    parse: yesOrNo,
+    fallback: "false",
+  },
+} satisfies Partial<Table<ServeOptions>>;
+
+const TALKING = {
+  tls: {
+    flag: "tls",
+    help: "connect with TLS",
+    parse: yesOrNo,
+    fallback: "false",
+  },
+  tlsCaPath: {
+    flag: "tls-ca",
+    placeholder: "PATH",
+    help: "certificates to trust besides the system's, PEM",
+    parse: path,
+  },
+  user: {
+    flag: "user",
+    placeholder: "ID",
+    help: "log in as this user at once, with the password in CHAT_PASSWORD or asked for",
+    parse: integer(1, 2 ** 31 - 1),
+  },
+  v1: {
+    flag: "v1",
+    help: "speak the original protocol",
+    parse: yesOrNo,
+    fallback: "false",
+  },
+  historyFolder: {
+    flag: "history",
+    placeholder: "FOLDER",
+    help: "where to keep what was said, in a file for each server and user; --no-history keeps nothing",
+    parse: path,
+    fallbackHelp: "~/.local/share/chatserver",
+  },
+} satisfies Partial<Table<ClientOptions>>;
+
+const SERVE: Table<Omit<ServeOptions, "command">> = {
+  ...LISTENING,
+  ...STORAGE,
+  ...CLUSTER,
+  ...MESSAGES,
+  ...LIMITS,
+  ...SESSIONS,
+  ...OPERATION,
+};
+
+const CLIENT: Table<Omit<ClientOptions, "command" | "password">> = { ...ADDRESS, ...TALKING };
+
+const MIGRATE: Table<Omit<MigrateOptions, "command">> = { ...STORAGE, ...LOGGING };
+
+/** The table of each command. */
+export const TABLES = { serve: SERVE, client: CLIENT, migrate: MIGRATE } as const;
+
+/** The name of a command. */
+export type CommandName = keyof typeof TABLES;
+
+/** A part of the help: a heading and rows of the table. */
+export interface HelpSection {
+  /** The line above the rows. */
+  heading: string;
+  /** The rows. */
+  options: readonly Option<unknown>[];
+}
+
+/** The table in the order of the help. */
+export const HELP_SECTIONS: readonly HelpSection[] = [
+  { heading: "serve: where to listen", options: Object.values(LISTENING) },
+  { heading: "serve and migrate: the database", options: Object.values(STORAGE) },
+  { heading: "serve: the cluster", options: Object.values(CLUSTER) },
+  { heading: "serve: messages", options: Object.values(MESSAGES) },
+  { heading: "serve: limits for each user and address", options: Object.values(LIMITS) },
+  { heading: "serve: sessions", options: Object.values(SESSIONS) },
+  { heading: "serve: operation; the log also of migrate", options: Object.values(OPERATION) },
+  { heading: "client, beside --host and --port", options: Object.values(TALKING) },
+];
+
+/** The environment variable that stands for an option. */
+export function variableOf({ flag }: Pick<Option<unknown>, "flag">): string {
+  return `CHAT_${flag.toUpperCase().replaceAll("-", "_")}`;
+}

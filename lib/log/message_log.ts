@@ -1,0 +1,515 @@
+/**
+ * The log: every message of a conversation is one row (conversation, seq), written by group commit.
+ *
+ * Messages that arrive while a commit is running form the next batch; a batch is one transaction. The row lock on the
+ * conversation makes the order of commits the order of seqs across nodes, so nobody reads seq n+1 before n, and a rollback
+ * leaves no hole.
+ *
+ * @module
+ */
+import { type Clock, systemClock } from "../base/clock.ts";
+import type { Ends } from "../store/ends.ts";
+import { DatabaseError, errorText, isTemporary } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import { type ConversationId, conversationOfUsers } from "../protocol/protocol.ts";
+import { endOfTurn } from "../base/turn.ts";
+import type { Database, SqlConnection, SqlValue } from "../store/database.ts";
+
+/** One transaction holds at most this many messages … */
+const BATCH_MESSAGES = 500;
+/** … and about this much text: servers refuse packets over a limit that is 1 MiB on some. */
+const BATCH_CHARS = 262_144;
+/** How long a message that can be refused waits for a database that is away, ms. */
+const GIVE_UP_MS = 5_000;
+/** More text than this does not wait for a database that is away. */
+const QUEUE_CHARS = 67_108_864;
+/** How far a message's time may be ahead of the clock, ms. */
+const TIME_AHEAD_MS = 1_000;
+/** So long an attempt that came to nothing speaks against the node, ms: with nobody to write, there is no better one. */
+const FAILURE_COUNTS_MS = 10_000;
+const RETRY_MIN_MS = 50;
+const RETRY_MAX_MS = 1_000;
+/**
+ * Where the database would give out places that are taken, it is asked again so often: on a Galera cluster the server may
+ * lag behind the one that another node has stored a message on. After that it is looked into.
+ */
+const LAGGING_ATTEMPTS = 4;
+const LAGGING_PAUSE_MS = 10;
+const BEHIND_ATTEMPTS = 6;
+
+/** A message to be stored. */
+export interface Draft {
+  /** Where it goes. */
+  conversation: ConversationId;
+  /** The two users of a one-to-one conversation; undefined for a group. */
+  users?: readonly [number, number];
+  /** User id. */
+  sender: number;
+  /** The client's own id for it: stored at most once. Without one the sender cannot be told of a failure. */
+  cid?: string;
+  /** The sender's JSON object. */
+  text: string;
+}
+
+/** A message in the log. */
+export interface Stored {
+  /** Where it is. */
+  conversation: ConversationId;
+  /** As in its draft; undefined also for a repeat. */
+  users?: readonly [number, number] | undefined;
+  /** Its place there. */
+  seq: number;
+  /** When it was stored, ms since the epoch. */
+  at: number;
+  /** User id. */
+  sender: number;
+  /** The sender's JSON object; null when recalled meanwhile. */
+  text: string | null;
+  /** How many members the conversation had in the very transaction that stored the message; 0 for a repeat. */
+  members: number;
+  /** True when this cid had been stored before. */
+  isRepeat: boolean;
+}
+
+/** Options of {@link MessageLog}. */
+export interface MessageLogOptions {
+  /** Where rows go. */
+  db: Database;
+  /** For outages. */
+  logger: Logger;
+  /** Told of every message that is durable, in the order of seqs per conversation. Must not throw. */
+  onStored: (stored: Stored) => void;
+  /** What is known to be in the log. */
+  ends: Ends;
+  /** The database knows of less here: resolves when it can be asked again. Rejects with a DatabaseError. */
+  onBehind: (conversations: readonly ConversationId[]) => Promise<void>;
+  /** How long a message has waited, which the date does not tell: it may be set back by an hour. */
+  clock?: Pick<Clock, "now">;
+}
+
+/** Told what becomes of a message: one of the two is called, once. Neither may throw. */
+export interface Outcome {
+  /** It is durable, and has been handed on for delivery. */
+  stored(stored: Stored): void;
+  /** A DatabaseError, as a rule: it is not stored as far as anybody knows. */
+  failed(error: unknown): void;
+}
+
+interface Entry {
+  draft: Draft;
+  /** When it may be refused, by the clock. */
+  deadline: number;
+  /** Answered: it must not be tried again with the rest of its batch. */
+  isSettled: boolean;
+  outcome: Outcome;
+  /** Of the same message, sent again while the first one waits. */
+  repeats: Outcome[] | undefined;
+}
+
+interface Placed {
+  entry: Entry;
+  seq: number;
+  at: number;
+  members: number;
+}
+
+/** The database would give out places that this node knows to be taken. */
+class BehindError extends Error {
+  constructor(readonly conversations: readonly ConversationId[]) {
+    super("The database is behind");
+  }
+}
+
+/** Stores messages. One per node. */
+export class MessageLog {
+  readonly #db: Database;
+  readonly #logger: Logger;
+  readonly #onStored: (stored: Stored) => void;
+  readonly #ends: Ends;
+  readonly #onBehind: MessageLogOptions["onBehind"];
+  readonly #clock: Pick<Clock, "now">;
+  #queue: Entry[] = [];
+  #queuedChars = 0;
+  /** Of the senders of the last milliseconds. */
+  readonly #lastAt = new Map<number, number>();
+  readonly #byCid = new Map<string, Entry>();
+  /** How many messages of a conversation wait for their commit. */
+  readonly #waiting = new Map<ConversationId, number>();
+  #running: Promise<void> | undefined;
+  #retryMs = 0;
+  /** The last attempt, if it came to nothing. */
+  #failure: { at: number; reason: string } | undefined;
+  #wake: (() => void) | undefined;
+  #isClosing = false;
+  /** Batches and messages committed so far. */
+  readonly counters = { batches: 0, messages: 0, repeats: 0, retries: 0 };
+
+  /** See {@link MessageLogOptions}. */
+  constructor({ db, logger, onStored, ends, onBehind, clock = systemClock }: MessageLogOptions) {
+    this.#db = db;
+    this.#logger = logger;
+    this.#onStored = onStored;
+    this.#ends = ends;
+    this.#onBehind = onBehind;
+    this.#clock = clock;
+  }
+
+  /**
+   * Stores a message and resolves when it is durable; a repeated cid resolves with the row it has. Rejects with a
+   * DatabaseError when the database stays away (with a cid: after 5 s; without: never, it is kept and tried again).
+   */
+  append(draft: Draft): Promise<Stored> {
+    return new Promise((stored, failed) => this.add(draft, { stored, failed }));
+  }
+
+  /** As {@link append}, without the promise: for what comes by the ten thousand a second. */
+  add(draft: Draft, outcome: Outcome): void {
+    if (this.#queuedChars > QUEUE_CHARS) {
+      outcome.failed(new DatabaseError("unavailable", "Cannot store the message: too many are waiting"));
+      return;
+    }
+    const key = keyOf(draft);
+    const running = key === undefined ? undefined : this.#byCid.get(key);
+    if (running) {
+      (running.repeats ??= []).push(outcome);
+      return;
+    }
+    const deadline = key === undefined ? Infinity : this.#clock.now() + GIVE_UP_MS;
+    const entry: Entry = { draft, deadline, isSettled: false, outcome, repeats: undefined };
+    if (key !== undefined) this.#byCid.set(key, entry);
+    this.#waiting.set(draft.conversation, (this.#waiting.get(draft.conversation) ?? 0) + 1);
+    this.#queue.push(entry);
+    this.#queuedChars += draft.text.length;
+    // A microtask later the whole turn's messages are here and share the first commit.
+    this.#running ??= Promise.resolve().then(() => this.#run());
+  }
+
+  /** Why messages could not be stored lately; undefined when they could. */
+  problem(): string | undefined {
+    const isRecent = this.#failure !== undefined && this.#clock.now() - this.#failure.at < FAILURE_COUNTS_MS;
+    return isRecent ? `messages cannot be stored: ${this.#failure?.reason}` : undefined;
+  }
+
+  /** True while a message between these two waits for its commit. */
+  isStoring(userA: number, userB: number): boolean {
+    // Mostly nothing waits, and then no conversation's name need be made up and looked for.
+    return this.#waiting.size > 0 && this.#waiting.has(conversationOfUsers(userA, userB));
+  }
+
+  /** Resolves when nothing waits, or after `timeoutMs`; what waits then without a cid is lost, and logged. */
+  async close(timeoutMs: number): Promise<void> {
+    const timer = setTimeout(() => {
+      this.#isClosing = true;
+      this.#wake?.();
+    }, timeoutMs);
+    await this.#running;
+    clearTimeout(timer);
+    if (this.#queue.length > 0) {
+      this.#logger.error("messages lost: the database did not come back before the end", {
+        messages: this.#queue.length,
+      });
+    }
+  }
+
+  #resolve(entry: Entry, stored: Stored): void {
+    if (!this.#endWait(entry)) return;
+    entry.outcome.stored(stored);
+    for (const repeat of entry.repeats ?? []) repeat.stored({ ...stored, isRepeat: true });
+  }
+
+  #reject(entry: Entry, error: unknown): void {
+    if (!this.#endWait(entry)) return;
+    entry.outcome.failed(error);
+    for (const repeat of entry.repeats ?? []) repeat.failed(error);
+  }
+
+  /** It is to be answered. False: it has been; what was refused for waiting too long may later turn out to be stored. */
+  #endWait(entry: Entry): boolean {
+    if (entry.isSettled) return false;
+    entry.isSettled = true;
+    const { conversation } = entry.draft;
+    const others = (this.#waiting.get(conversation) ?? 1) - 1;
+    if (others > 0) this.#waiting.set(conversation, others);
+    else this.#waiting.delete(conversation);
+    const key = keyOf(entry.draft);
+    if (key !== undefined) this.#byCid.delete(key);
+    return true;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#queue.length > 0 && !this.#isClosing) {
+      // Where everything else waits for a commit, what came in at once shares one.
+      if (this.#db.dialect.isBlocking) await endOfTurn();
+      const batch = this.#takeBatch();
+      try {
+        await this.#commit(batch);
+        this.#recovered();
+      } catch (error) {
+        await this.#waitForDatabase(batch, error);
+      }
+    }
+    // Here and not when the promise is settled: what is added between would find a run that does not look any more.
+    this.#running = undefined;
+  }
+
+  #takeBatch(): Entry[] {
+    let count = 0;
+    for (
+      let chars = 0;
+      count < this.#queue.length && count < BATCH_MESSAGES && chars < BATCH_CHARS;
+      count++
+    ) {
+      chars += this.#queue[count]?.draft.text.length ?? 0;
+    }
+    const batch = this.#queue.splice(0, count);
+    for (const { draft } of batch) this.#queuedChars -= draft.text.length;
+    return batch;
+  }
+
+  /** Commits a batch whatever its single messages do; throws only when the database is away and nothing was stored. */
+  async #commit(batch: Entry[], attempt = 1): Promise<void> {
+    const placed: Placed[] = [];
+    try {
+      await this.#db.transaction((tx) => this.#write(tx, batch, placed));
+      this.#settle(placed);
+    } catch (error) {
+      if (error instanceof BehindError && attempt < BEHIND_ATTEMPTS) {
+        if (attempt < LAGGING_ATTEMPTS) await pause(attempt * LAGGING_PAUSE_MS);
+        else await this.#onBehind(error.conversations);
+        return await this.#commit(batch, attempt + 1);
+      }
+      if (!(error instanceof DatabaseError)) throw error;
+      if (error.outcomeUnknown && await this.#hasHappened(placed)) return this.#settle(placed);
+      this.counters.retries++;
+      if (error.kind === "duplicate") return await this.#commitWithoutRepeats(batch, error);
+      if (isTemporary(error)) throw error;
+      // One message the database will not take must not cost the others: halve until it stands alone.
+      if (batch.length === 1) return this.#rejectAll(batch, error);
+      const middle = batch.length >> 1;
+      await this.#commit(batch.slice(0, middle));
+      await this.#commit(batch.slice(middle));
+    }
+  }
+
+  async #write(tx: SqlConnection, batch: Entry[], placed: Placed[]): Promise<void> {
+    const { dialect } = this.#db;
+    const counts = new Map<ConversationId, number>();
+    for (const { draft } of batch) counts.set(draft.conversation, (counts.get(draft.conversation) ?? 0) + 1);
+    // In the order of ids: two nodes take the rows' locks in the same order and cannot deadlock.
+    const ids = [...counts.keys()].sort();
+    await tx.insert({
+      into: "INSERT INTO Conversation (id, last_seq, members)",
+      rows: ids.map((id) => [id, counts.get(id) ?? 0, 2]),
+      tail: dialect.upsert(["id"], { last_seq: "last_seq + new.last_seq" }),
+    });
+    const { sql, params } = dialect.isOneOf("id", ids);
+    const rows = await tx.query<{ id: string; last_seq: number; members: number }>(
+      `SELECT id, last_seq, members FROM Conversation WHERE ${sql}`,
+      params,
+    );
+    const next = new Map(rows.map(({ id, last_seq }) => [id, last_seq - (counts.get(id) ?? 0) + 1]));
+    const behind = ids.filter((id) => (next.get(id) ?? 0) <= this.#ends.seq(id));
+    if (behind.length > 0) throw new BehindError(behind);
+    const members = new Map(rows.map((row) => [row.id, row.members]));
+    const now = Date.now();
+    placed.length = 0;
+    for (const entry of batch) {
+      const { conversation: id, sender } = entry.draft;
+      const seq = next.get(id) ?? NaN;
+      next.set(id, seq + 1);
+      placed.push({ entry, seq, at: this.#timeOf(sender, now), members: members.get(id) ?? 0 });
+    }
+    for (const [sender, at] of this.#lastAt) if (at < now) this.#lastAt.delete(sender);
+    await this.#insertMembers(tx, placed);
+    await this.#insertMessages(tx, placed);
+  }
+
+  /**
+   * A sender's messages have times of their own, whichever conversations they go to: who was away gets them in the order
+   * they were sent. Of a sender who says more than one a millisecond the time runs ahead, a second at most.
+   */
+  #timeOf(sender: number, now: number): number {
+    const at = Math.min(Math.max(now, (this.#lastAt.get(sender) ?? 0) + 1), now + TIME_AHEAD_MS);
+    this.#lastAt.set(sender, at);
+    return at;
+  }
+
+  /** The first message of two users makes both members; a group's members come with the group. */
+  async #insertMembers(tx: SqlConnection, placed: Placed[]): Promise<void> {
+    const rows: SqlValue[][] = [];
+    for (const { seq, entry: { draft: { users, conversation } } } of placed) {
+      if (seq === 1 && users) { for (const user of new Set(users)) rows.push([user, conversation, 0, 0, 0]); }
+    }
+    if (rows.length === 0) return;
+    const { insertIgnore } = this.#db.dialect;
+    const into = `${insertIgnore} INTO Member (userid, conversation, since, delivered, \`read\`)`;
+    await tx.insert({ into, rows });
+  }
+
+  async #insertMessages(tx: SqlConnection, placed: Placed[]): Promise<void> {
+    await tx.insert({
+      into: "INSERT INTO Message (conversation, seq, sender, cid, at, message)",
+      rows: placed.map(({ entry: { draft: { conversation, sender, cid, text } }, seq, at }) => [
+        conversation,
+        seq,
+        sender,
+        cid === undefined ? null : cidBytes(cid),
+        at,
+        text,
+      ]),
+    });
+  }
+
+  #settle(placed: Placed[]): void {
+    this.counters.batches++;
+    this.counters.messages += placed.length;
+    for (const { entry, seq, at, members } of placed) {
+      const { conversation, users, sender, text } = entry.draft;
+      const stored: Stored = { conversation, users, seq, at, sender, text, members, isRepeat: false };
+      this.#ends.note(conversation, seq, at);
+      this.#onStored(stored);
+      this.#resolve(entry, stored);
+    }
+  }
+
+  #rejectAll(entries: readonly Entry[], error: unknown): void {
+    for (const entry of entries) this.#reject(entry, error);
+  }
+
+  /** Answers the messages whose cid is stored already with their row, and commits the others. */
+  async #commitWithoutRepeats(batch: Entry[], error: DatabaseError): Promise<void> {
+    const known = await this.#findRepeats(batch);
+    const rest = batch.filter((entry) => !known.has(entry));
+    if (known.size === 0) {
+      if (batch.length === 1) return this.#rejectAll(batch, error);
+      // Stored by another node since, and not yet visible or gone again: look at each alone.
+      for (const entry of batch) await this.#commit([entry]);
+      return;
+    }
+    for (const [entry, stored] of known) {
+      this.counters.repeats++;
+      // The first one's doorbell may have died with its node: ring again, receivers drop what they have.
+      this.#onStored(stored);
+      this.#resolve(entry, stored);
+    }
+    if (rest.length > 0) await this.#commit(rest);
+  }
+
+  async #findRepeats(batch: Entry[]): Promise<Map<Entry, Stored>> {
+    const bySender = Map.groupBy(
+      batch.filter(({ draft }) => draft.cid !== undefined),
+      ({ draft }) => draft.sender,
+    );
+    const found = new Map<Entry, Stored>();
+    for (const [sender, entries] of bySender) {
+      const rows = await this.#db.query<
+        { conversation: string; seq: number; at: number; cid: Uint8Array; message: string | null }
+      >(
+        "SELECT conversation, seq, at, cid, message FROM Message " +
+          `WHERE sender = ? AND cid IN (${entries.map(() => "?").join(",")})`,
+        [sender, ...entries.map(({ draft }) => cidBytes(draft.cid ?? ""))],
+      );
+      const byCid = new Map(rows.map((row) => [decoder.decode(row.cid), row]));
+      for (const entry of entries) {
+        const row = byCid.get(entry.draft.cid ?? "");
+        if (!row) continue;
+        const { conversation, seq, at, message } = row;
+        found.set(entry, { conversation, seq, at, sender, text: message, members: 0, isRepeat: true });
+      }
+    }
+    return found;
+  }
+
+  /** Whether a transaction whose COMMIT got no answer did commit: all of it, or nothing. */
+  async #hasHappened(placed: Placed[]): Promise<boolean> {
+    const [first] = placed;
+    if (!first) return false;
+    const { conversation, sender, text } = first.entry.draft;
+    for (;;) {
+      try {
+        return await this.#db.transaction(async (tx) => {
+          // Waits for the lock of a commit that is still under way on the server.
+          await tx.query(`SELECT last_seq FROM Conversation WHERE id = ?${this.#db.dialect.forUpdate}`, [
+            conversation,
+          ]);
+          const [row] = await tx.query<{ sender: number; at: number; message: string | null }>(
+            "SELECT sender, at, message FROM Message WHERE conversation = ? AND seq = ?",
+            [conversation, first.seq],
+          );
+          return row?.sender === sender && row.at === first.at &&
+            (row.message === text || row.message === null);
+        });
+      } catch (error) {
+        if (!isTemporary(error) || this.#isClosing) throw error;
+        this.#tellOutage(error);
+        // Nobody has to wait for the answer: a repeat finds out by itself.
+        this.#refuseLate(placed.map(({ entry }) => entry), error);
+        this.#keep(this.#refuseLate(this.#queue, error));
+        await this.#pause();
+      }
+    }
+  }
+
+  /** Puts a batch back, refuses what has waited long enough and can be refused, and waits a little. */
+  async #waitForDatabase(batch: Entry[], error: unknown): Promise<void> {
+    this.#tellOutage(error);
+    this.#keep(this.#refuseLate([...batch, ...this.#queue], error));
+    if (this.#queue.length > 0) await this.#pause();
+    else this.#retryMs ||= RETRY_MIN_MS;
+  }
+
+  #tellOutage(error: unknown): void {
+    this.#failure = { at: this.#clock.now(), reason: errorText(error) };
+    if (this.#retryMs > 0) return;
+    this.#logger.error("cannot store messages; they are kept and tried again", { reason: errorText(error) });
+  }
+
+  /** Refuses those that have waited long enough and can be refused; returns those that still wait. */
+  #refuseLate(entries: readonly Entry[], error: unknown): Entry[] {
+    const now = this.#clock.now();
+    return entries.filter((entry) => {
+      if (!entry.isSettled && entry.deadline <= now) this.#reject(entry, error);
+      return !entry.isSettled;
+    });
+  }
+
+  #keep(queue: Entry[]): void {
+    this.#queue = queue;
+    this.#queuedChars = queue.reduce((sum, { draft }) => sum + draft.text.length, 0);
+  }
+
+  async #pause(): Promise<void> {
+    this.#retryMs = Math.min(RETRY_MAX_MS, Math.max(RETRY_MIN_MS, 2 * this.#retryMs));
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, this.#retryMs);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #recovered(): void {
+    this.#failure = undefined;
+    if (this.#retryMs === 0) return;
+    this.#retryMs = 0;
+    this.#logger.info("messages are stored again");
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Names a message for as long as it waits; undefined without a cid. */
+function keyOf({ sender, cid }: Draft): string | undefined {
+  return cid === undefined ? undefined : `${sender} ${cid}`;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Compared byte by byte: no collation makes two cids equal. */
+function cidBytes(cid: string): Uint8Array {
+  return encoder.encode(cid);
+}

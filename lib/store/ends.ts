@@ -1,0 +1,72 @@
+/**
+ * How far conversations are known to go: what this node has stored itself or has heard of. A database that knows of less,
+ * or of something else in the same place, has gone back in time.
+ *
+ * @module
+ */
+import { forgetOldest } from "../base/forget_oldest.ts";
+import type { ConversationId } from "../protocol/protocol.ts";
+
+/** So many conversations are remembered, those that were heard of last. */
+const CONVERSATIONS = 20_000;
+
+/** The newest message of a conversation, as far as this node knows. */
+export interface End {
+  /** Where. */
+  readonly conversation: ConversationId;
+  /** Its place. */
+  seq: number;
+  /** When it was stored, ms since the epoch: a place may be given out twice, but not at the same time. */
+  at: number;
+}
+
+/** One per node. */
+export class Ends {
+  /** In the order in which they were last heard of. */
+  readonly #ends = new Map<ConversationId, End>();
+  readonly #limit: number;
+
+  /** Remembers `limit` conversations. */
+  constructor(limit: number = CONVERSATIONS) {
+    this.#limit = limit;
+  }
+
+  /**
+   * A message is in the log; what is known to go further stays. False: it is younger than what stands behind it, which is
+   * for the clocks of two nodes to explain, or because its place was given out twice.
+   */
+  note(conversation: ConversationId, seq: number, at: number): boolean {
+    const end = this.#ends.get(conversation);
+    if (end === undefined) {
+      if (this.#ends.size >= this.#limit) forgetOldest(this.#ends);
+      this.#ends.set(conversation, { conversation, seq, at });
+    } else if (seq > end.seq) {
+      end.seq = seq;
+      end.at = at;
+      // To the young end of the order.
+      this.#ends.delete(conversation);
+      this.#ends.set(conversation, end);
+    } else return at <= end.at;
+    return true;
+  }
+
+  /** The newest seq that is known to have been given out; 0 where nothing is known. */
+  seq(conversation: ConversationId): number {
+    return this.#ends.get(conversation)?.seq ?? 0;
+  }
+
+  /** All of them. */
+  all(): End[] {
+    return [...this.#ends.values()];
+  }
+
+  /** The `count` that were heard of last. */
+  youngest(count: number): End[] {
+    return this.all().slice(-count);
+  }
+
+  /** These say nothing any more. */
+  forget(ends: readonly End[]): void {
+    for (const { conversation } of ends) this.#ends.delete(conversation);
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * The shipped nginx/nginx.conf with a test's ports, and nothing else changed.
+ *
+ * @module
+ */
+
+import { isFile, NGINX_STREAM_MODULE } from "../support/process.ts";
+
+/** Where a node listens on 127.0.0.1. */
+export interface NodePorts {
+  /** For clients. */
+  tcp: number;
+  /** For heartbeats. */
+  udp: number;
+}
+
+/** The ports in the shipped file, node by node; the third is commented out there. */
+const SHIPPED_NODES: readonly NodePorts[] = [
+  { tcp: 6000, udp: 6100 },
+  { tcp: 6002, udp: 6102 },
+  { tcp: 6004, udp: 6104 },
+];
+
+/**
+ * The text of nginx/nginx.conf without what belongs to the machine: where to log, and the stream module's
+ * file where nginx has the module built in.
+ */
+export async function shippedNginxConfig(): Promise<string> {
+  const config = await Deno.readTextFile(new URL("../../nginx/nginx.conf", import.meta.url));
+  const withoutLog = config.replace(/^error_log .*\n/m, "");
+  return isFile(NGINX_STREAM_MODULE) ? withoutLog : withoutLog.replace(/^load_module .*\n/m, "");
+}
+
+/** The shipped configuration for two or three `nodes`, with clients on `port` and heartbeats on `udpPort`. */
+export async function nginxConfig(
+  { port, udpPort, nodes }: { port: number; udpPort: number; nodes: readonly NodePorts[] },
+): Promise<string> {
+  const ports = new Map([[8000, port], [6001, udpPort]]);
+  SHIPPED_NODES.forEach(({ tcp, udp }, i) => {
+    ports.set(tcp, nodes[i]?.tcp ?? tcp).set(udp, nodes[i]?.udp ?? udp);
+  });
+  const shipped = await shippedNginxConfig();
+  const config = nodes.length === 3
+    ? shipped.replaceAll("# server 127.0.0.1:", "server 127.0.0.1:")
+    : shipped;
+  return config.replace(/(listen |server 127\.0\.0\.1:)(\d+)/g, (_, before, from) => {
+    const to = ports.get(Number(from));
+    if (to === undefined) throw new Error(`nginx.conf has a port that no test knows: ${from}`);
+    return `${before}${to}`;
+  });
+}
