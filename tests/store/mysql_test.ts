@@ -364,7 +364,13 @@ Deno.test("MySQL as a Database", async (t) => {
       assertStringIncludes(error.message, "Too many connections");
     }
     await db.query("SELECT 1");
-    assertEquals(db.log.filter((line) => line.startsWith("error")).length, 1, db.log.join("\n"));
+    // One line an outage, not one for each waiter. There may be more than one outage: what the steps before have left
+    // on the server ends meanwhile, and makes room for a moment.
+    const outages = db.log.filter((line) => /new connection/i.test(line)).map((line) =>
+      line.slice(0, line.indexOf(" "))
+    );
+    assertEquals(outages, outages.map((_, i) => i % 2 === 0 ? "error" : "info"), db.log.join("\n"));
+    assert(outages.length > 0, "an outage was logged");
   });
 
   await t.step("closing waits for what runs, and cuts it at the deadline", async () => {

@@ -105,8 +105,8 @@ class Reader {
 }
 
 /**
- * A message with these members (each the text of its value) and others that some reader may refuse; JSON.parse takes it,
- * and takes integers for what they are.
+ * A message with these members (each the text of its value) and others that some reader may refuse, none of them twice;
+ * JSON.parse takes it, and takes integers for what they are.
  */
 export function randomMessage(random: Random, members: Readonly<Record<string, string>>): string {
   const own = Object.entries(members).map(([key, value]) =>
@@ -114,7 +114,7 @@ export function randomMessage(random: Random, members: Readonly<Record<string, s
   );
   const others = Array.from(
     { length: random.below(4) },
-    () => `${randomString(random)}:${randomValue(random, 3)}`,
+    (_, i) => `${numbered(i, randomString(random))}:${randomValue(random, 3)}`,
   );
   for (const other of others) own.splice(random.below(own.length + 1), 0, other);
   return `{${randomGap(random)}${own.join(`,${randomGap(random)}`)}${randomGap(random)}}`;
@@ -191,5 +191,10 @@ function randomValue(random: Random, levels: number): string {
   }
   const items = Array.from({ length: random.below(4) }, () => randomValue(random, levels - 1));
   if (kind < 6) return `[${items.join(`,${randomGap(random)}`)}]`;
-  return `{${items.map((item, i) => `"k${i}${randomString(random).slice(1)}:${item}`).join(",")}}`;
+  return `{${items.map((item, i) => `${numbered(i, randomString(random))}:${item}`).join(",")}}`;
+}
+
+/** The string as a key that none of another number is the same as. */
+function numbered(number: number, string: string): string {
+  return `"k${number}${string.slice(1)}`;
 }
