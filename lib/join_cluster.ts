@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Session } from "./chat/session.ts";
 import type { Admission } from "./chat/admission.ts";
 import { type Bus, type BusEvents, createLocalBus } from "./cluster/bus.ts";
 import type { Delivery } from "./log/delivery.ts";
@@ -21,7 +22,7 @@ import { turnTime } from "./base/turn.ts";
 /** What the bus and presence speak to; it is built after them. */
 export interface Late {
   /** Messages. */
-  delivery?: Delivery;
+  delivery?: Delivery<Session>;
   /** Logins. */
   admission?: Admission;
   /** The node cannot go on. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Session } from "./chat/session.ts";
 import { Admission } from "./chat/admission.ts";
 import { Backlogs } from "./log/backlogs.ts";
 import { type Late, openCluster, probeRedis } from "./join_cluster.ts";
@@ -123,7 +124,7 @@ async function assemble(
 
   const ends = new Ends();
   const positions = new Positions(messages, logger, (moves) => delivery.sendReceipts(moves));
-  const delivery = new Delivery({
+  const delivery = new Delivery<Session>({
     bus,
     isClustered,
     channelPrefix,

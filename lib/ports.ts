@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Session } from "./chat/session.ts";
 import type { Socket } from "node:dgram";
 import { createAdmit } from "./net/admit.ts";
 import { BeatDesk, type BeatDeskOptions } from "./chat/beat_desk.ts";
@@ -10,7 +11,8 @@ import type { Bus } from "./cluster/bus.ts";
 import { systemClock } from "./base/clock.ts";
 import type { Delivery } from "./log/delivery.ts";
 import { type HttpOptions, type HttpSources, serveHttp } from "./observe/http_server.ts";
-import { formatHostPort, listenTcp } from "./net/listen.ts";
+import { formatHostPort } from "./base/host_port.ts";
+import { listenTcp } from "./net/listen.ts";
 import type { Logger } from "./base/logger.ts";
 import { LoopLag } from "./observe/loop_lag.ts";
 import type { MessageLog } from "./log/message_log.ts";
@@ -99,7 +101,7 @@ export interface HttpParts {
   /** Connections. */
   server: ChatServer;
   /** Users and doorbells. */
-  delivery: Delivery;
+  delivery: Delivery<Session>;
   /** Messages. */
   log: MessageLog;
   /** Claims. */

@@ -53,7 +53,7 @@ export interface AdmissionOptions {
   /** This node's name. */
   node: string;
   /** Who is online here. */
-  delivery: Delivery;
+  delivery: Delivery<Session>;
   /** Positions to be written. */
   positions: Positions;
   /** Bounds how many mailboxes read the log at once. */

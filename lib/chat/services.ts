@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Session } from "./session.ts";
 import type { Admission } from "./admission.ts";
 import type { Backlogs } from "../log/backlogs.ts";
 import type { Delivery } from "../log/delivery.ts";
@@ -85,7 +86,7 @@ export interface Services {
   /** The log's writing side. */
   log: MessageLog;
   /** Online users and the way to them. */
-  delivery: Delivery;
+  delivery: Delivery<Session>;
   /** Logins and logouts. */
   admission: Admission;
   /** Password hashes. */

@@ -7,7 +7,7 @@
  * @module
  */
 import { errorText } from "../base/errors.ts";
-import { formatHostPort } from "../net/listen.ts";
+import { formatHostPort } from "../base/host_port.ts";
 import { RedisConnection, type RedisTiming } from "./redis_connection.ts";
 import { RedisDenied } from "./redis_errors.ts";
 import type { RedisEndpoint, RedisSentinels, RedisServer } from "./redis_url.ts";

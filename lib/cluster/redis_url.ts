@@ -5,7 +5,7 @@
  */
 
 import { EXIT, FatalError } from "../base/errors.ts";
-import { formatHostPort } from "../net/listen.ts";
+import { formatHostPort } from "../base/host_port.ts";
 
 /** Where a server listens. */
 export interface RedisEndpoint {

@@ -24,7 +24,7 @@ import {
   splicedTime,
   spliceFields,
 } from "../protocol/protocol.ts";
-import type { Login, Session } from "../chat/session.ts";
+import type { Mailbox, Outlet } from "./mailbox.ts";
 import type { Messages } from "../store/messages.ts";
 
 /** What {@link Delivery} works with. */
@@ -65,6 +65,30 @@ export interface Unlogged {
   text: string;
 }
 
+/** Who is logged in on a connection, as delivery sees it. */
+export interface ReceiverLogin {
+  /** User id. */
+  readonly userId: number;
+  /** By id, the groups the user is in. */
+  readonly groups: ReadonlyMap<number, unknown>;
+  /** What the user still has to receive. */
+  readonly mailbox: Mailbox;
+}
+
+/** A connection, as delivery sees it: what is delivered to. */
+export interface Receiver {
+  /** Of the protocol. */
+  readonly version: 1 | 2;
+  /** Where frames go. */
+  readonly outlet: Outlet;
+  /** Undefined while nobody is logged in. */
+  readonly login: ReceiverLogin | undefined;
+  /** What a heartbeat that comes as a datagram has to show. */
+  readonly udpKey: string | undefined;
+  /** When one last came, as of performance.now(). */
+  beatAt: number;
+}
+
 /** A stored message on its way to mailboxes: see Mailbox.offer. */
 interface Offer {
   conversation: ConversationId;
@@ -74,7 +98,7 @@ interface Offer {
 }
 
 /** A group with members on this node. */
-interface LocalGroup {
+interface LocalGroup<Session extends Receiver> {
   sessions: Set<Session>;
   inOrder: InOrder<Offer>;
 }
@@ -83,10 +107,10 @@ interface LocalGroup {
 type Receipt = [number, number, number, number];
 
 /** The node's register of online users, and the way to them. */
-export class Delivery {
+export class Delivery<Session extends Receiver = Receiver> {
   readonly #options: DeliveryOptions;
   readonly #users = new Map<number, Session>();
-  readonly #groups = new Map<number, LocalGroup>();
+  readonly #groups = new Map<number, LocalGroup<Session>>();
   #sweeping: Promise<void> | undefined;
   #isSweepDue = false;
   /** An envelope could not be published: the other nodes have to look into the log. */
@@ -136,7 +160,7 @@ export class Delivery {
   }
 
   /** The session gets nothing any more of what it got by this login. */
-  detach(session: Session, login: Login): void {
+  detach(session: Session, login: ReceiverLogin): void {
     if (this.#users.get(login.userId) === session) this.#users.delete(login.userId);
     for (const groupId of login.groups.keys()) {
       const group = this.#groups.get(groupId);
@@ -203,7 +227,7 @@ export class Delivery {
     else ring(this.userChannel(receiver));
   }
 
-  #toGroup({ sessions, inOrder }: LocalGroup, offer: Offer): void {
+  #toGroup({ sessions, inOrder }: LocalGroup<Session>, offer: Offer): void {
     // An old one that rings again says nothing about where the conversation stands.
     if (offer.frame === undefined && !inOrder.hasBegun) this.#offerAll(sessions, offer);
     else inOrder.add(offer.seq, offer);
@@ -307,7 +331,7 @@ export class Delivery {
   }
 
   /** The text that a recall takes back must not come behind it: what waits is read from the log. */
-  #sendGroupEvent({ sessions, inOrder }: LocalGroup, sender: number, frame: string): void {
+  #sendGroupEvent({ sessions, inOrder }: LocalGroup<Session>, sender: number, frame: string): void {
     inOrder.flush();
     for (const session of sessions) this.#sendEventTo(session, sender, frame);
   }
@@ -357,7 +381,7 @@ export class Delivery {
     else if (target.startsWith("u:")) this.#onUserMessage(id, envelope);
   }
 
-  #onGroupMessage(group: LocalGroup | undefined, envelope: Envelope): void {
+  #onGroupMessage(group: LocalGroup<Session> | undefined, envelope: Envelope): void {
     if (!group) return;
     const { kind, sender, conversation, frame } = envelope;
     if (kind === ENVELOPE.message) this.#toGroup(group, toOffer(envelope));

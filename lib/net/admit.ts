@@ -4,7 +4,7 @@
  * @module
  */
 import type { ByteSocket } from "./byte_socket.ts";
-import { formatHostPort } from "./listen.ts";
+import { formatHostPort } from "../base/host_port.ts";
 import { personAddress } from "./person_address.ts";
 import type { Proxies } from "./proxies.ts";
 import type { TlsServer } from "./tls.ts";

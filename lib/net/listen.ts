@@ -4,6 +4,7 @@
  * @module
  */
 import { errorText, EXIT, FatalError } from "../base/errors.ts";
+import { formatHostPort } from "../base/host_port.ts";
 
 /**
  * What accept fails with when the machine has no more to give: some will be closed, so a pause helps. With anything else it
@@ -31,9 +32,4 @@ export function listenError(address: string, error: unknown): FatalError {
     return new FatalError(EXIT.unavailable, `Cannot listen on ${address}: the address is in use`);
   }
   return new FatalError(EXIT.config, `Cannot listen on ${address}: ${errorText(error)}`, { cause: error });
-}
-
-/** "host:port", with an IPv6 address in brackets. */
-export function formatHostPort(host: string, port: number): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -8,7 +8,8 @@
  */
 import { createSocket, type Socket } from "node:dgram";
 import { isIPv6 } from "node:net";
-import { formatHostPort, listenError } from "./listen.ts";
+import { formatHostPort } from "../base/host_port.ts";
+import { listenError } from "./listen.ts";
 import type { Logger } from "../base/logger.ts";
 import { ERRNO, MSGID } from "../protocol/protocol.ts";
 
