@@ -10,14 +10,17 @@ import type { ConversationId } from "../protocol/protocol.ts";
 /** So many conversations are remembered, those that were heard of last. */
 const CONVERSATIONS = 20_000;
 
-/** The newest message of a conversation, as far as this node knows. */
+/**
+ * The newest message of a conversation, as far as this node knew when it was asked: while the database looks for it, others
+ * may be stored behind it.
+ */
 export interface End {
   /** Where. */
   readonly conversation: ConversationId;
   /** Its place. */
-  seq: number;
+  readonly seq: number;
   /** When it was stored, ms since the epoch: a place may be given out twice, but not at the same time. */
-  at: number;
+  readonly at: number;
 }
 
 /** One per node. */
@@ -37,16 +40,11 @@ export class Ends {
    */
   note(conversation: ConversationId, seq: number, at: number): boolean {
     const end = this.#ends.get(conversation);
-    if (end === undefined) {
-      if (this.#ends.size >= this.#limit) forgetOldest(this.#ends);
-      this.#ends.set(conversation, { conversation, seq, at });
-    } else if (seq > end.seq) {
-      end.seq = seq;
-      end.at = at;
-      // To the young end of the order.
-      this.#ends.delete(conversation);
-      this.#ends.set(conversation, end);
-    } else return at <= end.at;
+    if (end !== undefined && seq <= end.seq) return at <= end.at;
+    // To the young end of the order.
+    if (end !== undefined) this.#ends.delete(conversation);
+    else if (this.#ends.size >= this.#limit) forgetOldest(this.#ends);
+    this.#ends.set(conversation, { conversation, seq, at });
     return true;
   }
 
@@ -65,8 +63,8 @@ export class Ends {
     return this.all().slice(-count);
   }
 
-  /** These say nothing any more. */
+  /** These say nothing any more; what has been heard of since then does. */
   forget(ends: readonly End[]): void {
-    for (const { conversation } of ends) this.#ends.delete(conversation);
+    for (const end of ends) if (this.#ends.get(end.conversation) === end) this.#ends.delete(end.conversation);
   }
 }

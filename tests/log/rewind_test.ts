@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import type { Database } from "../../lib/store/database.ts";
 import { Ends } from "../../lib/store/ends.ts";
 import { migrate } from "../../lib/store/migrations.ts";
 import { openSqlite } from "../../lib/store/sqlite.ts";
@@ -8,6 +9,17 @@ import { type Cluster, startCluster, Talker } from "../support/cluster.ts";
 import { waitFor } from "../support/process.ts";
 
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** A message of users 1 and 2. */
+async function storeMessage(db: Database, seq: number): Promise<void> {
+  await db.run(
+    "INSERT INTO Message (conversation, seq, sender, at, message) VALUES ('u1-2', ?, 1, ?, '{}')",
+    [
+      seq,
+      100 * seq,
+    ],
+  );
+}
 
 Deno.test("the ends that were heard of last are remembered, and how far each goes", () => {
   const ends = new Ends(2);
@@ -23,6 +35,30 @@ Deno.test("the ends that were heard of last are remembered, and how far each goe
   assertEquals(ends.seq("u1-2"), 2);
 });
 
+Deno.test("what was heard of while others looked for the end before is remembered when that is forgotten", () => {
+  const ends = new Ends();
+  for (const conversation of ["u1-2", "u1-3"]) ends.note(conversation, 1, 10);
+  const looked = ends.all();
+  ends.note("u1-2", 2, 12);
+  assertEquals(looked.map(({ seq, at }) => [seq, at]), [[1, 10], [1, 10]]);
+  ends.forget(looked);
+  assertEquals(ends.all(), [{ conversation: "u1-2", seq: 2, at: 12 }]);
+});
+
+Deno.test("what is stored while the database looks for the messages before is not missing", async () => {
+  await using stack = new AsyncDisposableStack();
+  const db = openSqlite(":memory:");
+  stack.defer(() => db.close());
+  await migrate(db, SILENT);
+  await db.run("INSERT INTO Conversation (id, last_seq, members) VALUES ('u1-2', 2, 2)");
+  for (const seq of [1, 2]) await storeMessage(db, seq);
+  const ends = new Ends();
+  ends.note("u1-2", 1, 100);
+  const looking = new Timeline(db).missing(ends.all());
+  ends.note("u1-2", 2, 200);
+  assertEquals(await looking, []);
+});
+
 Deno.test("what the log does not hold any more is found, and its place is not given out again", async () => {
   await using stack = new AsyncDisposableStack();
   const db = openSqlite(":memory:");
@@ -30,15 +66,7 @@ Deno.test("what the log does not hold any more is found, and its place is not gi
   await migrate(db, SILENT);
   const timeline = new Timeline(db);
   await db.run("INSERT INTO Conversation (id, last_seq, members) VALUES ('u1-2', 3, 2)");
-  for (const seq of [1, 2, 3]) {
-    await db.run(
-      "INSERT INTO Message (conversation, seq, sender, at, message) VALUES ('u1-2', ?, 1, ?, '{}')",
-      [
-        seq,
-        100 * seq,
-      ],
-    );
-  }
+  for (const seq of [1, 2, 3]) await storeMessage(db, seq);
   const there = { conversation: "u1-2", seq: 3, at: 300 };
   const lost = { conversation: "u1-2", seq: 4, at: 400 };
   const another = { conversation: "u1-2", seq: 3, at: 299 };
