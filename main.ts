@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { runClient } from "./lib/client/client.ts";
+import { runClient } from "./lib/client/terminal/client.ts";
 import { errorText, EXIT, FatalError } from "./lib/base/errors.ts";
 import { helpText } from "./lib/config/help.ts";
 import { LineWriter } from "./lib/base/line_writer.ts";

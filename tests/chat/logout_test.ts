@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertLess, assertStringIncludes } from "@std/assert";
 import { chat, ChatClient, type Frame, newPerson, PASSWORD, type Person } from "../support/chat_client.ts";
-import { startClient } from "../client/client_process.ts";
+import { startClient } from "../client/terminal/client_process.ts";
 import { type Cluster, startCluster } from "../support/cluster.ts";
 import { temporaryFolder, waitFor } from "../support/process.ts";
 import { startMariaDb, startServer } from "../support/services.ts";

@@ -1,0 +1,326 @@
+/**
+ * The terminal client: two menus, as the original's.
+ *
+ * On a terminal it edits lines in place and asks. On a pipe it reads one line for each answer and command, writes results
+ * to standard output and lines about the connection to standard error. At the end of its input it waits until everything
+ * was acknowledged and everything that waited for the user has arrived; its exit code is 0 when nothing was refused.
+ *
+ * @module
+ */
+
+import { type Clock, systemClock } from "../../base/clock.ts";
+import { errorText, EXIT, FatalError } from "../../base/errors.ts";
+import type { ClientOptions } from "../../config/options.ts";
+import { ERRNO } from "../../protocol/protocol.ts";
+import type { Account } from "../core/account.ts";
+import { Actions } from "./actions.ts";
+import type { Action, Outcome } from "./actions.ts";
+import { ClientSession } from "../core/client_session.ts";
+import { parseCommand, parseInteger } from "./commands.ts";
+import type { SessionEvent } from "../core/events.ts";
+import { prepareHistoryFile, serverFolder } from "./history_path.ts";
+import { HistoryStore } from "./history_store.ts";
+import { integerOf } from "../core/messages.ts";
+import { PipeScreen } from "./pipe_screen.ts";
+import { plainReason } from "../core/plain_reason.ts";
+import { printable } from "../../base/printable.ts";
+import type { Screen, Terminal } from "./screen.ts";
+import { drainOutbox, settle } from "../core/settle.ts";
+import type { Patience } from "../core/settle.ts";
+import { onEndingSignal, openTerminal } from "./terminal.ts";
+import { createDialer } from "./transport.ts";
+import type { Dial } from "./transport.ts";
+import { TtyScreen } from "./tty_screen.ts";
+import { eventLines } from "./view.ts";
+
+/** What a client stands on; a test puts in its own. */
+export interface ClientSurroundings {
+  /** Where the user sits. */
+  terminal: Terminal;
+  /** The way to the server. */
+  dial: Dial;
+  /** Times waits. */
+  clock: Clock;
+  /** Reports that the process is asked to end, with an exit code; returns what stops that. */
+  onEndingSignal(listener: (exitCode: number) => void): () => void;
+}
+
+const MENU_LINES: readonly string[] = ["1. login", "2. register", "3. quit"];
+/** A script waits for acknowledgements as long as something moves at least this often. */
+const SCRIPT_PATIENCE_MS = 30_000;
+/** A person has said quit. */
+const PERSON_PATIENCE_MS = 2000;
+/** So far a script may run ahead of the acknowledgements. */
+const MAX_UNSENT = 256;
+
+/** Runs the client until its user leaves. Resolves with the exit code; throws a FatalError when it cannot begin. */
+export async function runClient(options: ClientOptions, surroundings?: ClientSurroundings): Promise<number> {
+  const client = new Client(options, surroundings ?? await realSurroundings(options));
+  return await client.run();
+}
+
+async function realSurroundings({ host, port, tls, tlsCaPath }: ClientOptions): Promise<ClientSurroundings> {
+  const caCerts = tlsCaPath === null ? [] : [await readCertificates(tlsCaPath)];
+  return {
+    terminal: openTerminal(),
+    dial: createDialer({ host, port, isTls: tls, caCerts }),
+    clock: systemClock,
+    onEndingSignal,
+  };
+}
+
+async function readCertificates(path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    throw new FatalError(EXIT.config, `Cannot read the certificates in "${path}": ${plainReason(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+class Client {
+  readonly #options: ClientOptions;
+  readonly #surroundings: ClientSurroundings;
+  readonly #screen: Screen;
+  readonly #session: ClientSession;
+  /** Set when the client is to end, whatever it is doing. */
+  #endingCode: number | undefined;
+  /** What is not acknowledged survives this run. */
+  #isKept = false;
+  /** Something was refused: a script's exit code says so. */
+  #hasFailed = false;
+
+  constructor(options: ClientOptions, surroundings: ClientSurroundings) {
+    this.#options = options;
+    this.#surroundings = surroundings;
+    const { terminal, dial, clock } = surroundings;
+    const isInteractive = terminal.isInputTerminal && terminal.isOutputTerminal;
+    this.#session = new ClientSession({
+      dial,
+      server: `${options.host}:${options.port}`,
+      isV1: options.v1,
+      isForScript: !isInteractive,
+      clock,
+      wallNow: Date.now,
+      random: Math.random,
+      openStore: (userId, version) => this.#openStore(userId, version),
+      onEvent: (event) => this.#show(event),
+    });
+    this.#screen = isInteractive
+      ? new TtyScreen(terminal, () => this.#end(EXIT.ok))
+      : new PipeScreen(terminal, () => this.#end(EXIT.failure));
+  }
+
+  async run(): Promise<number> {
+    // A terminal left in raw mode is useless to its user: nothing may end the process without giving it back.
+    const giveBack = () => this.#screen.close();
+    globalThis.addEventListener("error", giveBack);
+    globalThis.addEventListener("unhandledrejection", giveBack);
+    const stopSignals = this.#surroundings.onEndingSignal((exitCode) => this.#end(exitCode));
+    try {
+      const problem = await this.#session.connect();
+      if (this.#endingCode === undefined) {
+        if (problem !== "") throw new FatalError(EXIT.unavailable, problem);
+        await this.#talk();
+      }
+      return this.#endingCode ?? await this.#finish();
+    } finally {
+      this.#screen.close();
+      await this.#session.stop();
+      stopSignals();
+      globalThis.removeEventListener("error", giveBack);
+      globalThis.removeEventListener("unhandledrejection", giveBack);
+    }
+  }
+
+  async #talk(): Promise<void> {
+    const { user, password } = this.#options;
+    if (user !== null) {
+      const wasLoggedIn = await this.#loginAs(user, password ?? undefined);
+      // The rest of a script was meant for that user.
+      if (!wasLoggedIn && !this.#screen.isInteractive) return;
+    }
+    let isOn = true;
+    while (isOn) {
+      const { account } = this.#session;
+      isOn = account === undefined ? await this.#startMenu() : await this.#chat(account);
+    }
+  }
+
+  /** One round of the first menu; false when there is nothing more to do. */
+  async #startMenu(): Promise<boolean> {
+    if (this.#screen.isInteractive) { for (const line of MENU_LINES) this.#screen.print(line); }
+    const line = await this.#screen.readLine("choice: ");
+    if (line === undefined) return false;
+    switch (line.trim().toLowerCase()) {
+      case "":
+        break;
+      case "1":
+      case "login":
+        await this.#login();
+        break;
+      case "2":
+      case "register":
+      case "signup":
+        await this.#register();
+        break;
+      case "3":
+      case "quit":
+        return false;
+      default:
+        this.#fail(`unknown choice "${line}"; 1 is login, 2 register, 3 quit`);
+    }
+    return true;
+  }
+
+  async #login(): Promise<void> {
+    const line = await this.#screen.readLine("user id: ");
+    if (line === undefined) return;
+    const id = parseInteger(line);
+    if (id === undefined) this.#fail(`"${line}" is not a user id, which is a number`);
+    // A script's next line is the password in any case.
+    if (id === undefined && this.#screen.isInteractive) return;
+    const password = await this.#screen.readLine("password: ", { isSecret: true });
+    if (id !== undefined && password !== undefined) await this.#loginAs(id, password);
+  }
+
+  async #loginAs(id: number, givenPassword: string | undefined): Promise<boolean> {
+    const password = givenPassword ?? await this.#screen.readLine("password: ", { isSecret: true });
+    if (password === undefined) return false;
+    const reply = await this.#session.login(id, password);
+    if (reply.errno !== ERRNO.OK) this.#fail(`login: ${reply.text}`);
+    return reply.errno === ERRNO.OK;
+  }
+
+  async #register(): Promise<void> {
+    const name = await this.#screen.readLine("name: ");
+    const password = name === undefined
+      ? undefined
+      : await this.#screen.readLine("password: ", { isSecret: true });
+    if (name === undefined || password === undefined) return;
+    const reply = await this.#session.signup(name, password);
+    if (reply.errno !== ERRNO.OK) this.#fail(`register: ${reply.text}`);
+    else this.#screen.print(`registered: your user id is ${integerOf(reply.frame.id) ?? "unknown"}`);
+  }
+
+  /** The second menu, until logout; false when there is nothing more to do. */
+  async #chat(account: Account): Promise<boolean> {
+    const actions = new Actions(this.#session, account);
+    const prompt = `${printable(account.directory.me.name)}> `;
+    for (;;) {
+      const line = await this.#screen.readLine(prompt, { isRemembered: true });
+      if (this.#session.account !== account) return this.#screen.isInteractive;
+      if (line === undefined) return false;
+      if (line.trim() === "") continue;
+      const command = parseCommand(line);
+      switch (command.name) {
+        case "problem":
+          this.#fail(command.problem);
+          break;
+        case "quit":
+          return false;
+        case "loginout":
+          await this.#logout(account);
+          return true;
+        default:
+          await this.#run(actions, command);
+      }
+    }
+  }
+
+  /** A person goes on typing while the server answers; a script's next line may rest on the answer. */
+  async #run(actions: Actions, action: Action): Promise<void> {
+    if (this.#screen.isInteractive) {
+      this.#report(actions.run(action));
+      return;
+    }
+    const isMessage = action.name === "chat" || action.name === "groupchat";
+    await drainOutbox(this.#session, this.#patience, isMessage ? MAX_UNSENT : 0);
+    await this.#report(actions.run(action));
+  }
+
+  async #report(running: Promise<Outcome>): Promise<void> {
+    try {
+      const { lines, isRefused } = await running;
+      if (isRefused) this.#hasFailed = true;
+      for (const line of lines) this.#screen.print(line);
+    } catch (error) {
+      this.#fail(errorText(error));
+    }
+  }
+
+  async #logout(account: Account): Promise<void> {
+    await this.#settle();
+    const { unsent } = account;
+    const problem = await this.#session.logout();
+    this.#screen.print(problem === "" ? "logged out" : `logged out; ${problem}`);
+    this.#tellUnsent(unsent);
+  }
+
+  /** The input has ended, or the user has said quit. */
+  async #finish(): Promise<number> {
+    const { account } = this.#session;
+    if (account !== undefined) {
+      const isSettled = await this.#settle();
+      if (!isSettled && !this.#screen.isInteractive) this.#hasFailed = true;
+      this.#tellUnsent(account.unsent);
+    }
+    if (this.#endingCode !== undefined) return this.#endingCode;
+    return this.#hasFailed && !this.#screen.isInteractive ? EXIT.failure : EXIT.ok;
+  }
+
+  async #settle(): Promise<boolean> {
+    return await settle(this.#session, this.#patience);
+  }
+
+  get #patience(): Patience {
+    const patienceMs = this.#screen.isInteractive ? PERSON_PATIENCE_MS : SCRIPT_PATIENCE_MS;
+    return { clock: this.#surroundings.clock, patienceMs };
+  }
+
+  #tellUnsent(count: number): void {
+    const fate = this.#isKept ? "kept, and sent at the next login" : "perhaps lost";
+    if (count > 0) this.#screen.print(`! not acknowledged: ${count} of your messages; ${fate}`);
+  }
+
+  #openStore(userId: number, version: 1 | 2): HistoryStore {
+    const { host, port, historyFolder } = this.#options;
+    if (version === 1 && !this.#options.v1) {
+      this.#screen.status("the server speaks only version 1: no acknowledgements, and nothing is kept");
+    }
+    this.#isKept = false;
+    if (version === 1 || historyFolder === null) return new HistoryStore(":memory:");
+    try {
+      const store = new HistoryStore(prepareHistoryFile(serverFolder(historyFolder, host, port), userId));
+      this.#isKept = true;
+      return store;
+    } catch (error) {
+      this.#screen.status(`nothing is kept, the local history cannot be opened: ${plainReason(error)}`);
+      return new HistoryStore(":memory:");
+    }
+  }
+
+  #show(event: SessionEvent): void {
+    for (const line of eventLines(event, this.#session.account?.directory)) {
+      if (event.kind === "status") this.#screen.status(line);
+      else this.#screen.print(line);
+    }
+    if (event.kind === "refused") this.#hasFailed = true;
+    if (event.kind !== "logged_out") return;
+    this.#hasFailed = true;
+    this.#screen.cancelLine();
+  }
+
+  #fail(text: string): void {
+    this.#hasFailed = true;
+    this.#screen.print(`! ${text}`);
+  }
+
+  /** Ends at once: whatever is awaited resolves now. */
+  #end(exitCode: number): void {
+    this.#endingCode ??= exitCode;
+    this.#screen.close();
+    this.#session.stop();
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * What the user reads, line by line. Nothing here is drawn; the screen makes received text harmless.
+ *
+ * @module
+ */
+
+import { parseConversation } from "../../protocol/protocol.ts";
+import type { ConversationId } from "../../protocol/protocol.ts";
+import type { Directory } from "../core/directory.ts";
+import type { SessionEvent } from "../core/events.ts";
+import type { HistoryStore } from "./history_store.ts";
+import type { ChatMessage } from "../core/messages.ts";
+import type { Group, Profile } from "../core/profile.ts";
+import type { Receipt } from "../core/receipts.ts";
+import { showName } from "../core/show_name.ts";
+import { formatTime } from "../core/time_text.ts";
+
+const STORED_MARK = "✓";
+const DELIVERED_MARK = "✓✓";
+const READ_MARK = "✓✓ read";
+/** So much of an own message is repeated beside its mark. */
+const EXCERPT = 40;
+
+function groupIdOf(conversation: ConversationId): number | undefined {
+  const parsed = parseConversation(conversation);
+  return parsed !== undefined && "groupId" in parsed ? parsed.groupId : undefined;
+}
+
+function excerpt(text: string): string {
+  const characters = [...text];
+  return characters.length <= EXCERPT ? text : `${characters.slice(0, EXCERPT - 1).join("")}…`;
+}
+
+/** "2026-01-31 12:00:00 devs (g1) li (2): hello" */
+function messageLine(message: ChatMessage, directory: Directory): string {
+  const { conversation, sender, text, at } = message;
+  const groupId = groupIdOf(conversation);
+  const where = groupId === undefined ? "" : `${directory.describeGroup(groupId)} `;
+  return `${formatTime(at)} ${where}${directory.describeUser(sender)}: ${text ?? ""}`;
+}
+
+/** "✓ #5 to li (2): hello" */
+function storedLine({ conversation, seq, text }: ChatMessage, directory: Directory): string {
+  const number = seq === null ? "" : `#${seq} `;
+  return `${STORED_MARK} ${number}to ${directory.describeConversation(conversation)}: ${excerpt(text ?? "")}`;
+}
+
+/** "✓✓ #5 delivered to li (2)" */
+function receiptLine({ conversation, id, kind, seq }: Receipt, directory: Directory): string {
+  const who = id === undefined ? "everybody" : directory.describeUser(id);
+  const groupId = groupIdOf(conversation);
+  const where = groupId === undefined ? "" : ` in ${directory.describeGroup(groupId)}`;
+  return `${DELIVERED_MARK} #${seq} ${kind === "read" ? "read by" : "delivered to"} ${who}${where}`;
+}
+
+function groupLines(group: Group): string[] {
+  const description = group.description === "" ? "" : `: ${group.description}`;
+  return [
+    `  ${group.id} ${showName(group.name)}${description}`,
+    ...group.members.map(({ id, name, state, role }) => `    ${id} ${showName(name)} ${role} ${state}`),
+  ];
+}
+
+/** What the original client shows after login: the user, friends with state, groups with members and roles. */
+function profileLines({ id, name, friends, groups, offlineMessages }: Profile): string[] {
+  return [
+    `logged in as ${showName(name)} (${id})`,
+    "friends:",
+    ...(friends.length === 0
+      ? ["  none"]
+      : friends.map(({ id, name, state }) => `  ${id} ${showName(name)} ${state}`)),
+    "groups:",
+    ...(groups.length === 0 ? ["  none"] : groups.flatMap(groupLines)),
+    ...(offlineMessages.length === 0 ? [] : ["offline messages:"]),
+  ];
+}
+
+/** What an event says to the user; `directory` is the logged-in user's. */
+export function eventLines(event: SessionEvent, directory: Directory | undefined): string[] {
+  if (event.kind === "logged_in") return profileLines(event.profile);
+  if (event.kind === "status") return [event.text];
+  if (event.kind === "logged_out") return [`! logged out: ${event.text}`];
+  if (directory === undefined) return [];
+  switch (event.kind) {
+    case "message":
+      return [messageLine(event.message, directory)];
+    case "stored":
+      return [storedLine(event.message, directory)];
+    case "receipt":
+      return [receiptLine(event.receipt, directory)];
+    case "refused": {
+      const to = directory.describeConversation(event.conversation);
+      return [`! not sent to ${to}: ${event.reason}: ${excerpt(event.text)}`];
+    }
+    case "recalled": {
+      const groupId = groupIdOf(event.conversation);
+      const where = groupId === undefined ? "" : ` in ${directory.describeGroup(groupId)}`;
+      return [`${directory.describeUser(event.id)} took back #${event.seq}${where}`];
+    }
+  }
+}
+
+/**
+ * How far a message of ours has got. In a group that is how many have it as far as we have heard: who is in it, and who was
+ * when it was said, only the server knows.
+ */
+function markOf(
+  { conversation, seq, sender }: ChatMessage,
+  directory: Directory,
+  store: HistoryStore,
+): string {
+  if (sender !== directory.me.id || seq === null) return "";
+  const delivered = store.countPeers(conversation, "delivered", seq);
+  if (delivered === 0) return ` ${STORED_MARK}`;
+  const read = store.countPeers(conversation, "read", seq);
+  if (groupIdOf(conversation) === undefined) return ` ${read > 0 ? READ_MARK : DELIVERED_MARK}`;
+  const ahead = delivered - read;
+  const parts = [
+    ...(read > 0 ? [`read by ${read}`] : []),
+    ...(ahead > 0 ? [`delivered to ${delivered}`] : []),
+  ];
+  return ` ${DELIVERED_MARK} ${parts.join(", ")}`;
+}
+
+/** One line of `history`: "#5 2026-01-31 12:00:00 li (2): hello". */
+export function historyLine(message: ChatMessage, directory: Directory, store: HistoryStore): string {
+  const number = message.seq === null ? "" : `#${message.seq} `;
+  if (message.text === null) return `${number}(recalled)`;
+  const who = directory.describeUser(message.sender);
+  return `${number}${formatTime(message.at)} ${who}: ${message.text}${markOf(message, directory, store)}`;
+}
