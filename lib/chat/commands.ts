@@ -5,7 +5,7 @@
  * @module
  */
 import * as handlers from "./handlers.ts";
-import { MSGID } from "../protocol/protocol.ts";
+import { MSGID, type ProtocolVersion } from "../protocol/protocol.ts";
 import type { Answer } from "./request.ts";
 
 /** What a field must be; a `?` marks one that may be missing. */
@@ -17,13 +17,18 @@ export interface Command {
   name: string;
   /** Who may send it. */
   needsLogin: boolean;
-  /** Only a version 2 connection may; `upgrades`: `"v":2` in it makes the connection one. */
-  version: "any" | "2" | "upgrades";
+  /** From which version on. */
+  version: ProtocolVersion;
+  /** `"v":2` or `"v":3` in it switches the connection to that version. */
+  upgrades?: true;
   /** Every one asks the database: a connection that sends many is slowed down. */
   isCostly: boolean;
   /** Of what a user has no more than a measured amount, on whichever connection. */
   quota?: "message" | "lookup";
-  /** Fields beside msgid and cid. An `id` behind the login gate must be the user's own. */
+  /**
+   * Fields beside msgid and cid. An `id` behind the login gate must be the user's own; from version 3 on it may be left out
+   * there, as may `name` and `time`.
+   */
   fields: Readonly<Record<string, FieldType>>;
   /** How it is answered. */
   answer: Answer;
@@ -42,7 +47,8 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
   [MSGID.LOGIN_MSG, {
     name: "LOGIN_MSG",
     needsLogin: false,
-    version: "upgrades",
+    version: 1,
+    upgrades: true,
     isCostly: true,
     fields: { id: "integer", password: "string" },
     answer: answerWith(MSGID.LOGIN_MSG_ACK),
@@ -51,7 +57,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
   [MSGID.LOGINOUT_MSG, {
     name: "LOGINOUT_MSG",
     needsLogin: true,
-    version: "any",
+    version: 1,
     isCostly: true,
     fields: { id: "integer" },
     answer: ACK,
@@ -60,7 +66,8 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
   [MSGID.SIGNUP_MSG, {
     name: "SIGNUP_MSG",
     needsLogin: false,
-    version: "upgrades",
+    version: 1,
+    upgrades: true,
     isCostly: true,
     fields: { name: "string", password: "string" },
     answer: answerWith(MSGID.SIGNUP_MSG_ACK),
@@ -69,7 +76,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
   [MSGID.ONE_CHAT_MSG, {
     name: "ONE_CHAT_MSG",
     needsLogin: true,
-    version: "any",
+    version: 1,
     isCostly: false,
     quota: "message",
     fields: { id: "integer", name: "string", toid: "integer", msg: "string", time: "string" },
@@ -79,7 +86,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
   [MSGID.ADD_FRIEND_MSG, {
     name: "ADD_FRIEND_MSG",
     needsLogin: true,
-    version: "any",
+    version: 1,
     isCostly: true,
     quota: "lookup",
     fields: { id: "integer", friendid: "integer" },
@@ -89,7 +96,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
   [MSGID.CREATE_GROUP_MSG, {
     name: "CREATE_GROUP_MSG",
     needsLogin: true,
-    version: "any",
+    version: 1,
     isCostly: true,
     fields: { id: "integer", groupname: "string", groupdesc: "string" },
     answer: ACK,
@@ -98,7 +105,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
   [MSGID.ADD_GROUP_MSG, {
     name: "ADD_GROUP_MSG",
     needsLogin: true,
-    version: "any",
+    version: 1,
     isCostly: true,
     quota: "lookup",
     fields: { id: "integer", groupid: "integer" },
@@ -108,7 +115,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
   [MSGID.GROUP_CHAT_MSG, {
     name: "GROUP_CHAT_MSG",
     needsLogin: true,
-    version: "any",
+    version: 1,
     isCostly: false,
     quota: "message",
     fields: { id: "integer", name: "string", groupid: "integer", msg: "string", time: "string" },
@@ -118,7 +125,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
   [MSGID.DELIVERED_MSG, {
     name: "DELIVERED_MSG",
     needsLogin: true,
-    version: "2",
+    version: 2,
     isCostly: false,
     fields: { conversation: "string", seq: "integer" },
     answer: ACK,
@@ -127,7 +134,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
   [MSGID.READ_MSG, {
     name: "READ_MSG",
     needsLogin: true,
-    version: "2",
+    version: 2,
     isCostly: false,
     fields: { conversation: "string", seq: "integer" },
     answer: ACK,
@@ -136,7 +143,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
   [MSGID.HISTORY_MSG, {
     name: "HISTORY_MSG",
     needsLogin: true,
-    version: "2",
+    version: 2,
     isCostly: true,
     fields: { conversation: "string", after: "integer?", before: "integer?", limit: "integer?" },
     answer: answerWith(MSGID.HISTORY_MSG_ACK, MSGID.ACK_MSG),
@@ -145,7 +152,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
   [MSGID.RECALL_MSG, {
     name: "RECALL_MSG",
     needsLogin: true,
-    version: "2",
+    version: 2,
     isCostly: true,
     fields: { conversation: "string", seq: "integer" },
     answer: ACK,
@@ -154,7 +161,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
   [MSGID.HEARTBEAT_MSG, {
     name: "HEARTBEAT_MSG",
     needsLogin: false,
-    version: "2",
+    version: 2,
     isCostly: false,
     fields: {},
     answer: answerWith(MSGID.HEARTBEAT_MSG_ACK),
@@ -163,7 +170,8 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
   [MSGID.RESUME_MSG, {
     name: "RESUME_MSG",
     needsLogin: false,
-    version: "upgrades",
+    version: 2,
+    upgrades: true,
     isCostly: true,
     fields: { token: "string" },
     answer: answerWith(MSGID.LOGIN_MSG_ACK),

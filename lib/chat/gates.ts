@@ -17,6 +17,9 @@ const CID_MAX = 64;
 /** Refused frames of one connection that are named in the log one by one. */
 const REFUSALS_LOGGED = 10;
 
+/** What the server knows of who is logged in: version 3 may leave it out. */
+const OWN_FIELDS: ReadonlySet<string> = new Set(["id", "name", "time"]);
+
 const TOO_MANY_REFUSED: Notice = {
   code: "flood",
   text: "Hundreds of your frames had to be refused.",
@@ -65,7 +68,7 @@ function measure(services: Services, request: Request, { isCostly, quota }: Comm
   if (costMs > 0) limited.requests++;
   if (quota === undefined) return costMs;
   const own = quotas.of(request.login.userId);
-  const isTold = session.version === 2;
+  const isTold = session.version >= 2;
   const quotaMs = quota === "message"
     ? isTold ? own.tryMessage(now, byteLength) : own.takeMessage(now, byteLength)
     : isTold
@@ -109,12 +112,11 @@ function badCid(): Refusal {
   return new Refusal(ERRNO.MALFORMED, `Field "cid" is not a string of 1 to ${CID_MAX} characters`);
 }
 
-/** The command of a frame, if this connection may use it; the switch to version 2 happens here. */
+/** The command of a frame, if this connection may use it; the switch to another version happens here. */
 function findCommand(session: Session, { msgid, v }: JsonObject): Command | undefined {
   const command = typeof msgid === "number" ? COMMANDS.get(msgid) : undefined;
-  if (command?.version === "upgrades" && v === 2 && session.version === 1) session.upgrade();
-  const isResume = msgid === MSGID.RESUME_MSG;
-  return (command?.version === "2" || isResume) && session.version === 1 ? undefined : command;
+  if (command?.upgrades && (v === 2 || v === 3)) session.upgrade(v);
+  return command && command.version <= session.version ? command : undefined;
 }
 
 function unknownCommand({ msgid }: JsonObject): Refusal {
@@ -128,8 +130,10 @@ function checkLogin(session: Session, { name, needsLogin }: Command): void {
 }
 
 function checkFields(session: Session, { fields, needsLogin }: Command, frame: JsonObject): void {
+  const areOwnKnown = needsLogin && session.version === 3;
   for (const field in fields) {
     const type = fields[field];
+    if (areOwnKnown && frame[field] === undefined && OWN_FIELDS.has(field)) continue;
     if (type !== undefined && !hasType(frame[field], type)) {
       throw new Refusal(
         ERRNO.MALFORMED,
@@ -137,7 +141,7 @@ function checkFields(session: Session, { fields, needsLogin }: Command, frame: J
       );
     }
   }
-  if (needsLogin && "id" in fields && frame.id !== session.login?.userId) {
+  if (needsLogin && "id" in fields && (frame.id ?? session.login?.userId) !== session.login?.userId) {
     throw new Refusal(ERRNO.NOT_ALLOWED, `Field "id" is not the logged-in user's`);
   }
 }

@@ -194,7 +194,7 @@ async function welcome(
   if (!login) throw new Refusal(ERRNO.ALREADY_ONLINE, "This user is already online");
   session.refusedLogins = 0;
   try {
-    if (session.version === 2) {
+    if (session.version >= 2) {
       const [friends, groups] = await Promise.all([
         services.users.friends(account.id),
         services.groups.describeInText(login.groups.keys()),
@@ -299,7 +299,7 @@ async function describeConversations({ messages }: Services, login: Login): Prom
  */
 export async function logout({ admission, tokens }: Services, request: Request): Promise<void> {
   const { session, login: { userId } } = request;
-  if (session.version === 2) await waitAtMost(LOGOUT_PATIENCE_MS, session.settled());
+  if (session.version >= 2) await waitAtMost(LOGOUT_PATIENCE_MS, session.settled());
   const [isRevoked] = await Promise.all([
     tokens.revokeInTime(userId),
     waitAtMost(LOGOUT_PATIENCE_MS, admission.dismiss(session, { isOrderly: true })),
@@ -409,7 +409,7 @@ async function lookUpReceiver(
   const waitMs = quota.msUntilLookup(performance.now());
   if (waitMs > 0) {
     limited.lookups++;
-    if (session.version === 2) throw tooMany("You write to too many who do not exist", waitMs);
+    if (session.version >= 2) throw tooMany("You write to too many who do not exist", waitMs);
     await new Promise((resolve) => setTimeout(resolve, waitMs));
   }
   const exists = await receiverExists(users, session, id);
@@ -423,7 +423,7 @@ async function receiverExists(users: Services["users"], session: Session, id: nu
     try {
       return await users.exists(id);
     } catch (error) {
-      if (session.version === 2 || !isTemporary(error)) throw error;
+      if (session.version >= 2 || !isTemporary(error)) throw error;
       await new Promise((resolve) => setTimeout(resolve, DATABASE_RETRY_MS));
     }
   }
@@ -482,24 +482,32 @@ export function groupChat(services: Services, request: Request): Promise<void> |
 }
 
 /**
- * The text to store and forward: the sender's own, unless it lies about the name, uses the server's fields, says a field
- * twice (two parsers could disagree on who is speaking), or is spelled as not every reader takes it.
+ * The text to store and forward: the sender's own, unless it lies about the name, leaves its own fields out, uses the
+ * server's, says a field twice (two parsers could disagree on who is speaking), or is spelled as not every reader takes it.
  */
 function chatText({ frame, text, memberCount, isPlain, login }: Request): string {
-  const isAsSent = frame.name === login.name && !("conversation" in frame) && !("seq" in frame) &&
-    !("at" in frame) && !("recalled" in frame) && Object.keys(frame).length === memberCount;
+  const isAsSent = frame.name === login.name && "id" in frame && "time" in frame &&
+    !("conversation" in frame) && !("seq" in frame) && !("at" in frame) && !("recalled" in frame) &&
+    Object.keys(frame).length === memberCount;
   if (isAsSent && isPlain) return text;
-  const mended = mendJson(isAsSent ? text : putRight(text, login.name));
+  const mended = mendJson(isAsSent ? text : putRight(text, login));
   if (mended.fault !== undefined) throw new Refusal(ERRNO.MALFORMED, mended.fault);
   return mended.text;
 }
 
 /** The values stay as they were sent: JSON.stringify would round numbers, and cannot go as deep as JSON.parse. */
-function putRight(text: string, name: string): string {
+function putRight(text: string, { userId, name }: Login): string {
   const members = membersOf(text);
   for (const field of ["conversation", "seq", "at", "recalled"]) members.delete(field);
   members.set("name", JSON.stringify(name));
+  if (!members.has("id")) members.set("id", String(userId));
+  if (!members.has("time")) members.set("time", JSON.stringify(timeText(Date.now())));
   return `{${[...members].map(([key, value]) => `${JSON.stringify(key)}:${value}`).join(",")}}`;
+}
+
+/** A moment as chat frames have it, in UTC. */
+function timeText(at: number): string {
+  return new Date(at).toISOString().slice(0, 19).replace("T", " ");
 }
 
 /** Stores a message; the answer follows when it is durable, and meanwhile the next frame may be handled. */

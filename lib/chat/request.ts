@@ -100,7 +100,7 @@ export class Request {
 
   /** The client's id for this request; undefined in version 1, whose clients know of none. */
   get cid(): string | undefined {
-    return this.session.version === 2 ? this.#cid : undefined;
+    return this.session.version >= 2 ? this.#cid : undefined;
   }
 
   /** Who asked; handlers behind the login gate always have one. */

@@ -259,7 +259,7 @@ export class ChatServer {
       onFailure: (failure) => this.#onFailure(session, failure),
       onOverfull: () => this.#endFaulty(session, NOT_READ),
       onPeerEnd: () => {
-        if (session.version === 2) return session.settled();
+        if (session.version >= 2) return session.settled();
         const mailbox = session.login?.mailbox;
         if (!isDirect || !mailbox?.isInDoubt) return undefined;
         const waitMs = Math.max(RESET_WAIT_MIN_MS, mailbox.doubtfulSince + RESET_WAIT_MS - turnTime());
@@ -308,7 +308,7 @@ export class ChatServer {
       const { id, outlet: { remote } } = session;
       this.#logger.info("stream refused", { session: id, remote, reason: text });
     }
-    if (session.version === 2) {
+    if (session.version >= 2) {
       const errno = failure === "too_long" ? ERRNO.TOO_LARGE : ERRNO.MALFORMED;
       session.outlet.send(JSON.stringify({ msgid: MSGID.ACK_MSG, errno, errmsg: text }));
     }
@@ -364,7 +364,7 @@ export class ChatServer {
     }
     const { heartbeatIntervalMs, heartbeatMisses } = this.#services.settings;
     const heardAt = Math.max(connection.lastReadAt, session.beatAt);
-    if (session.version === 2 && session.login && now - heardAt > heartbeatIntervalMs * heartbeatMisses) {
+    if (session.version >= 2 && session.login && now - heardAt > heartbeatIntervalMs * heartbeatMisses) {
       return { code: "heartbeat_timeout", text: "Nothing has been heard of you.", reconnect: true };
     }
     return undefined;

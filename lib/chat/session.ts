@@ -5,7 +5,7 @@
  */
 import type { EndOptions } from "../net/connection.ts";
 import type { Mailbox, Outlet } from "../log/mailbox.ts";
-import { MSGID, type NoticeCode } from "../protocol/protocol.ts";
+import { MSGID, type NoticeCode, type ProtocolVersion } from "../protocol/protocol.ts";
 import type { GroupRole } from "../store/groups.ts";
 import { Throttle } from "../base/throttle.ts";
 import { turnTime } from "../base/turn.ts";
@@ -67,8 +67,8 @@ export class Session {
   readonly outlet: SessionOutlet;
   /** What limits by address go by; undefined: the address is no person's. */
   readonly person: string | undefined;
-  /** 2 once a login, signup or resume has asked for it. */
-  version: 1 | 2 = 1;
+  /** 2 or 3 once a login, signup or resume has asked for it. */
+  version: ProtocolVersion = 1;
   /** Called when somebody has logged in or out. */
   onLogin: ((isLoggedIn: boolean) => void) | undefined;
   /** Since when nobody has been logged in, as of performance.now(). */
@@ -111,9 +111,13 @@ export class Session {
     this.onLogin?.(login !== undefined);
   }
 
-  /** Switches to version 2 for the rest of the connection. */
-  upgrade(): void {
-    this.version = 2;
+  /**
+   * Switches to a version for the rest of the connection; never back, and to version 3 only while nobody is logged in: its
+   * logins are of devices.
+   */
+  upgrade(version: 2 | 3): void {
+    if (version <= this.version || (version === 3 && this.#login)) return;
+    this.version = version;
     this.outlet.allowGluing();
   }
 

@@ -21,6 +21,7 @@ import {
   type ConversationId,
   MSGID,
   parseConversation,
+  type ProtocolVersion,
   splicedTime,
   spliceFields,
 } from "../protocol/protocol.ts";
@@ -78,7 +79,7 @@ export interface ReceiverLogin {
 /** A connection, as delivery sees it: what is delivered to. */
 export interface Receiver {
   /** Of the protocol. */
-  readonly version: 1 | 2;
+  readonly version: ProtocolVersion;
   /** Where frames go. */
   readonly outlet: Outlet;
   /** Undefined while nobody is logged in. */
@@ -267,7 +268,7 @@ export class Delivery<Session extends Receiver = Receiver> {
     return login.mailbox.sendUnlogged(sender, text, written);
   }
 
-  /** Sends a frame to the version 2 connections of a conversation's members, wherever, but not to `sender`'s. */
+  /** Sends a frame to the connections, from version 2 on, of a conversation's members, wherever, but not to `sender`'s. */
   sendEvent(conversation: ConversationId, sender: number, frame: string): void {
     const place = parseConversation(conversation);
     if (!place) return;
@@ -338,7 +339,7 @@ export class Delivery<Session extends Receiver = Receiver> {
 
   #sendEventTo(session: Session, sender: number, frame: string): void {
     // An event is a courtesy: a client that does not keep up learns the same from the log.
-    if (session.version === 2 && session.login?.userId !== sender && !session.outlet.isCongested) {
+    if (session.version >= 2 && session.login?.userId !== sender && !session.outlet.isCongested) {
       session.login?.mailbox.sendEvent(frame);
     }
   }

@@ -14,6 +14,7 @@ import {
   type ConversationId,
   conversationOfUsers,
   parseConversation,
+  type ProtocolVersion,
   spliceFields,
 } from "../protocol/protocol.ts";
 import type { Written } from "../net/send_queue.ts";
@@ -70,8 +71,8 @@ export interface Outlet {
 export interface MailboxOptions {
   /** Whose. */
   userId: number;
-  /** 1: a written frame is delivered. 2: an acknowledged one is. */
-  version: 1 | 2;
+  /** 1: a written frame is delivered. From 2 on an acknowledged one is. */
+  version: ProtocolVersion;
   /** The connection. */
   outlet: Outlet;
   /** The log. */
@@ -280,7 +281,7 @@ export class Mailbox {
 
   #push(cursor: Cursor, seq: number, frame: string): void {
     const { outlet, version } = this.#options;
-    if (version === 2) {
+    if (version >= 2) {
       this.#addUnacknowledged(seq - cursor.sent);
       this.#unacknowledgedChars += frame.length;
       outlet.send(frame);
@@ -295,7 +296,7 @@ export class Mailbox {
     // One's own is read, too, when everything before it is: nobody should count it as unread.
     if (cursor.read >= cursor.lastFrame) cursor.read = seq;
     if (cursor.delivered === cursor.sent) this.#setDelivered(cursor, seq);
-    else if (this.#options.version === 2) this.#addUnacknowledged(seq - cursor.sent);
+    else if (this.#options.version >= 2) this.#addUnacknowledged(seq - cursor.sent);
     cursor.sent = seq;
   }
 

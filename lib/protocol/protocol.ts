@@ -29,6 +29,9 @@ export const MSGID = {
   RESUME_MSG: 21,
 } as const;
 
+/** What a connection speaks: each version has all of the one before. From 2 on messages are acknowledged and requests answered. */
+export type ProtocolVersion = 1 | 2 | 3;
+
 /** Error numbers of replies; 0 is success. */
 export const ERRNO = {
   OK: 0,

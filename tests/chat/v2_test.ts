@@ -88,7 +88,7 @@ onEachDatabase("version 2", {
           { msgid: 21, token: "1.none" },
         ]
       ) {
-        for (const v of [2, 1, "2", 3, true, null]) {
+        for (const v of [2, 1, "2", 4, true, null]) {
           await using client = await place.connect();
           await client.send({ ...frame, v });
           // In version 1 there is no resume.

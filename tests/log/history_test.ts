@@ -47,7 +47,7 @@ async function ask(log: ReturnType<typeof openLog>, fields: object): Promise<Fra
   const settings = { maxFrameBytes: 65_536 };
   const services = { messages, settings, quotas, pages: new PageRoom() } as unknown as Services;
   const session = new Session(1, outlet);
-  session.upgrade();
+  session.upgrade(2);
   const positions = new Positions(messages, SILENT, () => {});
   const readers = new Limiter(1);
   const mailbox = new Mailbox(

@@ -150,7 +150,7 @@ export class ChatClient implements AsyncDisposable {
   /** Sends a frame: an object as JSON, a text as it is, with the client's ending or the one given. */
   async send(frame: object | string, { ending = this.ending }: { ending?: Ending } = {}): Promise<void> {
     const text = typeof frame === "string" ? frame : JSON.stringify(frame);
-    if (text.includes('"v":2')) this.#isVersion2 = true;
+    if (/"v":[23]/.test(text)) this.#isVersion2 = true;
     await this.sendBytes(encoder.encode(text + ending));
   }
 
@@ -398,8 +398,8 @@ function cutObjects(text: string): string[] {
   return objects;
 }
 
-/** Signs a user up and resolves with its id. `v: 2` makes the connection speak version 2. */
-export async function signUp(client: ChatClient, name: string, { v }: { v?: 2 } = {}): Promise<number> {
+/** Signs a user up and resolves with its id. `v` makes the connection speak that version. */
+export async function signUp(client: ChatClient, name: string, { v }: { v?: 2 | 3 } = {}): Promise<number> {
   await client.send({ msgid: 4, name, password: PASSWORD, ...(v === undefined ? {} : { v }) });
   const { id, ...reply } = await client.receive();
   assertEquals(reply, { msgid: 5, errno: 0 });
@@ -407,8 +407,8 @@ export async function signUp(client: ChatClient, name: string, { v }: { v?: 2 } 
   return id;
 }
 
-/** Logs a user in and resolves with the reply. `v: 2` makes the connection speak version 2. */
-export async function logIn(client: ChatClient, id: number, { v }: { v?: 2 } = {}): Promise<Frame> {
+/** Logs a user in and resolves with the reply. `v` makes the connection speak that version. */
+export async function logIn(client: ChatClient, id: number, { v }: { v?: 2 | 3 } = {}): Promise<Frame> {
   await client.send({ msgid: 1, id, password: PASSWORD, ...(v === undefined ? {} : { v }) });
   const reply = await client.receive();
   assertEquals([reply.msgid, reply.errno, reply.id], [2, 0, id], JSON.stringify(reply));
@@ -431,7 +431,7 @@ export interface Person extends AsyncDisposable {
 export async function newPerson(
   port: number,
   name: string,
-  options: { v?: 2; ending?: Ending } = {},
+  options: { v?: 2 | 3; ending?: Ending } = {},
 ): Promise<Person> {
   const client = await ChatClient.connect(port, options);
   try {
@@ -447,7 +447,7 @@ export async function newPerson(
 export async function comeBack(
   port: number,
   { id, name }: { id: number; name: string },
-  options: { v?: 2; ending?: Ending } = {},
+  options: { v?: 2 | 3; ending?: Ending } = {},
 ): Promise<Person> {
   const client = await ChatClient.connect(port, options);
   try {

@@ -78,12 +78,12 @@ export class Place implements AsyncDisposable {
   }
 
   /** A new user, logged in. */
-  newPerson(name: string, options: { v?: 2; ending?: Ending } = {}): Promise<Person> {
+  newPerson(name: string, options: { v?: 2 | 3; ending?: Ending } = {}): Promise<Person> {
     return newPerson(this.server.port, this.newName(name), options);
   }
 
   /** Somebody who was here before, logged in on a new connection. */
-  comeBack(who: { id: number; name: string }, options: { v?: 2; ending?: Ending } = {}): Promise<Person> {
+  comeBack(who: { id: number; name: string }, options: { v?: 2 | 3; ending?: Ending } = {}): Promise<Person> {
     return comeBack(this.server.port, who, options);
   }
 
