@@ -1,7 +1,8 @@
 /**
  * Makes sure that what the tests start is there: MariaDB unless there is MySQL in its place, Redis, nginx with its stream
  * module, HAProxy, openssl and ps. On Debian and its relatives, as root, it installs what is missing; elsewhere it says
- * what to type and ends with exit code 1.
+ * what to type and ends with exit code 1. Chromium is installed where that is possible; without it the tests in a browser
+ * are skipped.
  *
  * @module
  */
@@ -20,6 +21,9 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "openssl": "openssl",
   "ps": "procps",
 };
+
+/** Likewise, but the tests do without. */
+const OPTIONAL_PACKAGES: Readonly<Record<string, string>> = { "chromium": "chromium" };
 
 /**
  * Installs packages without a question. A policy-rc.d that forbids it keeps Debian from starting the services it
@@ -56,6 +60,14 @@ async function install(packages: readonly string[]): Promise<boolean> {
   return success;
 }
 
+async function setUpOptional(): Promise<void> {
+  const missing = Object.keys(OPTIONAL_PACKAGES).filter((command) => !isOnPath(command));
+  if (missing.length === 0) return;
+  const packages = missing.map((command) => OPTIONAL_PACKAGES[command] ?? command);
+  const isInstalled = isOnPath("apt-get") && Deno.uid() === 0 && await install(packages);
+  if (!isInstalled) console.error(`Without ${packages.join(", ")} some tests are skipped.`);
+}
+
 async function setUp(): Promise<boolean> {
   const packages = await missingPackages();
   if (packages.length === 0) return true;
@@ -74,3 +86,4 @@ Missing, by the names of their Debian packages: ${packages.join(", ")}`,
 
 await sweepTemporaryFolders();
 if (!await setUp()) Deno.exit(1);
+await setUpOptional();
