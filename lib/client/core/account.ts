@@ -10,7 +10,7 @@ import type { ConversationId, JsonObject } from "../../protocol/protocol.ts";
 import { BackOff } from "./back_off.ts";
 import { Directory } from "./directory.ts";
 import type { SessionEvent } from "./events.ts";
-import type { HistoryStore, OutboxEntry, PeerPosition } from "../terminal/history_store.ts";
+import type { ClientStore, OutboxEntry, PeerPosition } from "./store.ts";
 import { HISTORY_PAGE, Inbox } from "./inbox.ts";
 import type { ConversationPosition, HistoryPage } from "./inbox.ts";
 import { integerOf, listOf, readChatFrame, readHistoryEntry, textOf } from "./messages.ts";
@@ -53,7 +53,7 @@ export class Account {
   /** Names for ids. */
   readonly directory: Directory;
   /** What is kept. */
-  readonly store: HistoryStore;
+  readonly store: ClientStore;
   /** What the server speaks. */
   readonly version: 1 | 2;
   readonly #peer: AccountPeer;
@@ -67,7 +67,7 @@ export class Account {
   /** `store` becomes the account's and is closed by {@link close}. */
   constructor(options: {
     profile: Profile;
-    store: HistoryStore;
+    store: ClientStore;
     clock: Clock;
     random: () => number;
     isForScript: boolean;

@@ -6,6 +6,7 @@
  */
 
 import type { Clock, Timer } from "../../base/clock.ts";
+import { errorText } from "../../base/errors.ts";
 import { ERRNO, MSGID } from "../../protocol/protocol.ts";
 import type { JsonObject } from "../../protocol/protocol.ts";
 import { Account } from "./account.ts";
@@ -13,14 +14,13 @@ import { BackOff } from "./back_off.ts";
 import { createCid } from "./cid.ts";
 import type { SessionEvent } from "./events.ts";
 import { Heartbeat } from "./heartbeat.ts";
-import type { HistoryStore } from "../terminal/history_store.ts";
+import type { ClientStore } from "./store.ts";
 import { Link } from "./link.ts";
 import { integerOf, textOf } from "./messages.ts";
-import { plainReason } from "./plain_reason.ts";
 import { readProfile } from "./profile.ts";
 import { NO_ANSWER, noReply, readReply, Requests } from "./requests.ts";
 import type { Reply } from "./requests.ts";
-import type { Dial } from "../terminal/transport.ts";
+import type { Dial } from "./transport.ts";
 
 /** What a session works with. */
 export interface ClientSessionOptions {
@@ -39,7 +39,7 @@ export interface ClientSessionOptions {
   /** Numbers from 0 to 1, for the back-off. */
   random: () => number;
   /** Opens what is kept for a user; version 1 has no positions to keep anything by, so it is asked for both. */
-  openStore(userId: number, version: 1 | 2): HistoryStore;
+  openStore(userId: number, version: 1 | 2): ClientStore;
   /** Told in order, never while a change is not yet stored. */
   onEvent(event: SessionEvent): void;
 }
@@ -422,7 +422,7 @@ export class ClientSession {
 
   /** What is in memory is ahead of what is stored now: the connection begins anew from the store. */
   #storeFailed(error: unknown): void {
-    const text = `cannot keep the local history: ${plainReason(error)}`;
+    const text = `cannot keep the local history: ${errorText(error)}`;
     this.#notice ??= { text, canReconnect: true, retryAfterMs: undefined };
     this.#link.close(text);
   }

@@ -7,7 +7,7 @@
 import type { Clock, Timer } from "../../base/clock.ts";
 import { MSGID } from "../../protocol/protocol.ts";
 import type { ConversationId, JsonObject } from "../../protocol/protocol.ts";
-import type { ConversationState, HistoryStore, PeerPosition } from "../terminal/history_store.ts";
+import type { ClientStore, ConversationState, PeerPosition } from "./store.ts";
 import type { ChatMessage } from "./messages.ts";
 
 /** A conversation as the server announces it at login. */
@@ -79,7 +79,7 @@ interface Conversation extends ConversationState {
  * connection or a failed transaction left half done is taken up where the store stands.
  */
 export class Inbox {
-  readonly #store: HistoryStore;
+  readonly #store: ClientStore;
   readonly #clock: Clock;
   readonly #me: number;
   readonly #isForScript: boolean;
@@ -96,7 +96,7 @@ export class Inbox {
    * `me` is the user's id. `isForScript`: what is shown has been received, and is still to be read by a person.
    */
   constructor(
-    options: { store: HistoryStore; clock: Clock; me: number; isForScript?: boolean; peer: InboxPeer },
+    options: { store: ClientStore; clock: Clock; me: number; isForScript?: boolean; peer: InboxPeer },
   ) {
     this.#store = options.store;
     this.#clock = options.clock;
@@ -181,11 +181,11 @@ export class Inbox {
     for (const conversation of this.#unacknowledged) {
       const { id, top, shown } = conversation;
       if (top > conversation.deliveredSent) {
-        this.#peer.send({ msgid: MSGID.DELIVERED_MSG, conversation: id, seq: top });
+        this.#acknowledge({ msgid: MSGID.DELIVERED_MSG, conversation: id, seq: top });
         conversation.deliveredSent = top;
       }
       if (shown > conversation.readSent) {
-        this.#peer.send({ msgid: MSGID.READ_MSG, conversation: id, seq: shown });
+        this.#acknowledge({ msgid: MSGID.READ_MSG, conversation: id, seq: shown });
         conversation.readSent = shown;
       }
     }
@@ -333,6 +333,12 @@ export class Inbox {
     const last = messages.at(-1)?.seq ?? 0;
     // A page that is not the last settles only as far as it goes, though messages that came meanwhile may be past that.
     this.#advance(conversation, hasMore && last > after ? last : Math.max(last, settled));
+  }
+
+  /** The server need not keep for us what is stored here for good, and only that. */
+  #acknowledge(frame: JsonObject): void {
+    const round = this.#round;
+    this.#store.afterCommit(() => round === this.#round && this.#peer.send(frame));
   }
 
   #show(message: ChatMessage): void {

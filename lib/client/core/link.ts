@@ -5,10 +5,9 @@
  */
 
 import type { Clock, Timer } from "../../base/clock.ts";
-import { Framer } from "../../protocol/framer.ts";
 import { isJsonObject } from "../../protocol/protocol.ts";
 import type { JsonObject } from "../../protocol/protocol.ts";
-import type { Dial, Transport } from "../terminal/transport.ts";
+import type { Dial, Transport } from "./transport.ts";
 
 /** What the link tells its owner. */
 export interface LinkEvents {
@@ -20,14 +19,7 @@ export interface LinkEvents {
   onClose(reason: string): void;
 }
 
-/**
- * The server may send us far more in one frame than we may send it: a v1 login reply holds every offline message, a page
- * of history 200 frames of 64 KiB.
- */
-const MAX_FRAME_BYTES = 64 * 1024 * 1024;
 const CONNECT_TIMEOUT_MS = 10_000;
-
-const encoder = new TextEncoder();
 
 /** Opens, frames and closes connections. Whether to come back after a loss is for the owner to say. */
 export class Link {
@@ -65,12 +57,11 @@ export class Link {
   /** Begins to connect; nothing happens when that is under way or done. */
   open(): void {
     if (this.#transport !== undefined) return;
-    const framer = new Framer({ maxFrameBytes: MAX_FRAME_BYTES });
     // A transport that was given up may still say something: it is not heard.
     const isCurrent = () => this.#transport === transport;
     const transport = this.#dial({
       onOpen: () => isCurrent() && this.#opened(),
-      onBytes: (bytes) => isCurrent() && this.#receive(framer, bytes),
+      onFrames: (frames) => isCurrent() && this.#receive(frames),
       onClose: (reason) => isCurrent() && this.#lose(reason),
     });
     this.#transport = transport;
@@ -80,11 +71,11 @@ export class Link {
     );
   }
 
-  /** Sends one frame, ended with NUL as the original client does; false when there is no connection. */
+  /** Sends one frame; false when there is no connection. */
   send(frame: JsonObject): boolean {
     if (!this.#isOpen || this.#transport === undefined) return false;
     this.#lastSentAt = this.#clock.now();
-    this.#transport.write(encoder.encode(JSON.stringify(frame) + "\0"));
+    this.#transport.send(JSON.stringify(frame));
     return true;
   }
 
@@ -107,16 +98,10 @@ export class Link {
     this.#events.onOpen();
   }
 
-  #receive(framer: Framer, bytes: Uint8Array): void {
+  #receive(texts: readonly string[]): void {
     this.#lastReceivedAt = this.#clock.now();
-    framer.push(bytes);
-    const frames: JsonObject[] = [];
-    for (let frame = framer.next(); frame !== undefined; frame = framer.next()) {
-      const object = parseFrame(frame.text);
-      if (object !== undefined) frames.push(object);
-    }
+    const frames = texts.map(parseFrame).filter((frame) => frame !== undefined);
     if (frames.length > 0 && this.#isOpen) this.#events.onFrames(frames);
-    if (framer.failure !== undefined) this.close("what the server sends is not the chat protocol");
   }
 
   #lose(reason: string): void {
@@ -133,8 +118,7 @@ export class Link {
 }
 
 /** A frame that does not parse is dropped: if it was a message, it becomes a hole in its conversation and is asked for. */
-function parseFrame(text: string | undefined): JsonObject | undefined {
-  if (text === undefined) return undefined;
+function parseFrame(text: string): JsonObject | undefined {
   try {
     const value: unknown = JSON.parse(text);
     return isJsonObject(value) ? value : undefined;

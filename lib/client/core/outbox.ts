@@ -10,7 +10,7 @@ import { ERRNO, MSGID, parseConversation } from "../../protocol/protocol.ts";
 import type { ConversationId, JsonObject } from "../../protocol/protocol.ts";
 import type { BackOff } from "./back_off.ts";
 import { createCid } from "./cid.ts";
-import type { HistoryStore, OutboxEntry } from "../terminal/history_store.ts";
+import type { ClientStore, OutboxEntry } from "./store.ts";
 import { integerOf, textOf } from "./messages.ts";
 import { formatTime } from "./time_text.ts";
 
@@ -41,7 +41,7 @@ function chatFrame({ conversation, text, at }: OutboxEntry, me: { id: number; na
 
 /** One outbox a user. */
 export class Outbox {
-  readonly #store: HistoryStore;
+  readonly #store: ClientStore;
   readonly #clock: Clock;
   readonly #backOff: BackOff;
   readonly #me: { id: number; name: string };
@@ -54,7 +54,7 @@ export class Outbox {
 
   /** Takes up what an earlier run left in the store. */
   constructor(options: {
-    store: HistoryStore;
+    store: ClientStore;
     clock: Clock;
     backOff: BackOff;
     me: { id: number; name: string };

@@ -5,7 +5,7 @@
  */
 
 import type { ConversationId } from "../../protocol/protocol.ts";
-import type { HistoryStore, PeerPosition } from "../terminal/history_store.ts";
+import type { ClientStore, PeerPosition } from "./store.ts";
 
 /** Our message, and all before it, reached somebody. */
 export interface Receipt {
@@ -24,7 +24,7 @@ export interface Receipt {
  * the new position, but none from before the member joined. Read implies delivered and is told alone.
  */
 export function movePeer(
-  store: HistoryStore,
+  store: ClientStore,
   me: number,
   peer: { conversation: ConversationId; id: number; since?: number } & PeerPosition,
 ): Receipt[] {

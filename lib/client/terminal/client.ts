@@ -22,14 +22,14 @@ import { prepareHistoryFile, serverFolder } from "./history_path.ts";
 import { HistoryStore } from "./history_store.ts";
 import { integerOf } from "../core/messages.ts";
 import { PipeScreen } from "./pipe_screen.ts";
-import { plainReason } from "../core/plain_reason.ts";
+import { plainReason } from "./plain_reason.ts";
 import { printable } from "../../base/printable.ts";
 import type { Screen, Terminal } from "./screen.ts";
 import { drainOutbox, settle } from "../core/settle.ts";
 import type { Patience } from "../core/settle.ts";
 import { onEndingSignal, openTerminal } from "./terminal.ts";
-import { createDialer } from "./transport.ts";
-import type { Dial } from "./transport.ts";
+import type { Dial } from "../core/transport.ts";
+import { createDialer } from "./tcp_transport.ts";
 import { TtyScreen } from "./tty_screen.ts";
 import { eventLines } from "./view.ts";
 

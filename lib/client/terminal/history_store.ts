@@ -7,38 +7,7 @@
 import { DatabaseSync } from "node:sqlite";
 import type { ConversationId } from "../../protocol/protocol.ts";
 import type { ChatMessage } from "../core/messages.ts";
-
-/** How far a conversation is known here. */
-export interface ConversationState {
-  /** Which one. */
-  id: ConversationId;
-  /** Nothing at or below this seq was fetched as a matter of course; `history` may lower it. */
-  base: number;
-  /** Everything above `base` up to here is stored, or does not exist. */
-  top: number;
-  /** Everything up to here has been shown to a person, here or on another device; may be ahead of `top`. */
-  shown: number;
-}
-
-/** A message that the server has not acknowledged. */
-export interface OutboxEntry {
-  /** The id it is sent with, every time. */
-  cid: string;
-  /** Where it goes. */
-  conversation: ConversationId;
-  /** What it says. */
-  text: string;
-  /** When it was written, ms since the epoch. */
-  at: number;
-}
-
-/** How far another member has got. */
-export interface PeerPosition {
-  /** Has received everything up to this seq. */
-  delivered: number;
-  /** Has read everything up to this seq. */
-  read: number;
-}
+import type { ClientStore, ConversationState, OutboxEntry, PeerPosition } from "../core/store.ts";
 
 type Row = Record<string, unknown>;
 type SqlParameter = string | number | null;
@@ -74,8 +43,8 @@ const SCHEMA = `
 const HAS_SINCE = "SELECT 1 FROM pragma_table_info('Peer') WHERE name = 'since'";
 const ADD_SINCE = "ALTER TABLE Peer ADD COLUMN since INTEGER NOT NULL DEFAULT 0";
 
-/** Owns the file. All calls are synchronous; a change outside {@link transaction} is durable when the call returns. */
-export class HistoryStore implements Disposable {
+/** Owns the file. What is put aside by {@link archiveConversation} stays in it under another id. */
+export class HistoryStore implements ClientStore {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, ReturnType<DatabaseSync["prepare"]>>();
   /** What waits for the commit; undefined outside a transaction. */
@@ -135,10 +104,7 @@ export class HistoryStore implements Disposable {
     );
   }
 
-  /**
-   * Puts aside what is stored of a conversation whose seqs turn out to be another database's (the server was set up
-   * anew): it stays in the file under another id and cannot be mistaken for the new one.
-   */
+  /** Puts aside what is stored of a conversation whose seqs turn out to be another database's. */
   archiveConversation(id: ConversationId, at: number): void {
     this.transaction(() => {
       this.#run("UPDATE Message SET conversation = ? WHERE conversation = ?", `${id}@${at}`, id);

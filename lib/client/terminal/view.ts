@@ -8,11 +8,11 @@ import { parseConversation } from "../../protocol/protocol.ts";
 import type { ConversationId } from "../../protocol/protocol.ts";
 import type { Directory } from "../core/directory.ts";
 import type { SessionEvent } from "../core/events.ts";
-import type { HistoryStore } from "./history_store.ts";
 import type { ChatMessage } from "../core/messages.ts";
 import type { Group, Profile } from "../core/profile.ts";
 import type { Receipt } from "../core/receipts.ts";
 import { showName } from "../core/show_name.ts";
+import type { ClientStore } from "../core/store.ts";
 import { formatTime } from "../core/time_text.ts";
 
 const STORED_MARK = "✓";
@@ -107,7 +107,7 @@ export function eventLines(event: SessionEvent, directory: Directory | undefined
 function markOf(
   { conversation, seq, sender }: ChatMessage,
   directory: Directory,
-  store: HistoryStore,
+  store: ClientStore,
 ): string {
   if (sender !== directory.me.id || seq === null) return "";
   const delivered = store.countPeers(conversation, "delivered", seq);
@@ -123,7 +123,7 @@ function markOf(
 }
 
 /** One line of `history`: "#5 2026-01-31 12:00:00 li (2): hello". */
-export function historyLine(message: ChatMessage, directory: Directory, store: HistoryStore): string {
+export function historyLine(message: ChatMessage, directory: Directory, store: ClientStore): string {
   const number = message.seq === null ? "" : `#${message.seq} `;
   if (message.text === null) return `${number}(recalled)`;
   const who = directory.describeUser(message.sender);

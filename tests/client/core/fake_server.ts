@@ -5,12 +5,8 @@
  */
 
 import { assert } from "@std/assert";
-import { Framer } from "../../../lib/protocol/framer.ts";
 import { isJsonObject, type JsonObject } from "../../../lib/protocol/protocol.ts";
-import type { Dial, TransportEvents } from "../../../lib/client/terminal/transport.ts";
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+import type { Dial, TransportEvents } from "../../../lib/client/core/transport.ts";
 
 /** Lets everything happen that needs no time to pass. */
 export async function flush(): Promise<void> {
@@ -23,35 +19,26 @@ export class FakeConnection {
   readonly received: JsonObject[] = [];
   /** The client has closed it. */
   isClosed = false;
-  /** The bytes that arrived, as text. */
-  bytes = "";
+  /** The same as they came, and all of them. */
+  texts: string[] = [];
   readonly #events: TransportEvents;
-  readonly #framer = new Framer({ maxFrameBytes: 1 << 20 });
 
   /** Made by {@link FakeServer}. */
   constructor(events: TransportEvents) {
     this.#events = events;
   }
 
-  /** Takes bytes of the client. */
-  write(bytes: Uint8Array): void {
-    this.bytes += decoder.decode(bytes);
-    this.#framer.push(bytes);
-    for (let frame = this.#framer.next(); frame; frame = this.#framer.next()) {
-      const object: unknown = JSON.parse(frame.text ?? "");
-      assert(isJsonObject(object));
-      this.received.push(object);
-    }
+  /** Takes a frame of the client. */
+  receive(text: string): void {
+    this.texts.push(text);
+    const object: unknown = JSON.parse(text);
+    assert(isJsonObject(object));
+    this.received.push(object);
   }
 
   /** Sends frames, all in one piece. */
   send(...frames: JsonObject[]): void {
-    this.sendText(frames.map((frame) => JSON.stringify(frame) + "\0").join(""));
-  }
-
-  /** Sends bytes, as they are. */
-  sendText(text: string): void {
-    this.#events.onBytes(encoder.encode(text));
+    this.#events.onFrames(frames.map((frame) => JSON.stringify(frame)));
   }
 
   /** Takes the next frame, which must have this msgid. */
@@ -96,7 +83,7 @@ export class FakeServer {
       queueMicrotask(() => events.onOpen());
     } else queueMicrotask(() => events.onClose("refused"));
     return {
-      write: (bytes) => connection.write(bytes),
+      send: (frame) => connection.receive(frame),
       end: () => {
         connection.isClosed = true;
         return Promise.resolve();

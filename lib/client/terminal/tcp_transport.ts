@@ -1,33 +1,12 @@
 /**
- * The way to the server: bytes over TCP or TLS. The only file of the client that touches a socket.
+ * The way to the server over TCP or TLS. The only file of the client that touches a socket.
  *
  * @module
  */
 
-import { plainReason } from "../core/plain_reason.ts";
-
-/** One connection, from the moment the dialling begins. */
-export interface Transport {
-  /** Sends in order, each call in a write of its own: the original server parses one frame a read. */
-  write(bytes: Uint8Array): void;
-  /** Sends what is queued, says that nothing more comes and reads on until the server closes too. Bounded in time. */
-  end(): Promise<void>;
-  /** Closes at once. No event follows. */
-  close(): void;
-}
-
-/** What a connection tells its owner. */
-export interface TransportEvents {
-  /** Connected; writing works from now on. */
-  onOpen(): void;
-  /** Bytes arrived; they are the transport's again when this returns. */
-  onBytes(bytes: Uint8Array): void;
-  /** Could not connect, or was closed by the other side or a failure. The last event. */
-  onClose(reason: string): void;
-}
-
-/** Begins a connection; the events come later, never while it is being called. */
-export type Dial = (events: TransportEvents) => Transport;
+import { Framer } from "../../protocol/framer.ts";
+import type { Dial, Transport, TransportEvents } from "../core/transport.ts";
+import { plainReason } from "./plain_reason.ts";
 
 /** Where the server is. */
 export interface ServerAddress {
@@ -42,8 +21,15 @@ export interface ServerAddress {
 }
 
 const READ_BYTES = 16 * 1024;
+/**
+ * The server may send us far more in one frame than we may send it: a v1 login reply holds every offline message, a page
+ * of history 200 frames of 64 KiB.
+ */
+const MAX_FRAME_BYTES = 64 * 1024 * 1024;
 /** How long the server may take to close after we said that nothing more comes. */
 const END_TIMEOUT_MS = 2000;
+
+const encoder = new TextEncoder();
 
 /** Dials a server with the runtime's sockets. */
 export function createDialer(address: ServerAddress): Dial {
@@ -81,9 +67,10 @@ class TcpTransport implements Transport {
     this.#run(address);
   }
 
-  write(bytes: Uint8Array): void {
+  /** In a write of its own, ended with NUL: the original server parses one frame a read. */
+  send(frame: string): void {
     if (this.#isClosed || this.#isEnding) return;
-    this.#queue.push(bytes);
+    this.#queue.push(encoder.encode(frame + "\0"));
     this.#drain();
   }
 
@@ -116,20 +103,29 @@ class TcpTransport implements Transport {
       }
       this.#conn = conn;
       this.#events.onOpen();
-      await this.#read(conn);
-      this.#fail("the server closed the connection");
+      this.#fail(await this.#read(conn));
     } catch (error) {
       this.#fail(plainReason(error));
     }
   }
 
-  async #read(conn: Deno.TcpConn | Deno.TlsConn): Promise<void> {
+  /** Reads until the end, and says why there is nothing more. */
+  async #read(conn: Deno.TcpConn | Deno.TlsConn): Promise<string> {
     const buffer = new Uint8Array(READ_BYTES);
+    const framer = new Framer({ maxFrameBytes: MAX_FRAME_BYTES });
     while (!this.#isClosed) {
       const length = await conn.read(buffer);
-      if (length === null) return;
-      if (!this.#isClosed) this.#events.onBytes(buffer.subarray(0, length));
+      if (length === null) break;
+      framer.push(buffer.subarray(0, length));
+      const frames: string[] = [];
+      for (let frame = framer.next(); frame !== undefined; frame = framer.next()) {
+        // A frame that is no JSON is dropped: if it was a message, it becomes a hole and is asked for.
+        if (frame.text !== undefined) frames.push(frame.text);
+      }
+      if (!this.#isClosed) this.#events.onFrames(frames);
+      if (framer.failure !== undefined) return "what the server sends is not the chat protocol";
     }
+    return "the server closed the connection";
   }
 
   async #drain(): Promise<void> {
