@@ -5,7 +5,6 @@
  * @module
  */
 import * as handlers from "./handlers.ts";
-import * as logins from "./login_handlers.ts";
 import { MSGID, type ProtocolVersion } from "../protocol/protocol.ts";
 import type { Answer } from "./request.ts";
 
@@ -53,7 +52,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     isCostly: true,
     fields: { id: "integer", password: "string" },
     answer: answerWith(MSGID.LOGIN_MSG_ACK),
-    handler: logins.login,
+    handler: handlers.login,
   }],
   [MSGID.LOGINOUT_MSG, {
     name: "LOGINOUT_MSG",
@@ -62,7 +61,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     isCostly: true,
     fields: { id: "integer" },
     answer: ACK,
-    handler: logins.logout,
+    handler: handlers.logout,
   }],
   [MSGID.SIGNUP_MSG, {
     name: "SIGNUP_MSG",
@@ -72,7 +71,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     isCostly: true,
     fields: { name: "string", password: "string" },
     answer: answerWith(MSGID.SIGNUP_MSG_ACK),
-    handler: logins.signup,
+    handler: handlers.signup,
   }],
   [MSGID.ONE_CHAT_MSG, {
     name: "ONE_CHAT_MSG",
@@ -176,6 +175,6 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     isCostly: true,
     fields: { token: "string" },
     answer: answerWith(MSGID.LOGIN_MSG_ACK),
-    handler: logins.resume,
+    handler: handlers.resume,
   }],
 ]);

@@ -46,24 +46,19 @@ interface Backlog {
 /** Knows how much waits. One per node. */
 export class Backlogs {
   readonly #options: BacklogOptions;
-  #maxMessages = Infinity;
-  #maxBytes = Infinity;
+  readonly #maxMessages: number;
+  readonly #maxBytes: number;
   /** A conversation that is not longer cannot hold too much. */
-  #harmlessSeq = Infinity;
+  readonly #harmlessSeq: number;
   /** For receivers with the lower id of the two, and with the higher. */
   readonly #known = { low: new Map<ConversationId, Backlog>(), high: new Map<ConversationId, Backlog>() };
 
   /** See {@link BacklogOptions}. */
   constructor(options: BacklogOptions) {
     this.#options = options;
-    this.limit(options);
-  }
-
-  /** These bounds count from now on. */
-  limit({ maxMessages, maxBytes }: Pick<BacklogOptions, "maxMessages" | "maxBytes">): void {
-    this.#maxMessages = maxMessages || Infinity;
-    this.#maxBytes = maxBytes || Infinity;
-    this.#harmlessSeq = Math.min(this.#maxMessages, Math.floor(this.#maxBytes / this.#options.maxFrameBytes));
+    this.#maxMessages = options.maxMessages || Infinity;
+    this.#maxBytes = options.maxBytes || Infinity;
+    this.#harmlessSeq = Math.min(this.#maxMessages, Math.floor(this.#maxBytes / options.maxFrameBytes));
   }
 
   /**

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Message ids: 1–10 are the original's, 11 and up are version 2. */
+/** Message ids: 1–10 are the original's, 11 to 21 are version 2, 22 and up are version 3. */
 export const MSGID = {
   LOGIN_MSG: 1,
   LOGIN_MSG_ACK: 2,
@@ -27,6 +27,19 @@ export const MSGID = {
   HEARTBEAT_MSG_ACK: 19,
   NOTICE_MSG: 20,
   RESUME_MSG: 21,
+  DEVICE_MSG: 22,
+  ACTION_MSG: 23,
+  GROUP_MSG: 24,
+  SYSTEM_MSG: 25,
+  CONTACT_MSG: 26,
+  FIND_MSG: 27,
+  PROFILE_MSG: 28,
+  SETTING_MSG: 29,
+  TYPING_MSG: 30,
+  PRESENCE_MSG: 31,
+  SEARCH_MSG: 32,
+  SEARCH_MSG_ACK: 33,
+  CONVERSATIONS_MSG: 34,
 } as const;
 
 /** What a connection speaks: each version has all of the one before. From 2 on messages are acknowledged and requests answered. */

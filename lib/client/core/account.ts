@@ -6,14 +6,14 @@
 
 import type { Clock } from "../../base/clock.ts";
 import { ERRNO, isJsonObject, MSGID, parseConversation } from "../../protocol/protocol.ts";
-import type { ConversationId, JsonObject } from "../../protocol/protocol.ts";
+import type { ConversationId, JsonObject, ProtocolVersion } from "../../protocol/protocol.ts";
 import { BackOff } from "./back_off.ts";
 import { Directory } from "./directory.ts";
 import type { SessionEvent } from "./events.ts";
-import type { ClientStore, OutboxEntry, PeerPosition } from "./store.ts";
+import type { ClientStore, MessageFields, OutboxEntry, PeerPosition } from "./store.ts";
 import { HISTORY_PAGE, Inbox } from "./inbox.ts";
 import type { ConversationPosition, HistoryPage } from "./inbox.ts";
-import { integerOf, listOf, readChatFrame, readHistoryEntry, textOf } from "./messages.ts";
+import { integerOf, listOf, readChatFrame, readEntryFrame, readHistoryEntry, textOf } from "./messages.ts";
 import type { ChatMessage } from "./messages.ts";
 import { Outbox } from "./outbox.ts";
 import type { Profile } from "./profile.ts";
@@ -55,7 +55,7 @@ export class Account {
   /** What is kept. */
   readonly store: ClientStore;
   /** What the server speaks. */
-  readonly version: 1 | 2;
+  readonly version: ProtocolVersion;
   readonly #peer: AccountPeer;
   readonly #inbox: Inbox;
   readonly #outbox: Outbox;
@@ -131,7 +131,7 @@ export class Account {
   start(profile: Profile): void {
     this.#isCatchingUp = false;
     this.#positions = profile.conversations;
-    if (this.version === 2) this.#inbox.start(profile.conversations);
+    if (this.version !== 1) this.#inbox.start(profile.conversations, profile.hasMoreConversations);
     for (const message of profile.offlineMessages) this.#receive(message);
     for (const { conversation, peer } of profile.conversations) {
       const parsed = parseConversation(conversation);
@@ -155,8 +155,21 @@ export class Account {
   }
 
   /** Sends a message, now or as soon as that is possible. */
-  send(conversation: ConversationId, text: string): void {
-    this.#outbox.add(conversation, text);
+  send(conversation: ConversationId, text: string, fields?: MessageFields): void {
+    this.#outbox.add(conversation, text, fields);
+  }
+
+  /** The user has seen everything up to `seq`; for a client that says so itself (`isForScript`). */
+  read(conversation: ConversationId, seq: number): void {
+    this.#inbox.read(conversation, seq);
+  }
+
+  /**
+   * Takes up conversations that the login reply had no room for, or that began since, from where the server says that
+   * they stand.
+   */
+  addConversations(positions: readonly ConversationPosition[]): void {
+    this.#inbox.add(positions);
   }
 
   /** Asks for what the server has not sent by itself of what existed at login; once a connection. */
@@ -168,7 +181,7 @@ export class Account {
 
   /** Tells the server now how far we are. */
   flush(): void {
-    if (this.version === 2) this.#inbox.flush();
+    if (this.version !== 1) this.#inbox.flush();
   }
 
   /** Takes a frame that came by itself. */
@@ -178,6 +191,12 @@ export class Account {
       case MSGID.GROUP_CHAT_MSG: {
         const message = readChatFrame(frame, this.#peer.wallNow());
         if (message !== undefined) this.#receive(message);
+        break;
+      }
+      case MSGID.ACTION_MSG:
+      case MSGID.SYSTEM_MSG: {
+        const entry = readEntryFrame(frame, this.#peer.wallNow());
+        if (entry !== undefined) this.#receive(entry);
         break;
       }
       case MSGID.RECEIPT_MSG:
@@ -205,24 +224,29 @@ export class Account {
     count: number,
   ): Promise<{ messages: ChatMessage[]; problem: string }> {
     let problem = "";
-    if (this.version === 2) await this.#inbox.fillHole(conversation);
-    while (this.version === 2 && problem === "") {
+    if (this.version !== 1) await this.#inbox.fillHole(conversation);
+    while (this.version !== 1 && problem === "") {
       const base = this.#inbox.baseOf(conversation);
       const have = this.store.latest(conversation, count).filter(({ seq }) =>
         seq === null || seq > base
       ).length;
       if (have >= count || base === 0) break;
-      const limit = Math.min(HISTORY_PAGE, count - have);
-      const reply = await this.#peer.askOnce({
-        msgid: MSGID.HISTORY_MSG,
-        conversation,
-        before: base + 1,
-        limit,
-      });
-      if (reply.errno === ERRNO.OK) this.#extend(conversation, this.#readPage(conversation, reply));
-      else problem = reply.text;
+      problem = (await this.older(conversation, Math.min(HISTORY_PAGE, count - have))).text;
     }
     return { messages: this.store.latest(conversation, count), problem };
+  }
+
+  /** Asks for up to `limit` messages before those that are here, and stores them. */
+  async older(conversation: ConversationId, limit: number): Promise<Reply> {
+    const before = this.#inbox.baseOf(conversation) + 1;
+    const reply = await this.#peer.askOnce({ msgid: MSGID.HISTORY_MSG, conversation, before, limit });
+    if (reply.errno === ERRNO.OK) this.#extend(conversation, this.#readPage(conversation, reply));
+    return reply;
+  }
+
+  /** False when the server has messages before those that are here. */
+  isComplete(conversation: ConversationId): boolean {
+    return this.#inbox.baseOf(conversation) === 0;
   }
 
   /** A message of ours was recalled on the server. */
@@ -256,7 +280,7 @@ export class Account {
   #receive(message: ChatMessage): void {
     this.directory.learnName(message.sender, message.name);
     // A v1 connection cannot ask for holes: there, order of arrival is all there is.
-    this.#inbox.receive(this.version === 2 ? message : { ...message, seq: null });
+    this.#inbox.receive(this.version === 1 ? { ...message, seq: null } : message);
   }
 
   #show(message: ChatMessage): void {
@@ -267,9 +291,10 @@ export class Account {
 
   #stored(entry: OutboxEntry, { seq, at }: { seq: number | null; at: number }): void {
     this.#progressed();
-    const { conversation, text } = entry;
+    const { cid, conversation, text, fields } = entry;
     const { id, name } = this.directory.me;
-    const message = { conversation, seq, sender: id, name, text, at };
+    const frame = { ...fields, cid };
+    const message = { conversation, seq, sender: id, name, text, at, frame };
     this.#inbox.receive(message);
     if (this.version === 1) return;
     this.#peer.emit({ kind: "stored", message });
@@ -285,15 +310,17 @@ export class Account {
     this.store.afterCommit(() => this.#progress++);
   }
 
-  #refused({ conversation, text }: OutboxEntry, reply: JsonObject): void {
+  #refused({ cid, conversation, text }: OutboxEntry, reply: JsonObject): void {
     this.#progressed();
-    this.#peer.emit({ kind: "refused", conversation, text, reason: readReply(reply).text });
+    this.#peer.emit({ kind: "refused", conversation, text, reason: readReply(reply).text, cid });
   }
 
   #receiveReceipt(frame: JsonObject): void {
     const conversation = textOf(frame.conversation);
     const id = integerOf(frame.id, 1);
-    if (id === undefined || id === this.directory.me.id || parseConversation(conversation) === undefined) {
+    if (id === undefined || parseConversation(conversation) === undefined) return;
+    if (id === this.directory.me.id) {
+      this.#inbox.readElsewhere(conversation, integerOf(frame.read) ?? 0);
       return;
     }
     this.#movePeer({

@@ -8,7 +8,7 @@
 import type { Clock, Timer } from "../../base/clock.ts";
 import { errorText } from "../../base/errors.ts";
 import { ERRNO, MSGID } from "../../protocol/protocol.ts";
-import type { JsonObject } from "../../protocol/protocol.ts";
+import type { JsonObject, ProtocolVersion } from "../../protocol/protocol.ts";
 import { Account } from "./account.ts";
 import { BackOff } from "./back_off.ts";
 import { createCid } from "./cid.ts";
@@ -39,19 +39,44 @@ export interface ClientSessionOptions {
   /** Numbers from 0 to 1, for the back-off. */
   random: () => number;
   /** Opens what is kept for a user; version 1 has no positions to keep anything by, so it is asked for both. */
-  openStore(userId: number, version: 1 | 2): ClientStore;
+  openStore(userId: number, version: ProtocolVersion): ClientStore;
   /** Told in order, never while a change is not yet stored. */
   onEvent(event: SessionEvent): void;
+  /** Given, the session speaks version 3. */
+  modern?: ModernClient;
 }
+
+/** What a client of version 3 says, and is told beside the events. */
+export interface ModernClient {
+  /** What its user calls this device. */
+  device: string;
+  /** The connection's state changed. */
+  onLink(state: LinkState): void;
+  /** A login reply, also after a reconnect, before anything that follows from it. Its token replaces the one before. */
+  onLogin(frame: JsonObject): void;
+  /** A frame that came by itself, after the session has taken from it what concerns messages. */
+  onFrame(frame: JsonObject): void;
+}
+
+/** How the session stands with the server. */
+export type LinkState =
+  | { kind: "connecting" }
+  | { kind: "online" }
+  /** Connects again `inMs` from now; `code`: of the server's notice, where it gave one. */
+  | { kind: "waiting"; inMs: number; code: string | undefined }
+  /** Does not come back by itself. */
+  | { kind: "ended"; code: string | undefined };
 
 /** Who is logged in, and what it takes to be that again. The password is kept nowhere else. */
 interface Identity {
   id: number;
-  password: string;
+  /** Undefined after {@link ClientSession.resume}. */
+  password: string | undefined;
   token: string | undefined;
 }
 
 interface Notice {
+  code: string | undefined;
   text: string;
   canReconnect: boolean;
   retryAfterMs: number | undefined;
@@ -142,7 +167,7 @@ export class ClientSession {
     if (this.#opening === undefined) {
       this.#opening = Promise.withResolvers<string>();
       this.#status(`connecting to ${this.#options.server}`);
-      this.#link.open();
+      this.#open();
     }
     return await this.#opening.promise;
   }
@@ -156,16 +181,36 @@ export class ClientSession {
     return promise;
   }
 
-  /** Logs in; the event `logged_in` comes before this resolves. */
-  async login(id: number, password: string): Promise<Reply> {
+  /** Logs in, in version 3 also by name; the event `logged_in` comes before this resolves. */
+  async login(who: number | string, password: string): Promise<Reply> {
     const problem = await this.connect();
     if (problem !== "") return noReply(problem);
     const { promise, resolve } = Promise.withResolvers<Reply>();
-    this.#authenticate({ msgid: MSGID.LOGIN_MSG, id, password }, (reply) => {
+    const named = typeof who === "number" ? { id: who } : { name: who };
+    const device = this.#options.modern?.device;
+    this.#authenticate({ msgid: MSGID.LOGIN_MSG, ...named, password, device }, (reply) => {
       if (reply.errno === ERRNO.OK) this.#begin(reply.frame, password);
       resolve(reply);
     });
     return promise;
+  }
+
+  /**
+   * Goes on with a login that an earlier run of the client had, and tries until it is online; when the server knows the
+   * token no more, that is the event `logged_out`.
+   */
+  resume(id: number, token: string): void {
+    this.#identity = { id, password: undefined, token };
+    this.#open();
+  }
+
+  /** Connects now, where it waits to do so; asks the server for a sign of life, where it is connected. */
+  retry(): void {
+    if (this.#link.isOpen) this.#link.send({ msgid: MSGID.HEARTBEAT_MSG });
+    else if (this.#identity !== undefined) {
+      this.#reconnectTimer?.cancel();
+      this.#open();
+    }
   }
 
   /**
@@ -178,7 +223,7 @@ export class ClientSession {
     account.flush();
     this.#heartbeat.stop();
     const frame = { msgid: MSGID.LOGINOUT_MSG, id: account.directory.me.id };
-    const reply = account.version === 2 ? await this.askOnce(frame) : undefined;
+    const reply = account.version === 1 ? undefined : await this.askOnce(frame);
     const wasSent = account.version === 1 && this.#isOnline && this.#link.send(frame);
     this.#forget("logged out");
     // A resume that is under way would log in again.
@@ -197,7 +242,9 @@ export class ClientSession {
    * there it is undefined once the request is sent.
    */
   async ask(frame: JsonObject): Promise<Reply | undefined> {
-    if (this.#account?.version === 2) return await this.#requests.ask(frame, { isRepeatable: true });
+    if (this.#account !== undefined && this.#account.version !== 1) {
+      return await this.#requests.ask(frame, { isRepeatable: true });
+    }
     return this.#isOnline && this.#link.send(frame) ? undefined : noReply("not connected");
   }
 
@@ -209,6 +256,12 @@ export class ClientSession {
   /** Logs out, sends what is queued and closes. Nothing happens afterwards. */
   stop(): Promise<void> {
     return this.#stopping ??= this.#stop();
+  }
+
+  /** Ends the connection without logging out: the token stays good. Nothing happens afterwards. */
+  leave(): Promise<void> {
+    this.#isOnline = false;
+    return this.stop();
   }
 
   async #stop(): Promise<void> {
@@ -249,6 +302,7 @@ export class ClientSession {
       this.#reconnectLater(wasOnline ? "connection lost" : "cannot connect", reason, notice, fate);
     } else if (this.#identity !== undefined) {
       this.#forget("logged out");
+      this.#options.modern?.onLink({ kind: "ended", code: notice?.code });
       this.#emit({ kind: "logged_out", text: notice?.text ?? reason });
     } else if (!isFirst) {
       this.#status(`connection closed: ${notice?.text ?? reason}; your next choice opens it again`);
@@ -260,7 +314,13 @@ export class ClientSession {
     const delayMs = notice?.retryAfterMs ?? this.#backOff.next();
     const why = notice?.text || reason;
     this.#status(`${what} (${why}), reconnecting in ${(delayMs / 1000).toFixed(1)} s${fate}`);
-    this.#reconnectTimer = this.#options.clock.after(delayMs, () => this.#link.open());
+    this.#options.modern?.onLink({ kind: "waiting", inMs: delayMs, code: notice?.code });
+    this.#reconnectTimer = this.#options.clock.after(delayMs, () => this.#open());
+  }
+
+  #open(): void {
+    this.#options.modern?.onLink({ kind: "connecting" });
+    this.#link.open();
   }
 
   #restore(identity: Identity): void {
@@ -273,16 +333,17 @@ export class ClientSession {
       if (reply.errno === ERRNO.OK) {
         this.#status(token === undefined ? "logged in again" : "resumed");
         this.#begin(reply.frame, password);
-      } else if (token !== undefined && isTokenRefused) {
+      } else if (token !== undefined && isTokenRefused && password !== undefined) {
         identity.token = undefined;
         this.#restore(identity);
-      } else if (reply.errno === ERRNO.REFUSED) {
+      } else if (isTokenRefused) {
         this.#forget("logged out");
+        this.#options.modern?.onLink({ kind: "ended", code: "token" });
         this.#emit({ kind: "logged_out", text: reply.text });
       } else if (reply.errno !== NO_ANSWER) {
         // Online elsewhere (perhaps our own dead connection), too many at once, not available: later.
         const retryAfterMs = integerOf(reply.frame.retry_after_ms);
-        this.#notice ??= { text: reply.text, canReconnect: true, retryAfterMs };
+        this.#notice ??= { code: undefined, text: reply.text, canReconnect: true, retryAfterMs };
         this.#link.close(reply.text);
       }
     });
@@ -295,7 +356,8 @@ export class ClientSession {
       this.#link.close(`no answer within ${LOGIN_TIMEOUT_MS / 1000} s`);
     });
     this.#authentication = { cid, timer, onReply };
-    this.#link.send(this.#options.isV1 ? request : { ...request, v: 2, cid });
+    const v = this.#options.modern === undefined ? 2 : 3;
+    this.#link.send(this.#options.isV1 ? request : { ...request, v, cid });
   }
 
   #endAuthentication(reply: Reply): void {
@@ -306,9 +368,10 @@ export class ClientSession {
     authentication.onReply(reply);
   }
 
-  #begin(frame: JsonObject, password: string): void {
+  #begin(frame: JsonObject, password: string | undefined): void {
     const profile = readProfile(frame, this.#options.wallNow());
     const isAgain = this.#identity?.id === profile.id && this.#account?.version === profile.version;
+    this.#options.modern?.onLogin(frame);
     if (!isAgain) {
       this.#account?.close();
       this.#account = this.#openAccount(profile);
@@ -319,6 +382,7 @@ export class ClientSession {
     if (!isAgain) this.#emit({ kind: "logged_in", profile });
     this.#account?.start(profile);
     this.#requests.resend();
+    this.#options.modern?.onLink({ kind: "online" });
     if (profile.heartbeat !== undefined) this.#heartbeat.start(profile.heartbeat);
     this.#changed();
   }
@@ -402,13 +466,19 @@ export class ClientSession {
         break;
       default:
         this.#account?.receive(frame);
+        this.#options.modern?.onFrame(frame);
     }
   }
 
   #receiveNotice(frame: JsonObject): void {
     const text = textOf(frame.text) || textOf(frame.code) || "no reason given";
     const retryAfterMs = integerOf(frame.retry_after_ms);
-    this.#notice = { text, canReconnect: frame.reconnect !== false, retryAfterMs };
+    this.#notice = {
+      code: textOf(frame.code) || undefined,
+      text,
+      canReconnect: frame.reconnect !== false,
+      retryAfterMs,
+    };
     if (frame.code === "bad_frame") this.#account?.refuseLongest({ errno: ERRNO.TOO_LARGE, errmsg: text });
   }
 
@@ -423,7 +493,7 @@ export class ClientSession {
   /** What is in memory is ahead of what is stored now: the connection begins anew from the store. */
   #storeFailed(error: unknown): void {
     const text = `cannot keep the local history: ${errorText(error)}`;
-    this.#notice ??= { text, canReconnect: true, retryAfterMs: undefined };
+    this.#notice ??= { code: undefined, text, canReconnect: true, retryAfterMs: undefined };
     this.#link.close(text);
   }
 

@@ -24,6 +24,6 @@ export type SessionEvent =
   /** A message of ours went further. */
   | { kind: "receipt"; receipt: Receipt }
   /** A message of ours will not be taken. */
-  | { kind: "refused"; conversation: ConversationId; text: string; reason: string }
+  | { kind: "refused"; conversation: ConversationId; text: string; reason: string; cid: string }
   /** Somebody took a message back. */
   | { kind: "recalled"; conversation: ConversationId; seq: number; id: number };

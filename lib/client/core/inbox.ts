@@ -105,8 +105,11 @@ export class Inbox {
     this.#peer = options.peer;
   }
 
-  /** Logged in: takes up every conversation where the store and the server stand. */
-  start(positions: readonly ConversationPosition[]): void {
+  /**
+   * Logged in: takes up every conversation where the store and the server stand. `hasMore`: the server has others besides,
+   * which go on from where the store stands.
+   */
+  start(positions: readonly ConversationPosition[], hasMore = false): void {
     this.stop();
     this.#conversations = new Map();
     const stored = new Map(this.#store.conversations().map((state) => [state.id, state]));
@@ -116,9 +119,36 @@ export class Inbox {
         stored.delete(position.conversation);
       }
       // Not ours on the server any more: the server was set up anew, and seqs will begin at 1 again.
-      for (const { id, top } of stored.values()) if (top > 0) this.#archive(id);
+      for (const { id, top } of hasMore ? [] : stored.values()) if (top > 0) this.#archive(id);
     });
     for (const conversation of this.#conversations.values()) this.#resume(conversation);
+  }
+
+  /** Takes up further conversations; those that are known stay as they are. */
+  add(positions: readonly ConversationPosition[]): void {
+    const stored = new Map(this.#store.conversations().map((state) => [state.id, state]));
+    for (const position of positions) {
+      const { conversation: id } = position;
+      if (this.#conversations.has(id)) continue;
+      this.#store.transaction(() => this.#take(position, stored.get(id)));
+      this.#resume(this.#find(id));
+    }
+  }
+
+  /** A person has seen everything up to `seq`. */
+  read(id: ConversationId, seq: number): void {
+    const conversation = this.#find(id);
+    if (seq <= conversation.shown) return;
+    conversation.shown = seq;
+    this.#store.saveConversation(conversation);
+    this.#scheduleAck(conversation);
+  }
+
+  /** Likewise, on another device: the server knows. */
+  readElsewhere(id: ConversationId, seq: number): void {
+    const conversation = this.#find(id);
+    conversation.readSent = Math.max(conversation.readSent, seq);
+    this.read(id, seq);
   }
 
   /** The connection is gone: nothing more is asked or acknowledged until {@link start}. */

@@ -4,7 +4,12 @@
  * @module
  */
 
-import { conversationOfGroup, conversationOfUsers, MSGID } from "../../protocol/protocol.ts";
+import {
+  conversationOfGroup,
+  conversationOfUsers,
+  MSGID,
+  parseConversation,
+} from "../../protocol/protocol.ts";
 import type { ConversationId, JsonObject } from "../../protocol/protocol.ts";
 
 /** One message of a conversation. */
@@ -21,6 +26,10 @@ export interface ChatMessage {
   text: string | null;
   /** When, ms since the epoch: the server's time, or the time of arrival where there is none. */
   at: number;
+  /** The frame of version 3 that it came in: a message, an action on an earlier one, or what happened in a group. */
+  frame?: JsonObject;
+  /** It came as a part of history, as it is now: the actions on it that history has are in it. */
+  isCurrent?: boolean;
 }
 
 /** The value as an integer of at least `least`, or undefined. */
@@ -68,7 +77,29 @@ export function readChatFrame(frame: JsonObject, now: number): ChatMessage | und
     name: textOf(frame.name),
     text: typeof frame.msg === "string" ? frame.msg : JSON.stringify(frame.msg) ?? "",
     at: integerOf(frame.at) ?? parseTime(frame.time) ?? now,
+    frame,
   };
+}
+
+/** Reads an entry of version 3 that is no message: an action (23) or what happened in a group (25). */
+export function readEntryFrame(frame: JsonObject, now: number): ChatMessage | undefined {
+  const seq = integerOf(frame.seq, 1);
+  const conversation = textOf(frame.conversation);
+  if (seq === undefined || parseConversation(conversation) === undefined) return undefined;
+  const sender = integerOf(frame.msgid === MSGID.SYSTEM_MSG ? frame.by : frame.id, 1) ?? 0;
+  return {
+    conversation,
+    seq,
+    sender,
+    name: textOf(frame.name),
+    text: null,
+    at: integerOf(frame.at) ?? now,
+    frame,
+  };
+}
+
+function isEntryFrame({ msgid }: JsonObject): boolean {
+  return msgid === MSGID.ACTION_MSG || msgid === MSGID.SYSTEM_MSG;
 }
 
 /** Reads an entry of a history page, which may be `{seq, recalled:true}`. */
@@ -79,9 +110,13 @@ export function readHistoryEntry(
 ): ChatMessage | undefined {
   const seq = integerOf(entry.seq, 1);
   if (seq === undefined) return undefined;
+  const frame = { ...entry, conversation };
+  if (isEntryFrame(entry)) return readEntryFrame(frame, now);
   if (entry.recalled === true) {
     const sender = integerOf(entry.id, 1) ?? 0;
     return {
+      frame,
+      isCurrent: true,
       conversation,
       seq,
       sender,
@@ -90,5 +125,6 @@ export function readHistoryEntry(
       at: integerOf(entry.at) ?? now,
     };
   }
-  return readChatFrame({ ...entry, conversation }, now);
+  const message = readChatFrame(frame, now);
+  return message === undefined ? undefined : { ...message, isCurrent: true };
 }

@@ -7,10 +7,10 @@
 
 import type { Clock, Timer } from "../../base/clock.ts";
 import { ERRNO, MSGID, parseConversation } from "../../protocol/protocol.ts";
-import type { ConversationId, JsonObject } from "../../protocol/protocol.ts";
+import type { ConversationId, JsonObject, ProtocolVersion } from "../../protocol/protocol.ts";
 import type { BackOff } from "./back_off.ts";
 import { createCid } from "./cid.ts";
-import type { ClientStore, OutboxEntry } from "./store.ts";
+import type { ClientStore, MessageFields, OutboxEntry } from "./store.ts";
 import { integerOf, textOf } from "./messages.ts";
 import { formatTime } from "./time_text.ts";
 
@@ -30,9 +30,12 @@ export interface OutboxPeer {
 const WINDOW = 32;
 
 /** The original's chat frame. */
-function chatFrame({ conversation, text, at }: OutboxEntry, me: { id: number; name: string }): JsonObject {
+function chatFrame(
+  { conversation, text, at, fields }: OutboxEntry,
+  me: { id: number; name: string },
+): JsonObject {
   const parsed = parseConversation(conversation);
-  const common = { id: me.id, name: me.name, msg: text, time: formatTime(at) };
+  const common = { ...fields, id: me.id, name: me.name, msg: text, time: formatTime(at) };
   if (parsed === undefined) throw new Error(`Cannot send to "${conversation}": not a conversation`);
   if ("groupId" in parsed) return { msgid: MSGID.GROUP_CHAT_MSG, groupid: parsed.groupId, ...common };
   const [low, high] = parsed.users;
@@ -49,7 +52,7 @@ export class Outbox {
   #waiting: OutboxEntry[] = [];
   readonly #inFlight = new Map<string, OutboxEntry>();
   /** undefined while there is no connection. */
-  #version: 1 | 2 | undefined;
+  #version: ProtocolVersion | undefined;
   #pauseTimer: Timer | undefined;
 
   /** Takes up what an earlier run left in the store. */
@@ -80,16 +83,16 @@ export class Outbox {
   }
 
   /** Writes a message into the outbox and sends it as soon as that is possible. */
-  add(conversation: ConversationId, text: string): void {
+  add(conversation: ConversationId, text: string, fields?: MessageFields): void {
     const at = this.#peer.wallNow();
-    const entry = { cid: createCid(at), conversation, text, at };
+    const entry = { cid: createCid(at), conversation, text, at, ...(fields === undefined ? {} : { fields }) };
     this.#store.addToOutbox(entry);
     this.#waiting.push(entry);
     this.#sendNext();
   }
 
   /** Logged in: sends everything that is here, oldest first. In version 1 sending is all there is. */
-  start(version: 1 | 2): void {
+  start(version: ProtocolVersion): void {
     this.stop();
     this.#version = version;
     this.#sendNext();

@@ -5,7 +5,7 @@
  */
 
 import { isJsonObject } from "../../protocol/protocol.ts";
-import type { JsonObject } from "../../protocol/protocol.ts";
+import type { JsonObject, ProtocolVersion } from "../../protocol/protocol.ts";
 import type { HeartbeatRhythm } from "./heartbeat.ts";
 import type { ConversationPosition } from "./inbox.ts";
 import { integerOf, listOf, readChatFrame, textOf } from "./messages.ts";
@@ -45,8 +45,8 @@ export interface Profile {
   id: number;
   /** The user's name. */
   name: string;
-  /** 2 when the server answered in version 2, else 1. */
-  version: 1 | 2;
+  /** What the server answered in. */
+  version: ProtocolVersion;
   /** For RESUME; undefined when the server gave none. */
   token: string | undefined;
   /** When to beat; undefined when the server announced nothing. */
@@ -59,6 +59,8 @@ export interface Profile {
   offlineMessages: ChatMessage[];
   /** Version 2: where the conversations stand. */
   conversations: ConversationPosition[];
+  /** Version 3: there are others, in which nothing has happened for longer. */
+  hasMoreConversations: boolean;
 }
 
 /** Version 1 nests objects as strings of JSON, version 2 as objects; an entry that is neither is left out. */
@@ -89,7 +91,8 @@ function readGroup(entry: JsonObject): Group {
   };
 }
 
-function readPosition(entry: JsonObject): ConversationPosition {
+/** Reads an entry of `conversations`. */
+export function readPosition(entry: JsonObject): ConversationPosition {
   const { peer } = entry;
   return {
     conversation: textOf(entry.conversation),
@@ -112,7 +115,8 @@ function readRhythm(value: unknown): HeartbeatRhythm | undefined {
 /** Reads a successful login reply; `now` dates what carries no time. */
 export function readProfile(frame: JsonObject, now: number): Profile {
   // A server that knows version 2 echoes the cid; the original ignores both.
-  const version = frame.cid === undefined && frame.token === undefined ? 1 : 2;
+  const isV1 = frame.cid === undefined && frame.token === undefined;
+  const version = isV1 ? 1 : frame.device_id === undefined ? 2 : 3;
   return {
     id: integerOf(frame.id) ?? 0,
     name: textOf(frame.name),
@@ -124,5 +128,6 @@ export function readProfile(frame: JsonObject, now: number): Profile {
     offlineMessages: readObjects(frame.offlineMsg).map((entry) => readChatFrame(entry, now))
       .filter((message) => message !== undefined),
     conversations: readObjects(frame.conversations).map(readPosition),
+    hasMoreConversations: frame.more === true,
   };
 }

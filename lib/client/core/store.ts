@@ -20,6 +20,14 @@ export interface ConversationState {
   shown: number;
 }
 
+/** What a message says besides its text, in version 3. */
+export interface MessageFields {
+  /** The seq it answers. */
+  reply?: number;
+  /** The users it names, or all of the group. */
+  mentions?: number[] | "all";
+}
+
 /** A message that the server has not acknowledged. */
 export interface OutboxEntry {
   /** The id it is sent with, every time. */
@@ -30,6 +38,8 @@ export interface OutboxEntry {
   text: string;
   /** When it was written, ms since the epoch. */
   at: number;
+  /** What else it says. */
+  fields?: MessageFields;
 }
 
 /** How far another member has got. */

@@ -12,6 +12,7 @@ import { type Clock, systemClock } from "../../base/clock.ts";
 import { errorText, EXIT, FatalError } from "../../base/errors.ts";
 import type { ClientOptions } from "../../config/options.ts";
 import { ERRNO } from "../../protocol/protocol.ts";
+import type { ProtocolVersion } from "../../protocol/protocol.ts";
 import type { Account } from "../core/account.ts";
 import { Actions } from "./actions.ts";
 import type { Action, Outcome } from "./actions.ts";
@@ -284,7 +285,7 @@ class Client {
     if (count > 0) this.#screen.print(`! not acknowledged: ${count} of your messages; ${fate}`);
   }
 
-  #openStore(userId: number, version: 1 | 2): HistoryStore {
+  #openStore(userId: number, version: ProtocolVersion): HistoryStore {
     const { host, port, historyFolder } = this.#options;
     if (version === 1 && !this.#options.v1) {
       this.#screen.status("the server speaks only version 1: no acknowledgements, and nothing is kept");

@@ -183,6 +183,7 @@ Deno.test(
           heartbeat: undefined,
           offlineMessages: [],
           conversations: [],
+          hasMoreConversations: false,
         },
       }, directory),
     ];
