@@ -7,8 +7,8 @@ import { runClient } from "./lib/client/terminal/client.ts";
 import { errorText, EXIT, FatalError } from "./lib/base/errors.ts";
 import { helpText } from "./lib/config/help.ts";
 import { LineWriter } from "./lib/base/line_writer.ts";
-import { createLogger, type Logger } from "./lib/base/logger.ts";
-import { checkNode, startNode } from "./lib/node.ts";
+import { createLogger, type Logger, type ProgramLogger } from "./lib/base/logger.ts";
+import { checkNode, type Node, startNode } from "./lib/node.ts";
 import {
   type MigrateOptions,
   type Options,
@@ -16,7 +16,7 @@ import {
   type StorageOptions,
   VERSION,
 } from "./lib/config/options.ts";
-import { parseOptions } from "./lib/config/parse_options.ts";
+import { parseOptions, rememberSources } from "./lib/config/parse_options.ts";
 import { giveUpPermissions } from "./lib/permissions.ts";
 import { migrateDatabase } from "./lib/store/open.ts";
 
@@ -27,6 +27,12 @@ import { migrateDatabase } from "./lib/store/open.ts";
 const SAME_REQUEST_MS = 1_000;
 /** What was printed last gets this long to be read at the end, ms. */
 const FLUSH_MS = 500;
+
+/** Where options come from, also when they are read again. */
+const sources = rememberSources({
+  env: (name) => Deno.env.get(name),
+  readFile: (path) => Deno.readTextFileSync(path),
+});
 
 const stdout = new LineWriter(Deno.stdout);
 const stderr = new LineWriter(
@@ -39,7 +45,7 @@ function print(line: string): void {
   stdout.write(`${line}\n`);
 }
 
-function openLog({ logLevel, logFormat }: StorageOptions): Logger {
+function openLog({ logLevel, logFormat }: StorageOptions): ProgramLogger {
   return stderrLogger = createLogger({
     level: logLevel,
     format: logFormat,
@@ -86,7 +92,7 @@ async function serve(options: ServeOptions): Promise<number> {
   // Behind what was logged before, also where both go the same way.
   await stderr.flush(FLUSH_MS);
   print(`chatserver ${VERSION} ready on ${node.addresses}`);
-  const signals = watchSignals();
+  const signals = watchSignals(() => reload(options, node, logger));
   const reason = await Promise.race([signals.first, node.failure]);
   if (typeof reason === "string") logger.info("draining", { signal: reason });
   else logger.error("stopping", { reason: reason.message });
@@ -97,27 +103,45 @@ async function serve(options: ServeOptions): Promise<number> {
   return isClean ? EXIT.ok : EXIT.failure;
 }
 
-/** Signals that ask the program to end: `first` to do so in good order, `again` at once. */
-function watchSignals(): { first: Promise<string>; again: Promise<void> } {
+/** Takes over what it can of options that have changed, and says what that is. All stays as it is when they cannot be. */
+function reload({ configPath }: ServeOptions, node: Node, logger: ProgramLogger): void {
+  try {
+    if (configPath !== null) sources.forget(configPath);
+    const options = parseOptions(Deno.args, sources);
+    if (options.command !== "serve") return;
+    const { taken, left } = node.reload(options);
+    logger.setLevel(options.logLevel);
+    logger.info("reloaded", { changed: taken.join(",") || "nothing" });
+    if (left.length > 0) logger.warn("options have changed that need a restart", { options: left.join(",") });
+  } catch (error) {
+    logger.error("cannot reload; everything stays as it is", { reason: errorText(error) });
+  }
+}
+
+/**
+ * Signals that ask the program to end: `first` to do so in good order, `again` at once. SIGHUP asks to reload, unless it
+ * tells that the terminal is gone.
+ */
+function watchSignals(onReload: () => void): { first: Promise<string>; again: Promise<void> } {
   const first = Promise.withResolvers<string>();
   const again = Promise.withResolvers<void>();
   let firstAt: number | undefined;
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
-    Deno.addSignalListener(signal, () => {
-      firstAt ??= performance.now();
-      first.resolve(signal);
-      if (performance.now() - firstAt > SAME_REQUEST_MS) again.resolve();
-    });
-  }
+  const end = (signal: string) => {
+    firstAt ??= performance.now();
+    first.resolve(signal);
+    if (performance.now() - firstAt > SAME_REQUEST_MS) again.resolve();
+  };
+  for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => end(signal));
+  const hadTerminal = Deno.stdin.isTerminal();
+  Deno.addSignalListener("SIGHUP", () => {
+    if (hadTerminal && !Deno.stdin.isTerminal()) end("SIGHUP");
+    else if (firstAt === undefined) onReload();
+  });
   return { first: first.promise, again: again.promise };
 }
 
 async function runToEnd(): Promise<number> {
   try {
-    const sources = {
-      env: (name: string) => Deno.env.get(name),
-      readFile: (path: string) => Deno.readTextFileSync(path),
-    };
     return await run(parseOptions(Deno.args, sources));
   } catch (error) {
     stderr.write(`chatserver: ${errorText(error)}\n`);

@@ -18,6 +18,7 @@ import { LogBudget } from "./base/log_budget.ts";
 import type { Logger } from "./base/logger.ts";
 import { MessageLog } from "./log/message_log.ts";
 import type { ServeOptions } from "./config/options.ts";
+import { compareOptions, type OptionChanges } from "./config/reload.ts";
 import { PageRoom } from "./chat/page_room.ts";
 import { Passwords } from "./chat/password.ts";
 import { Positions } from "./log/positions.ts";
@@ -27,7 +28,7 @@ import { Quotas } from "./chat/quotas.ts";
 import { openReadGate, type ReadGate } from "./net/read_gate.ts";
 import { Rewind } from "./log/rewind.ts";
 import { ChatServer } from "./chat/server.ts";
-import type { Services } from "./chat/services.ts";
+import type { Services, Settings } from "./chat/services.ts";
 import { Groups } from "./store/groups.ts";
 import { Messages } from "./store/messages.ts";
 import { inspectDatabase, openDatabase } from "./store/open.ts";
@@ -55,6 +56,11 @@ export interface Node {
   readonly addresses: string;
   /** Resolves when the node cannot go on by itself; it is still to be drained. */
   readonly failure: Promise<FatalError>;
+  /**
+   * Takes over what it can of options that were read again; the certificate is read again, too. Throws a FatalError, and
+   * changes nothing, when that cannot be used.
+   */
+  reload(wanted: ServeOptions): Pick<OptionChanges, "taken" | "left">;
   /** Lets everyone finish and closes; resolves with whether that was done within the drain time-out. */
   drain(): Promise<boolean>;
 }
@@ -97,11 +103,33 @@ export async function checkNode(options: ServeOptions, logger: Logger): Promise<
   }
 }
 
+/** Those of the options that handlers decide by. */
+function settingsOf(options: ServeOptions): Omit<Settings, "isClustered" | "udpPort"> {
+  const { persist, duplicateLogin, recallWindowMs, maxFrameBytes, passwordMin } = options;
+  const { heartbeatIntervalMs, heartbeatMisses } = options;
+  return {
+    persist,
+    duplicateLogin,
+    recallWindowMs,
+    maxFrameBytes,
+    passwordMin,
+    heartbeatIntervalMs,
+    heartbeatMisses,
+  };
+}
+
+/** Of what may wait for those who are away. */
+function boundsOf({ undeliveredMessages, undeliveredBytes }: ServeOptions) {
+  return { maxMessages: undeliveredMessages, maxBytes: undeliveredBytes };
+}
+
 async function assemble(
-  options: ServeOptions,
+  given: ServeOptions,
   logger: Logger,
   closers: Closer[],
 ): Promise<Node> {
+  /** Others look into it, too: a reload changes it in place. */
+  const options = { ...given };
   const { gate, ports } = await prepare(options, logger, closers);
   const refusalLines = new LogBudget(CLIENT_LINES_PER_SECOND);
   const answerAbout = ports.http && openHttp(ports.http, { gate, logger, refusalLines }, closers);
@@ -205,13 +233,7 @@ async function assemble(
     takeBeats(options, ports.udp, { users, tokens, delivery, isClustered }, logger, closers);
   const services: Services = {
     settings: {
-      persist: options.persist,
-      duplicateLogin: options.duplicateLogin,
-      recallWindowMs: options.recallWindowMs,
-      maxFrameBytes: options.maxFrameBytes,
-      passwordMin: options.passwordMin,
-      heartbeatIntervalMs: options.heartbeatIntervalMs,
-      heartbeatMisses: options.heartbeatMisses,
+      ...settingsOf(options),
       isClustered,
       ...(beats ? { udpPort: options.udpAnnounce ?? beats.port } : {}),
     },
@@ -228,8 +250,7 @@ async function assemble(
     tokens,
     quotas: new Quotas(options, turnTime),
     backlogs: new Backlogs({
-      maxMessages: options.undeliveredMessages,
-      maxBytes: options.undeliveredBytes,
+      ...boundsOf(options),
       maxFrameBytes: options.maxFrameBytes,
       messages,
       now: turnTime,
@@ -280,6 +301,18 @@ async function assemble(
     addresses: Object.entries(addresses)
       .map(([kind, address]) => kind === "tcp" ? address : `${kind} ${address}`).join(", "),
     failure,
+    reload(wanted) {
+      const { next, taken, left } = compareOptions(options, wanted);
+      const isNewCertificate = ports.tls?.server.reload() ?? false;
+      if (JSON.stringify(next) !== JSON.stringify(options)) {
+        Object.assign(options, next);
+        Object.assign(services.settings, settingsOf(options));
+        services.quotas.change(options);
+        services.backlogs.limit(boundsOf(options));
+        services.guesses.limitSignups(options.signupRate);
+      }
+      return { taken: isNewCertificate ? [...taken, "tls-cert"] : taken, left };
+    },
     async drain() {
       const { drainTimeoutMs } = options;
       const deadline = performance.now() + drainTimeoutMs;

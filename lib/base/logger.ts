@@ -27,6 +27,12 @@ export interface Logger {
   error(message: string, fields?: LogFields): void;
 }
 
+/** A logger whose level can be changed. */
+export interface ProgramLogger extends Logger {
+  /** Lines below this level are dropped from now on. */
+  setLevel(level: LogLevel): void;
+}
+
 /** Options of {@link createLogger}. */
 export interface LoggerOptions {
   /** Lines below this level are dropped. */
@@ -46,8 +52,8 @@ function formatValue(value: string | number | boolean | null): string {
 }
 
 /** Makes a logger. */
-export function createLogger({ level, format, write, now = Date.now }: LoggerOptions): Logger {
-  const lowest = LOG_LEVELS.indexOf(level);
+export function createLogger({ level, format, write, now = Date.now }: LoggerOptions): ProgramLogger {
+  let lowest = LOG_LEVELS.indexOf(level);
   function log(at: LogLevel, message: string, fields: LogFields = {}): void {
     if (LOG_LEVELS.indexOf(at) < lowest) return;
     const time = new Date(now()).toISOString();
@@ -66,5 +72,6 @@ export function createLogger({ level, format, write, now = Date.now }: LoggerOpt
     info: (message, fields) => log("info", message, fields),
     warn: (message, fields) => log("warn", message, fields),
     error: (message, fields) => log("error", message, fields),
+    setLevel: (level) => void (lowest = LOG_LEVELS.indexOf(level)),
   };
 }

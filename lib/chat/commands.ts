@@ -5,6 +5,7 @@
  * @module
  */
 import * as handlers from "./handlers.ts";
+import * as logins from "./login_handlers.ts";
 import { MSGID, type ProtocolVersion } from "../protocol/protocol.ts";
 import type { Answer } from "./request.ts";
 
@@ -52,7 +53,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     isCostly: true,
     fields: { id: "integer", password: "string" },
     answer: answerWith(MSGID.LOGIN_MSG_ACK),
-    handler: handlers.login,
+    handler: logins.login,
   }],
   [MSGID.LOGINOUT_MSG, {
     name: "LOGINOUT_MSG",
@@ -61,7 +62,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     isCostly: true,
     fields: { id: "integer" },
     answer: ACK,
-    handler: handlers.logout,
+    handler: logins.logout,
   }],
   [MSGID.SIGNUP_MSG, {
     name: "SIGNUP_MSG",
@@ -71,7 +72,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     isCostly: true,
     fields: { name: "string", password: "string" },
     answer: answerWith(MSGID.SIGNUP_MSG_ACK),
-    handler: handlers.signup,
+    handler: logins.signup,
   }],
   [MSGID.ONE_CHAT_MSG, {
     name: "ONE_CHAT_MSG",
@@ -175,6 +176,6 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     isCostly: true,
     fields: { token: "string" },
     answer: answerWith(MSGID.LOGIN_MSG_ACK),
-    handler: handlers.resume,
+    handler: logins.resume,
   }],
 ]);

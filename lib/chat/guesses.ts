@@ -32,12 +32,17 @@ const HOUR_MS = 3_600_000;
 /** Counts wrong passwords and signups. One per node. */
 export class Guesses {
   readonly #tallies: Tallies;
-  readonly #signupsPerHour: number;
+  #signupsPerHour: number;
 
   /** `signupsPerHour`: of one address; 0: any number. */
   constructor(tallies: Tallies, signupsPerHour: number) {
     this.#tallies = tallies;
     this.#signupsPerHour = signupsPerHour;
+  }
+
+  /** So many of one address from now on; 0: any number. */
+  limitSignups(perHour: number): void {
+    this.#signupsPerHour = perHour;
   }
 
   /**

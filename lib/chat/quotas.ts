@@ -97,20 +97,30 @@ function throttle(perSecond: number, now: number): Throttle | undefined {
 
 /** Everybody's. One per node. */
 export class Quotas {
-  readonly #options: QuotaOptions;
+  #options: QuotaOptions;
   readonly #now: () => number;
   readonly #byUser = new Map<number, Quota>();
   #pruneAt = USERS;
 
   /** `now`: monotonic clock, ms. */
   constructor(options: QuotaOptions, now: () => number) {
-    this.#options = options;
+    this.#options = { ...options };
     this.#now = now;
   }
 
   /** How many are remembered. */
   get size(): number {
     return this.#byUser.size;
+  }
+
+  /** These count from now on; everybody begins anew where they are others than before. */
+  change({ messageRate, byteRate, historyRate }: QuotaOptions): void {
+    const before = this.#options;
+    if (
+      messageRate === before.messageRate && byteRate === before.byteRate && historyRate === before.historyRate
+    ) return;
+    this.#options = { messageRate, byteRate, historyRate };
+    this.#byUser.clear();
   }
 
   /** A user's. */

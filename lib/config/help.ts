@@ -4,7 +4,7 @@
  * @module
  */
 
-import { HELP_SECTIONS, type Option, variableOf, VERSION } from "./options.ts";
+import { HELP_SECTIONS, type Option, TABLES, variableOf, VERSION } from "./options.ts";
 
 const WIDTH = 100;
 /** Column of the explanations. */
@@ -17,8 +17,9 @@ const HEAD = `chatserver ${VERSION}: a chat server for one machine or a cluster 
   chatserver migrate [OPTIONS]                 bring a database up to date
   chatserver --help | --version                (-h, -V)
 
-Each option may also be given as the environment variable named behind it; an option counts before
-its variable. Where a variable with _FILE is named, it holds the path of a file with the value.
+Each option may also be given as the environment variable named behind it, and those of serve and
+migrate in a file (--config): an option counts before its variable, a variable before the file.
+Where a variable with _FILE is named, it holds the path of a file with the value.
 TIME is a number of seconds or has a unit: 500ms, 30s, 5m, 12h, 30d. BYTES may be written 64K or 1M.
 `;
 
@@ -53,10 +54,20 @@ function optionLines(option: Option<unknown>): string[] {
   return [`${names.padEnd(INDENT - 1)} ${first}`, ...more.map((line) => " ".repeat(INDENT) + line)];
 }
 
+function reloadable(): string {
+  const flags = Object.values(TABLES.serve).flatMap((row: Option<unknown>) =>
+    row.isReloadable ? row.flag : []
+  );
+  const text = `At SIGHUP a node reads the file and the TLS certificate again and takes over ${
+    flags.join(", ")
+  }.`;
+  return `\n${wrap(text, WIDTH).join("\n")}\n`;
+}
+
 /** What `--help` prints. */
 export function helpText(): string {
   const sections = HELP_SECTIONS.map(({ heading, options }) =>
     [`\nOptions of ${heading}`, ...options.flatMap(optionLines)].join("\n") + "\n"
   );
-  return HEAD + sections.join("") + TAIL;
+  return HEAD + sections.join("") + reloadable() + TAIL;
 }

@@ -32,6 +32,8 @@ export const VERSION: string = config.version;
 
 /** Where the data is and how the program talks about it; for `serve` and `migrate`. */
 export interface StorageOptions {
+  /** The file that further options stand in. */
+  configPath: string | null;
   /** The file of the embedded database, or `:memory:`; not used with `mysqlUrl`. */
   sqlitePath: string;
   /** The database that is used instead of the embedded one. */
@@ -175,6 +177,8 @@ export interface Option<Value> {
   fallbackHelp?: string;
   /** Its variable with `_FILE` added may name a file that holds it. */
   isSecret?: boolean;
+  /** A running node takes another value over at SIGHUP. */
+  isReloadable?: boolean;
 }
 
 /** A row for each value: with a fallback, unless the value may be null. */
@@ -254,6 +258,7 @@ const LISTENING = {
     help: "most clients at a time",
     parse: integer(1, 1_000_000),
     fallback: "20000",
+    isReloadable: true,
   },
   maxAnonymous: {
     flag: "max-anonymous",
@@ -261,6 +266,7 @@ const LISTENING = {
     help: "of those, most that are not logged in; then the ones that have been silent for longest make room",
     parse: integer(1, 1_000_000),
     fallback: "10000",
+    isReloadable: true,
   },
   maxAnonymousPerAddress: {
     flag: "max-anonymous-per-address",
@@ -268,10 +274,17 @@ const LISTENING = {
     help: "of those, most from one address: IPv6 by its /64; loopback and proxies are not limited",
     parse: integer(1, 1_000_000),
     fallback: "256",
+    isReloadable: true,
   },
 } satisfies Partial<Table<ServeOptions>>;
 
 const STORAGE = {
+  configPath: {
+    flag: "config",
+    placeholder: "PATH",
+    help: "file with a line NAME = VALUE for each of these options, named as here; # begins a comment",
+    parse: path,
+  },
   sqlitePath: {
     flag: "sqlite",
     placeholder: "PATH",
@@ -335,6 +348,7 @@ const MESSAGES = {
     help: "how long a message can be recalled; 0: never",
     parse: duration("0", "365d"),
     fallback: "120",
+    isReloadable: true,
   },
   ackTimeoutMs: {
     flag: "ack-timeout",
@@ -367,6 +381,7 @@ const LIMITS = {
     help: "chat messages a user may send a second, ten seconds' worth at once; 0: any number",
     parse: integer(0, 1_000_000),
     fallback: "50",
+    isReloadable: true,
   },
   byteRate: {
     flag: "byte-rate",
@@ -374,6 +389,7 @@ const LIMITS = {
     help: "how long these may be together, likewise; 0: any length",
     parse: bytes(0, 1024 ** 3),
     fallback: "1M",
+    isReloadable: true,
   },
   historyRate: {
     flag: "history-rate",
@@ -382,6 +398,7 @@ const LIMITS = {
       "how much history a user may read a second, a message counting 256 besides its length; 0: any amount",
     parse: bytes(0, 1024 ** 3),
     fallback: "4M",
+    isReloadable: true,
   },
   undeliveredMessages: {
     flag: "undelivered-messages",
@@ -389,6 +406,7 @@ const LIMITS = {
     help: "messages from one user that may wait for another; 0: any number",
     parse: integer(0, 1_000_000_000),
     fallback: "20000",
+    isReloadable: true,
   },
   undeliveredBytes: {
     flag: "undelivered-bytes",
@@ -396,6 +414,7 @@ const LIMITS = {
     help: "how long these may be together; 0: any length",
     parse: bytes(0, 1024 ** 4),
     fallback: "64M",
+    isReloadable: true,
   },
   signupRate: {
     flag: "signup-rate",
@@ -403,6 +422,7 @@ const LIMITS = {
     help: "signups from one address an hour; 0: any number",
     parse: integer(0, 1_000_000),
     fallback: "200",
+    isReloadable: true,
   },
   passwordMin: {
     flag: "password-min",
@@ -410,6 +430,7 @@ const LIMITS = {
     help: "least length of a new password; a version 1 client cannot be told why a shorter one is refused",
     parse: integer(1, 100),
     fallback: "1",
+    isReloadable: true,
   },
 } satisfies Partial<Table<ServeOptions>>;
 
@@ -420,6 +441,7 @@ const SESSIONS = {
     help: "what becomes of a second login of the same user: it is refused, or it replaces the first",
     parse: oneOf(["refuse", "replace"]),
     fallback: "refuse",
+    isReloadable: true,
   },
   authTimeoutMs: {
     flag: "auth-timeout",
@@ -427,6 +449,7 @@ const SESSIONS = {
     help: "close a connection that has not logged in by then",
     parse: duration("50ms", "24h"),
     fallback: "600",
+    isReloadable: true,
   },
   tokenTtlMs: {
     flag: "token-ttl",
@@ -458,6 +481,7 @@ const LOGGING = {
     help: `least of what is logged: ${LOG_LEVELS.join(", ")}`,
     parse: oneOf(LOG_LEVELS),
     fallback: "info",
+    isReloadable: true,
   },
   logFormat: {
     flag: "log-format",
@@ -550,7 +574,7 @@ export interface HelpSection {
 /** The table in the order of the help. */
 export const HELP_SECTIONS: readonly HelpSection[] = [
   { heading: "serve: where to listen", options: Object.values(LISTENING) },
-  { heading: "serve and migrate: the database", options: Object.values(STORAGE) },
+  { heading: "serve and migrate: where options and data are", options: Object.values(STORAGE) },
   { heading: "serve: the cluster", options: Object.values(CLUSTER) },
   { heading: "serve: messages", options: Object.values(MESSAGES) },
   { heading: "serve: limits for each user and address", options: Object.values(LIMITS) },

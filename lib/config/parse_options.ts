@@ -1,12 +1,13 @@
 /**
- * From the command line and the environment to checked options. A flag counts before a variable, a variable before the
- * default; nothing is guessed: what cannot be understood ends the program with one line.
+ * From the command line, the environment and a file to checked options. A flag counts before a variable, a variable before
+ * the file, the file before the default; nothing is guessed: what cannot be understood ends the program with one line.
  *
  * @module
  */
 
 import { type Args, parseArgs } from "@std/cli/parse-args";
 import { errorText, EXIT, FatalError } from "../base/errors.ts";
+import { type FileValue, placeIn, readConfigFile } from "./config_file.ts";
 import {
   type CommandName,
   type Option,
@@ -50,6 +51,9 @@ const ROWS: readonly Option<unknown>[] = Object.values(TABLES).flatMap((table) =
 const names = (rows: readonly Option<unknown>[]) => [...new Set(rows.map(({ flag }) => flag))];
 const VALUED = names(ROWS.filter(({ placeholder }) => placeholder !== undefined));
 const SWITCHES = names(ROWS.filter(({ placeholder }) => placeholder === undefined));
+/** What may stand in a file: all commands on a database share one. It cannot name itself. */
+const FILED = names([...Object.values(TABLES.serve), ...Object.values(TABLES.migrate)])
+  .filter((flag) => flag !== TABLES.serve.configPath.flag);
 
 function splitArgs(args: readonly string[]): Args {
   return parseArgs([...args], {
@@ -89,10 +93,37 @@ function fromEnvironment(option: Option<unknown>, sources: OptionSources): Given
   return file && { text: readSecret(fileVariable, file, sources), source: fileVariable } || undefined;
 }
 
+/** The file that `--config` names, as far as that is an option of the command. */
+function readFiled(command: CommandName, given: GivenOptions, { readFile }: OptionSources): FiledOptions {
+  const { configPath } = TABLES.serve;
+  const file = command === "client" ? undefined : given.find(configPath);
+  if (!file) return NOTHING_FILED;
+  let text: string;
+  try {
+    text = readFile(file.text);
+  } catch (error) {
+    throw configError(
+      `${file.source}: cannot read ${quote(file.text)}: ${redactUrl(errorText(error))}`,
+      error,
+    );
+  }
+  return { path: file.text, values: readConfigFile(file.text, text, FILED) };
+}
+
+/** What stands in the file of `--config`. */
+interface FiledOptions {
+  path: string;
+  values: ReadonlyMap<string, FileValue>;
+}
+
+const NOTHING_FILED: FiledOptions = { path: "", values: new Map() };
+
 /** The options of one command, each from its most important source. */
 class GivenOptions {
   readonly #args: Args;
   readonly #sources: OptionSources;
+  /** Counts for what nobody has given in another way. */
+  filed = NOTHING_FILED;
   /** The arguments HOST and PORT. */
   readonly #positionals: Readonly<Record<string, string>>;
 
@@ -107,11 +138,19 @@ class GivenOptions {
     const { flag, placeholder } = option;
     const text = this.#args[flag];
     const positional = this.#positionals[flag];
-    if (text === undefined && positional === undefined) return fromEnvironment(option, this.#sources);
+    if (text === undefined && positional === undefined) {
+      return fromEnvironment(option, this.#sources) ?? this.#fromFile(option);
+    }
     if (text === "") throw usageError(`--${flag} needs a value: --${flag} ${placeholder}`);
     if (positional === undefined) return { text: String(text), source: `--${flag}` };
     if (text === undefined) return { text: positional, source: flag.toUpperCase() };
     throw usageError(`Give ${flag.toUpperCase()} or --${flag}, not both`);
+  }
+
+  #fromFile({ flag }: Option<unknown>): Given | undefined {
+    const { path, values } = this.filed;
+    const value = values.get(flag);
+    return value && { text: value.text, source: `${placeIn(path, value.line)}: ${flag}` };
   }
 
   /** The value of one option; null when it has no fallback and nobody gave it. */
@@ -235,6 +274,7 @@ export function parseOptions(args: readonly string[], sources: OptionSources): O
   refuseForeignFlags(command, parsed);
   const positionals = readPositionals(command, isCommand(first) ? rest : parsed._.map(String));
   const given = new GivenOptions(parsed, positionals, sources);
+  given.filed = readFiled(command, given, sources);
   if (command === "client") {
     const values = given.values(TABLES.client);
     const historyFolder = parsed.history === false
@@ -247,4 +287,27 @@ export function parseOptions(args: readonly string[], sources: OptionSources): O
   const options = { command, ...given.values(TABLES.serve) };
   checkServer(options);
   return options;
+}
+
+/**
+ * Sources that answer again what they answered first, but for the file of `--config`: what a process finds when it reads its
+ * options once more, after it has given up its environment and other files.
+ */
+export function rememberSources(
+  { env, readFile }: OptionSources,
+): OptionSources & { forget(path: string): void } {
+  const variables = new Map<string, string | undefined>();
+  const files = new Map<string, string>();
+  return {
+    env(name) {
+      if (!variables.has(name)) variables.set(name, env(name));
+      return variables.get(name);
+    },
+    readFile(path) {
+      const text = files.get(path) ?? readFile(path);
+      files.set(path, text);
+      return text;
+    },
+    forget: (path) => void files.delete(path),
+  };
 }

@@ -46,19 +46,24 @@ interface Backlog {
 /** Knows how much waits. One per node. */
 export class Backlogs {
   readonly #options: BacklogOptions;
-  readonly #maxMessages: number;
-  readonly #maxBytes: number;
+  #maxMessages = Infinity;
+  #maxBytes = Infinity;
   /** A conversation that is not longer cannot hold too much. */
-  readonly #harmlessSeq: number;
+  #harmlessSeq = Infinity;
   /** For receivers with the lower id of the two, and with the higher. */
   readonly #known = { low: new Map<ConversationId, Backlog>(), high: new Map<ConversationId, Backlog>() };
 
   /** See {@link BacklogOptions}. */
   constructor(options: BacklogOptions) {
     this.#options = options;
-    this.#maxMessages = options.maxMessages || Infinity;
-    this.#maxBytes = options.maxBytes || Infinity;
-    this.#harmlessSeq = Math.min(this.#maxMessages, Math.floor(this.#maxBytes / options.maxFrameBytes));
+    this.limit(options);
+  }
+
+  /** These bounds count from now on. */
+  limit({ maxMessages, maxBytes }: Pick<BacklogOptions, "maxMessages" | "maxBytes">): void {
+    this.#maxMessages = maxMessages || Infinity;
+    this.#maxBytes = maxBytes || Infinity;
+    this.#harmlessSeq = Math.min(this.#maxMessages, Math.floor(this.#maxBytes / this.#options.maxFrameBytes));
   }
 
   /**

@@ -30,21 +30,40 @@ export interface TlsFiles {
   keyPath: string;
 }
 
+/** What stands in them. */
+interface Pem {
+  cert: string;
+  key: string;
+}
+
 /** Speaks TLS with clients. */
 export class TlsServer {
-  readonly #context: SecureContext;
+  readonly #files: TlsFiles;
+  #pem: Pem;
+  #context: SecureContext;
   readonly #gate: ReadGate;
   readonly #timeoutMs: number;
 
   /** `timeoutMs`: how long a handshake may take. Throws a FatalError when certificate and key cannot be used. */
   constructor(files: TlsFiles, gate: ReadGate, timeoutMs: number = HANDSHAKE_TIMEOUT_MS) {
     requireDeno(2, 9);
-    const cert = readPem(files.certPath);
-    const key = readPem(files.keyPath);
-    checkPair(files, cert, key);
-    this.#context = createSecureContext({ cert, key });
+    this.#files = files;
+    this.#pem = readPair(files);
+    this.#context = createSecureContext(this.#pem);
     this.#gate = gate;
     this.#timeoutMs = timeoutMs;
+  }
+
+  /**
+   * Reads certificate and key again, for connections from now on. Returns whether they are others than before. Throws a
+   * FatalError, and goes on with those it has, when they cannot be used.
+   */
+  reload(): boolean {
+    const pem = readPair(this.#files);
+    if (pem.cert === this.#pem.cert && pem.key === this.#pem.key) return false;
+    this.#context = createSecureContext(pem);
+    this.#pem = pem;
+    return true;
   }
 
   /** Shakes hands. Rejects when the client does not in time or does it wrong; `socket` is closed then. */
@@ -107,8 +126,14 @@ function readPem(path: string): string {
   }
 }
 
+function readPair(files: TlsFiles): Pem {
+  const pem = { cert: readPem(files.certPath), key: readPem(files.keyPath) };
+  checkPair(files, pem);
+  return pem;
+}
+
 /** A secure context looks at its certificate at the first handshake; a listener looks at once. */
-function checkPair({ certPath, keyPath }: TlsFiles, cert: string, key: string): void {
+function checkPair({ certPath, keyPath }: TlsFiles, { cert, key }: Pem): void {
   try {
     Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert, key }).close();
   } catch (error) {

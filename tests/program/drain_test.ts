@@ -1,7 +1,16 @@
-import { assert, assertEquals, assertLess } from "@std/assert";
+import { assert, assertEquals, assertLess, assertMatch } from "@std/assert";
 import { EXIT } from "../../lib/base/errors.ts";
 import { chat, ChatClient, comeBack, type Frame, newPerson, type Person } from "../support/chat_client.ts";
-import { type TemporaryFolder, temporaryFolder, waitFor } from "../support/process.ts";
+import {
+  freePort,
+  isOnPath,
+  readTextIfExists,
+  ServiceProcess,
+  type TemporaryFolder,
+  temporaryFolder,
+  waitFor,
+} from "../support/process.ts";
+import { programFlags } from "../program_flags.ts";
 import { type Server, startMariaDb, startServer, UNMEASURED } from "../support/services.ts";
 
 function startOn(folder: TemporaryFolder, ...args: string[]): Promise<Server> {
@@ -136,7 +145,7 @@ Deno.test("signals within a second are one request, and one that comes later end
   await using server = await startOn(folder, "--drain-timeout", "60s");
   await using stubborn = await newPerson(server.port, "stubborn", { v: 2 });
   assertEquals((await stubborn.client.request({ msgid: 18 })).errno, 0);
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGINT"] as const) server.signal(signal);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGINT"] as const) server.signal(signal);
   await server.logged("draining");
   // What the node counts from is at most as long ago as its line.
   await new Promise((resolve) => setTimeout(resolve, 1_200));
@@ -147,14 +156,24 @@ Deno.test("signals within a second are one request, and one that comes later end
   assertLess(performance.now() - start, 1_000);
 });
 
-Deno.test("SIGHUP drains as SIGTERM does", async () => {
-  await using folder = await temporaryFolder();
-  await using server = await startOn(folder);
-  await using li = await newPerson(server.port, "li", { v: 2 });
-  const told = li.client.receiveRest().finally(() => li.client.close());
-  assertEquals((await server.kill("SIGHUP")).code, EXIT.ok);
-  assertEquals((await told).map(({ code }) => code), ["shutting_down"]);
-  await server.logged("stopped clean=true");
+Deno.test({
+  name: "a node whose terminal is closed drains as at SIGTERM",
+  ignore: Deno.build.os !== "linux" || !isOnPath("script"),
+  async fn() {
+    await using folder = await temporaryFolder();
+    const port = freePort();
+    const log = `${folder.path}/log`;
+    const program = [Deno.execPath(), "run", "--quiet", ...await programFlags(), "main.ts", String(port)];
+    const command = [...program, "--sqlite", `${folder.path}/chat.db`, "2>", log].join(" ");
+    await using terminal = new ServiceProcess("script", ["-qc", `exec ${command}`, "/dev/null"]);
+    await waitFor("the node to serve", async () => /listening/.test(await readTextIfExists(log)));
+    await using li = await newPerson(port, "li", { v: 2 });
+    await terminal.kill("SIGKILL");
+    assertEquals((await li.client.receiveRest()).map(({ code }) => code), ["shutting_down"]);
+    li.client.close();
+    await waitFor("the node to end", async () => /stopped clean=true/.test(await readTextIfExists(log)));
+    assertMatch(await Deno.readTextFile(log), /draining signal=SIGHUP/);
+  },
 });
 
 Deno.test("a client that does not read does not keep a node from ending in time", async () => {

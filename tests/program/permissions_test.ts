@@ -73,7 +73,12 @@ async function tryInside(args: string[], folder: string): Promise<void> {
 
 Deno.test("a node on the embedded database reads and writes no files, and has no environment", async () => {
   await using folder = await temporaryFolder();
-  await tryInside(["--sqlite", `${folder.path}/chat.db`], folder.path);
+  // A file that is read again at SIGHUP stays readable, and nothing beside it.
+  await Deno.writeTextFile(`${folder.path}/conf`, "log-level = info\n");
+  await tryInside(
+    ["--sqlite", `${folder.path}/chat.db`, "--config", `${folder.path}/conf`],
+    folder.path,
+  );
 });
 
 Deno.test("a node on MySQL reads and writes no files, and has no environment", async () => {

@@ -403,7 +403,7 @@ Deno.test("MySQL as a Database", async (t) => {
       import { openMysql } from "${import.meta.resolve("../../lib/store/mysql.ts")}";
       const logger = createLogger({ level: "debug", format: "text", write: (line) => console.error(line.trimEnd()) });
       const db = await openMysql({ url: ${JSON.stringify(url)}, poolSize: 1, logger });
-      console.log((await db.query("SELECT host FROM information_schema.processlist LIMIT 1"))[0].host);
+      console.log((await db.query("SELECT host FROM information_schema.processlist WHERE id = CONNECTION_ID()"))[0].host);
       await db.close();`;
     const permissions = ["--no-prompt", "--allow-net", "--allow-read", "--allow-write"];
     const cwd = new URL("../..", import.meta.url).pathname;
