@@ -5,6 +5,8 @@
  */
 import type { Session } from "./chat/session.ts";
 import { Admission } from "./chat/admission.ts";
+import { AdminEvents } from "./store/admin_events.ts";
+import { AdminOrders } from "./chat/admin_orders.ts";
 import { Backlogs } from "./log/backlogs.ts";
 import { type Late, openCluster, probeRedis } from "./join_cluster.ts";
 import { Delivery } from "./log/delivery.ts";
@@ -29,6 +31,7 @@ import { openReadGate, type ReadGate } from "./net/read_gate.ts";
 import { Rewind } from "./log/rewind.ts";
 import { ChatServer } from "./chat/server.ts";
 import type { Services, Settings } from "./chat/services.ts";
+import { AccessCodes } from "./store/access_codes.ts";
 import { Groups } from "./store/groups.ts";
 import { Messages } from "./store/messages.ts";
 import { inspectDatabase, openDatabase } from "./store/open.ts";
@@ -105,13 +108,14 @@ export async function checkNode(options: ServeOptions, logger: Logger): Promise<
 
 /** Those of the options that handlers decide by. */
 function settingsOf(options: ServeOptions): Omit<Settings, "isClustered" | "udpPort"> {
-  const { persist, duplicateLogin, recallWindowMs, maxFrameBytes, passwordMin } = options;
+  const { persist, duplicateLogin, recallWindowMs, maxFrameBytes, signup, passwordMin } = options;
   const { heartbeatIntervalMs, heartbeatMisses } = options;
   return {
     persist,
     duplicateLogin,
     recallWindowMs,
     maxFrameBytes,
+    signup,
     passwordMin,
     heartbeatIntervalMs,
     heartbeatMisses,
@@ -222,6 +226,15 @@ async function assemble(
   // An earlier process of this name may have stored messages, and died before it rang for them.
   delivery.requestSweep();
 
+  const orders = new AdminOrders({
+    events: new AdminEvents(db),
+    users,
+    delivery,
+    admission,
+    logger,
+    now: () => performance.now(),
+  });
+  await orders.begin();
   const passwords = new Passwords();
   closers.push(() => passwords[Symbol.dispose]());
   const tokens = new TokenDesk(new Tokens(db), options.tokenTtlMs, Date.now, (error) => {
@@ -241,11 +254,13 @@ async function assemble(
     refusalLines,
     failureLines: new LogBudget(CLIENT_LINES_PER_SECOND),
     users,
+    codes: new AccessCodes(db),
     groups,
     messages,
     log,
     delivery,
     admission,
+    orders,
     passwords,
     tokens,
     quotas: new Quotas(options, turnTime),
@@ -263,6 +278,7 @@ async function assemble(
       lookups: 0,
       guesses: 0,
       signups: 0,
+      codes: 0,
       hashes: 0,
       history: 0,
       requests: 0,
@@ -288,6 +304,7 @@ async function assemble(
     positions.flush();
     admission.tick();
     tokens.catchUp();
+    orders.tick();
     // The embedded database is this process's own: nobody else writes to it or puts another in its place.
     if (isInDoubt) makeSure();
     if (options.mysqlUrl === null || now - sweptAt < (delivery.isInDoubt ? SWEEP_IN_DOUBT_MS : SWEEP_MS)) {

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import * as codes from "./code_handlers.ts";
 import * as handlers from "./handlers.ts";
 import * as logins from "./login_handlers.ts";
 import { MSGID, type ProtocolVersion } from "../protocol/protocol.ts";
@@ -177,5 +178,15 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     fields: { token: "string" },
     answer: answerWith(MSGID.LOGIN_MSG_ACK),
     handler: logins.resume,
+  }],
+  [MSGID.RESET_MSG, {
+    name: "RESET_MSG",
+    needsLogin: false,
+    version: 2,
+    upgrades: true,
+    isCostly: true,
+    fields: { code: "string", password: "string" },
+    answer: answerWith(MSGID.ACK_MSG),
+    handler: codes.resetPassword,
   }],
 ]);

@@ -25,11 +25,13 @@ const FIRST_WAIT_MS = 1_000;
 const ACCOUNT: Limit = { free: 40, wearMs: 15 * 60_000, maxWaitMs: 15 * 60_000 };
 /** A class of 60 behind one address mistypes often; 360 an hour are forgotten. */
 const ADDRESS: Limit = { free: 200, wearMs: 10_000, maxWaitMs: 5 * 60_000 };
+/** Codes are typed from a letter or a mail; nobody mistypes so many. */
+const CODE: Limit = { free: 20, wearMs: 60_000, maxWaitMs: 5 * 60_000 };
 /** How long an address stays known to be a user's, ms. */
 const KNOWN_MS = 30 * 86_400_000;
 const HOUR_MS = 3_600_000;
 
-/** Counts wrong passwords and signups. One per node. */
+/** Counts wrong passwords, wrong codes and signups. One per node. */
 export class Guesses {
   readonly #tallies: Tallies;
   #signupsPerHour: number;
@@ -82,6 +84,18 @@ export class Guesses {
     await this.#tallies.add([{ key: known, wearMs: KNOWN_MS }]);
   }
 
+  /** How long until a code may be tried from there, ms; 0: now. */
+  async msToWaitForCode(person: string | undefined): Promise<number> {
+    if (person === undefined) return 0;
+    const [wrong] = await this.#tallies.read([{ key: codeKey(person), wearMs: CODE.wearMs }]);
+    return wrong ? waitOf(wrong, CODE) : 0;
+  }
+
+  /** A code was wrong. */
+  async wrongCode(person: string | undefined): Promise<void> {
+    if (person !== undefined) await this.#tallies.add([{ key: codeKey(person), wearMs: CODE.wearMs }]);
+  }
+
   /** Counts a signup, if one more is allowed from there: then 0, else how long until it is, ms. */
   async trySignup(person: string | undefined): Promise<number> {
     if (person === undefined || this.#signupsPerHour === 0) return 0;
@@ -106,6 +120,10 @@ function accountKey(userId: number): string {
 
 function addressKey(person: string): string {
   return `wrong ${person}`;
+}
+
+function codeKey(person: string): string {
+  return `code ${person}`;
 }
 
 /** Of an account at an address where its user has logged in. */

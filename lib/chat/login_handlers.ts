@@ -7,7 +7,9 @@ import { byteLength, fitLists, type LoginLists } from "../net/client_buffer.ts";
 import { waitAtMost } from "../base/give_up_after.ts";
 import { NoTurnError } from "../base/fair_queue.ts";
 import { arrayParts } from "../base/long_json.ts";
+import { checkInvite, uninvited } from "./code_handlers.ts";
 import { nameProblem } from "./handlers.ts";
+import { checkPatience, noteRefused } from "./patience.ts";
 import { checkPassword } from "./password.ts";
 import { ERRNO, type JsonObject, MSGID } from "../protocol/protocol.ts";
 import type { Verification } from "./password.ts";
@@ -17,9 +19,6 @@ import type { Login, Session } from "./session.ts";
 import type { Account } from "../store/users.ts";
 import { createBeatKey, type IssuedToken, tokenUserId } from "./tokens.ts";
 
-/** Wrong passwords or tokens in a row before a connection is asked to wait. */
-const REFUSED_LOGINS_MAX = 5;
-const REFUSED_LOGIN_WAIT_MS = 10_000;
 /** Whoever gets no turn for a hash is asked to come again after this, ms. */
 const NO_TURN_WAIT_MS = 5_000;
 /** How long a logout waits for messages on their way into the log, and then for what else is to be written, ms. */
@@ -33,6 +32,10 @@ export async function signup(services: Services, request: Request): Promise<void
   const { session } = request;
   const name = request.string("name");
   const password = request.string("password");
+  if (settings.signup === "closed") {
+    throw new Refusal(ERRNO.NOT_ALLOWED, "Signing up is closed here", { signup: "closed" });
+  }
+  const invite = settings.signup === "invite" ? await checkInvite(services, request) : undefined;
   const problem = nameProblem(name) ?? checkPassword(password, settings.passwordMin);
   if (problem !== undefined) throw new Refusal(ERRNO.REFUSED, problem);
   if (await users.isTaken(name)) throw new Refusal(ERRNO.REFUSED, "This name is taken");
@@ -42,13 +45,16 @@ export async function signup(services: Services, request: Request): Promise<void
     limited.signups++;
     throw tooMany("Too many have signed up from this address; try again later", waitMs);
   });
-  const id = await users.create(name, hash);
+  const id = invite === undefined
+    ? await users.create(name, hash)
+    : await users.createInvited(name, hash, invite, Date.now());
+  if (id === "uninvited") throw uninvited();
   if (id === undefined) throw new Refusal(ERRNO.REFUSED, "This name is taken");
   request.reply({ id });
 }
 
 /** Hashes have turns: a flood of logins is no more than a place in a line, and what nobody waits for is not done. */
-async function inTurn<Result>(
+export async function inTurn<Result>(
   { passwords, limited }: Services,
   session: Session,
   work: () => Promise<Result>,
@@ -79,6 +85,9 @@ export async function login(services: Services, request: Request): Promise<void>
     () => tryPassword(services, session, id, password, account?.password),
   );
   if (!account || !isRight) throw refusedLogin(session, ERRNO.REFUSED, "Wrong id or password");
+  if (account.status !== "active") {
+    throw noteRefused(session, new Refusal(ERRNO.REFUSED, "This account has been disabled"));
+  }
   if (replacement !== undefined) {
     await users.replacePassword(id, account.password, replacement);
     account.password = replacement;
@@ -119,7 +128,9 @@ export async function resume(services: Services, request: Request): Promise<void
   const userId = tokenUserId(token);
   const account = userId === undefined ? undefined : await services.users.account(userId);
   const hash = account && await services.tokens.recognise(token, account.id, account.password);
-  if (!account || !hash) throw refusedLogin(session, ERRNO.TOKEN_UNKNOWN, "Token expired or unknown");
+  if (account?.status !== "active" || !hash) {
+    throw refusedLogin(session, ERRNO.TOKEN_UNKNOWN, "Token expired or unknown");
+  }
   await welcome(services, request, account, "replace", () => Promise.resolve({ token, hash }));
 }
 
@@ -127,16 +138,11 @@ function checkLoginAllowed(session: Session): void {
   if (session.login) {
     throw new Refusal(ERRNO.ALREADY_ONLINE, "Already logged in on this connection; log out first");
   }
-  if (session.refusedLogins < REFUSED_LOGINS_MAX) return;
-  const waitMs = session.refusedLoginAt + REFUSED_LOGIN_WAIT_MS - performance.now();
-  if (waitMs <= 0) return;
-  throw tooMany("Too many refused logins; wait a little", waitMs);
+  checkPatience(session);
 }
 
 function refusedLogin(session: Session, errno: number, message: string): Refusal {
-  session.refusedLogins++;
-  session.refusedLoginAt = performance.now();
-  return new Refusal(errno, message);
+  return noteRefused(session, new Refusal(errno, message));
 }
 
 /** Lets a user in, answers with all it needs, and opens its mailbox. */
@@ -151,6 +157,10 @@ async function welcome(
   const { admission } = services;
   const login = await admission.admit(session, account.id, account.name, mode);
   if (!login) throw new Refusal(ERRNO.ALREADY_ONLINE, "This user is already online");
+  if (services.orders.isOutdated(account.id, account.readAt)) {
+    await admission.dismiss(session);
+    throw new Refusal(ERRNO.REFUSED, "This account has been changed; log in again");
+  }
   session.refusedLogins = 0;
   try {
     if (session.version >= 2) {

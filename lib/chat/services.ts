@@ -5,6 +5,7 @@
  */
 import type { Session } from "./session.ts";
 import type { Admission } from "./admission.ts";
+import type { AdminOrders } from "./admin_orders.ts";
 import type { Backlogs } from "../log/backlogs.ts";
 import type { Delivery } from "../log/delivery.ts";
 import type { Guesses } from "./guesses.ts";
@@ -14,6 +15,7 @@ import type { MessageLog } from "../log/message_log.ts";
 import type { PageRoom } from "./page_room.ts";
 import type { Passwords } from "./password.ts";
 import type { Quotas } from "./quotas.ts";
+import type { AccessCodes } from "../store/access_codes.ts";
 import type { Groups } from "../store/groups.ts";
 import type { Messages } from "../store/messages.ts";
 import type { Users } from "../store/users.ts";
@@ -29,6 +31,8 @@ export interface Settings {
   recallWindowMs: number;
   /** A longer frame ends its connection; clients are told at login. */
   maxFrameBytes: number;
+  /** Who may sign up. */
+  signup: "open" | "invite" | "closed";
   /** Least length of a new password, in characters. */
   passwordMin: number;
   /** Between two heartbeats a client should send, ms. */
@@ -53,6 +57,8 @@ export interface LimitCounters {
   guesses: number;
   /** Signups of addresses that made too many. */
   signups: number;
+  /** Invitations not looked at, after too many wrong ones. */
+  codes: number;
   /** Logins and signups for which too many others waited. */
   hashes: number;
   /** Pages of history of users who read too much. */
@@ -80,6 +86,8 @@ export interface Services {
   /** Tables. */
   users: Users;
   /** Tables. */
+  codes: AccessCodes;
+  /** Tables. */
   groups: Groups;
   /** The log's reading side. */
   messages: Messages;
@@ -89,6 +97,8 @@ export interface Services {
   delivery: Delivery<Session>;
   /** Logins and logouts. */
   admission: Admission;
+  /** What operators do. */
+  orders: AdminOrders;
   /** Password hashes. */
   passwords: Passwords;
   /** Resume tokens. */

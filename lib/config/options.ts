@@ -107,6 +107,8 @@ export interface ServeOptions extends StorageOptions {
   undeliveredMessages: number;
   /** Bytes of these; 0: any number. */
   undeliveredBytes: number;
+  /** Who may sign up: anybody, who has an invitation, or nobody. */
+  signup: "open" | "invite" | "closed";
   /** Signups of an address an hour; 0: any number. */
   signupRate: number;
   /** Least length of a new password, in characters. */
@@ -414,6 +416,14 @@ const LIMITS = {
     help: "how long these may be together; 0: any length",
     parse: bytes(0, 1024 ** 4),
     fallback: "64M",
+    isReloadable: true,
+  },
+  signup: {
+    flag: "signup",
+    placeholder: "open|invite|closed",
+    help: "who may sign up: anybody, those with a code that admin invite has made, or nobody",
+    parse: oneOf(["open", "invite", "closed"]),
+    fallback: "open",
     isReloadable: true,
   },
   signupRate: {

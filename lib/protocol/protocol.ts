@@ -40,6 +40,7 @@ export const MSGID = {
   SEARCH_MSG: 32,
   SEARCH_MSG_ACK: 33,
   CONVERSATIONS_MSG: 34,
+  RESET_MSG: 36,
 } as const;
 
 /** What a connection speaks: each version has all of the one before. From 2 on messages are acknowledged and requests answered. */
@@ -70,12 +71,14 @@ export const DEPTH_MAX = 64;
 /** Why the server speaks up with a NOTICE_MSG, usually before it closes. */
 export type NoticeCode =
   | "replaced"
+  | "revoked"
   | "slow_consumer"
   | "shutting_down"
   | "heartbeat_timeout"
   | "flood"
   | "auth_timeout"
-  | "bad_frame";
+  | "bad_frame"
+  | "announcement";
 
 /** A parsed JSON object, not yet looked at. */
 export type JsonObject = { [key: string]: unknown };

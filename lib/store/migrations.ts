@@ -10,6 +10,7 @@
 
 import { DatabaseError, errorText, EXIT, FatalError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
+import { adminColumns } from "./admin_columns.ts";
 import { ADOPT_ORIGINAL } from "./adopt_original.ts";
 import { clusterSecret } from "./cluster_secret.ts";
 import type { Database, Dialect, SqlConnection } from "./database.ts";
@@ -38,6 +39,8 @@ const SEQUENCE: readonly { name: string; code?: (dialect: Dialect["name"]) => re
   { name: "0006_cluster_secret", code: clusterSecret },
   { name: "0007_probe" },
   { name: "0008_name_keys", code: () => NAME_KEYS },
+  { name: "0011_admin" },
+  { name: "0012_admin_columns", code: adminColumns },
 ];
 
 /** Options of {@linkcode migrate}. */

@@ -6,10 +6,12 @@
 import { forgetOldest } from "../base/forget_oldest.ts";
 import { DatabaseError } from "../base/errors.ts";
 import { nameKey, normalizeName } from "../protocol/names.ts";
-import type { Database } from "./database.ts";
+import { takeCode } from "./access_codes.ts";
+import { recordEvent } from "./admin_events.ts";
+import type { Database, SqlValue } from "./database.ts";
 import { Lookup } from "./lookup.ts";
 
-/** Known ids are remembered up to this many: users are never deleted. */
+/** Known ids are remembered up to this many; of one that is deleted {@link Users.forget} is told. */
 const KNOWN_IDS = 100_000;
 /** Ids that nobody has are remembered, too, up to this many … */
 const ABSENT_IDS = 10_000;
@@ -39,9 +41,22 @@ export interface Account {
   name: string;
   /** The stored hash, or the original server's plain text. */
   password: string;
+  /** Whether it may log in. */
+  status: UserStatus;
+  /** When this was so, by the clock of {@link Users}. */
+  readAt: number;
 }
 
-type AccountRow = { id: number; name: string; password: string };
+/** What operators have made of an account. Of a deleted one others' history is left. */
+export type UserStatus = "active" | "disabled" | "deleted";
+
+/** In the order of their numbers in the database. */
+export const USER_STATUSES: readonly UserStatus[] = ["active", "disabled", "deleted"];
+
+/** The column `status` of a deleted user. */
+const DELETED = USER_STATUSES.indexOf("deleted");
+
+type AccountRow = { id: number; name: string; password: string; status: number };
 type FriendRow = { owner: number; id: number; name: string; state: UserState };
 
 /** The tables User and Friend. */
@@ -62,7 +77,7 @@ export class Users {
     this.#accounts = new Lookup({
       read: (ids) => {
         const { sql, params } = isOneOf("id", ids);
-        return db.query(`SELECT id, name, password FROM User WHERE ${sql}`, params);
+        return db.query(`SELECT id, name, password, status FROM User WHERE ${sql}`, params);
       },
       keyOf: ({ id }) => id,
     });
@@ -86,12 +101,33 @@ export class Users {
   async create(name: string, password: string): Promise<number | undefined> {
     const stored = normalizeName(name);
     try {
-      const { insertId } = await this.#db.run(
-        "INSERT INTO User (name, name_key, password, state) VALUES (?, ?, ?, 'offline')",
-        [stored, nameKey(stored), password],
-      );
+      const { insertId } = await this.#db.run(...insertUser(stored, password));
       this.#know(insertId);
       return insertId;
+    } catch (error) {
+      if (error instanceof DatabaseError && error.kind === "duplicate") return undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * As {@link create}, for somebody with an invitation, which is used in the same transaction: with a name that is taken it
+   * is not, and "uninvited" makes no user. `hash`: what it is stored under.
+   */
+  async createInvited(
+    name: string,
+    password: string,
+    hash: Uint8Array,
+    now: number,
+  ): Promise<number | "uninvited" | undefined> {
+    const stored = normalizeName(name);
+    try {
+      const id = await this.#db.transaction(async (tx) => {
+        if (!await takeCode(tx, "invite", hash, now)) return "uninvited";
+        return (await tx.run(...insertUser(stored, password))).insertId;
+      });
+      if (typeof id === "number") this.#know(id);
+      return id;
     } catch (error) {
       if (error instanceof DatabaseError && error.kind === "duplicate") return undefined;
       throw error;
@@ -108,9 +144,10 @@ export class Users {
 
   /** The account with this id. */
   async account(id: number): Promise<Account | undefined> {
+    const readAt = this.#now();
     const [account] = await this.#accounts.rows(id);
     // A copy: the caller may go on with another password.
-    return account && { ...account };
+    return account && { ...account, status: USER_STATUSES[account.status] ?? "disabled", readAt };
   }
 
   /** Puts `hash` in the place of `old`, unless somebody has changed the password meanwhile. */
@@ -118,10 +155,33 @@ export class Users {
     await this.#db.run("UPDATE User SET password = ? WHERE id = ? AND password = ?", [hash, id, old]);
   }
 
+  /**
+   * Uses a code for a new password once: `code` is what it is stored under, `hash` that of the password. Undefined when it
+   * is not good at `now`, ms since the epoch. Whatever token the user had is worth nothing any more.
+   */
+  resetPassword(
+    code: Uint8Array,
+    hash: string,
+    now: number,
+  ): Promise<{ id: number; name: string } | undefined> {
+    return this.#db.transaction(async (tx) => {
+      if (!await takeCode(tx, "password", code, now)) return undefined;
+      const [user] = await tx.query<{ id: number; name: string }>(
+        "SELECT u.id, u.name FROM AccessCode c JOIN User u ON u.id = c.userid WHERE c.hash = ?",
+        [code],
+      );
+      if (!user) return undefined;
+      await tx.run("UPDATE User SET password = ? WHERE id = ?", [hash, user.id]);
+      await tx.run("DELETE FROM Token WHERE userid = ?", [user.id]);
+      await recordEvent(tx, { at: now, actor: "the user", what: "reset", userId: user.id, detail: {} });
+      return user;
+    });
+  }
+
   /** The user with this id as others see it. */
   async find(id: number): Promise<User | undefined> {
     const [row] = await this.#db.query<{ id: number; name: string; state: UserState }>(
-      "SELECT id, name, state FROM User WHERE id = ?",
+      `SELECT id, name, state FROM User WHERE id = ? AND status <> ${DELETED}`,
       [id],
     );
     return row;
@@ -130,7 +190,7 @@ export class Users {
   /** Whether there is a user with this id; asks the database. */
   async exists(id: number): Promise<boolean> {
     const askedAt = this.#now();
-    const rows = await this.#db.query("SELECT id FROM User WHERE id = ?", [id]);
+    const rows = await this.#db.query(`SELECT id FROM User WHERE id = ? AND status <> ${DELETED}`, [id]);
     if (rows.length > 0) this.#know(id);
     // Whoever has signed up here while the database was asked is known.
     else if (!this.#knownIds.has(id)) this.#knowAbsent(id, askedAt);
@@ -154,6 +214,11 @@ export class Users {
     if (this.#knownIds.has(id)) return true;
     const absentAt = this.#absentIds.get(id);
     return absentAt !== undefined && this.#now() - absentAt < ABSENT_MS ? false : undefined;
+  }
+
+  /** This user has been deleted. */
+  forget(id: number): void {
+    this.#knownIds.delete(id);
   }
 
   /** Nobody is known any more: the database may have forgotten them. */
@@ -192,4 +257,11 @@ export class Users {
     const friends = (await this.#friends.rows(userId)).map(({ id, name, state }) => ({ id, name, state }));
     return friends.sort((a, b) => a.id - b.id);
   }
+}
+
+function insertUser(name: string, password: string): [sql: string, params: SqlValue[]] {
+  return [
+    "INSERT INTO User (name, name_key, password, state) VALUES (?, ?, ?, 'offline')",
+    [name, nameKey(name), password],
+  ];
 }

@@ -172,12 +172,13 @@ export class ClientSession {
     return await this.#opening.promise;
   }
 
-  /** Makes a new user; a successful reply's frame has the `id`. */
-  async signup(name: string, password: string): Promise<Reply> {
+  /** Makes a new user; a successful reply's frame has the `id`. `invite`: a code, where the server asks for one. */
+  async signup(name: string, password: string, invite?: string): Promise<Reply> {
     const problem = await this.connect();
     if (problem !== "") return noReply(problem);
     const { promise, resolve } = Promise.withResolvers<Reply>();
-    this.#authenticate({ msgid: MSGID.SIGNUP_MSG, name, password }, resolve);
+    const frame = { msgid: MSGID.SIGNUP_MSG, name, password };
+    this.#authenticate(invite === undefined ? frame : { ...frame, invite }, resolve);
     return promise;
   }
 
@@ -472,6 +473,7 @@ export class ClientSession {
 
   #receiveNotice(frame: JsonObject): void {
     const text = textOf(frame.text) || textOf(frame.code) || "no reason given";
+    if (frame.code === "announcement") return this.#status(`announcement: ${text}`);
     const retryAfterMs = integerOf(frame.retry_after_ms);
     this.#notice = {
       code: textOf(frame.code) || undefined,

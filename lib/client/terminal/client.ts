@@ -200,7 +200,12 @@ class Client {
       ? undefined
       : await this.#screen.readLine("password: ", { isSecret: true });
     if (name === undefined || password === undefined) return;
-    const reply = await this.#session.signup(name, password);
+    let reply = await this.#session.signup(name, password);
+    if (reply.frame.signup === "invite") {
+      const invite = await this.#screen.readLine("invitation: ");
+      if (invite === undefined) return;
+      reply = await this.#session.signup(name, password, invite);
+    }
     if (reply.errno !== ERRNO.OK) this.#fail(`register: ${reply.text}`);
     else this.#screen.print(`registered: your user id is ${integerOf(reply.frame.id) ?? "unknown"}`);
   }

@@ -1,0 +1,143 @@
+/**
+ * Follows what operators do to the database while this node runs: ends sessions, forgets users, passes announcements on.
+ * It asks once a second, in every deployment the same, for one row.
+ *
+ * @module
+ */
+import type { Admission } from "./admission.ts";
+import { errorText } from "../base/errors.ts";
+import type { Delivery } from "../log/delivery.ts";
+import type { Logger } from "../base/logger.ts";
+import { MSGID } from "../protocol/protocol.ts";
+import type { Notice, Session } from "./session.ts";
+import type { AdminEvent, AdminEvents } from "../store/admin_events.ts";
+import type { Users } from "../store/users.ts";
+
+/** Events in one statement. */
+const PAGE = 200;
+/** A login takes no longer, ms: after that nobody needs to know that its user's sessions were ended. */
+const REMEMBERED_MS = 120_000;
+
+/** What users are told whose sessions are ended. */
+const NOTICES: Partial<Record<AdminEvent["what"], string>> = {
+  password: "The password of this account has been changed.",
+  reset: "The password of this account has been changed.",
+  disable: "This account has been disabled.",
+  delete: "This account has been deleted.",
+  sessions: "An operator has ended this session.",
+};
+
+/** What {@link AdminOrders} works with. */
+export interface AdminOrderOptions {
+  /** Tables. */
+  events: AdminEvents;
+  /** Tables. */
+  users: Users;
+  /** Who is online here. */
+  delivery: Delivery<Session>;
+  /** Logouts. */
+  admission: Admission;
+  /** For what is done. */
+  logger: Logger;
+  /** Monotonic clock, ms; the one that accounts are read by. */
+  now: () => number;
+}
+
+/** One per node. */
+export class AdminOrders {
+  readonly #options: AdminOrderOptions;
+  /** Users whose sessions were ended, with when; oldest first. */
+  readonly #endedAt = new Map<number, number>();
+  #newest: number | undefined;
+  #isAsking = false;
+
+  /** See {@link AdminOrderOptions}. */
+  constructor(options: AdminOrderOptions) {
+    this.#options = options;
+  }
+
+  /** What is done from now on is followed. To be called before anything that it could change is read. */
+  async begin(): Promise<void> {
+    this.#newest = await this.#options.events.newest();
+  }
+
+  /** Called about once a second. Never rejects. */
+  async tick(): Promise<void> {
+    if (this.#isAsking || this.#newest === undefined) return;
+    this.#isAsking = true;
+    try {
+      await this.#catchUp(this.#newest);
+    } catch (error) {
+      // The database is away, as others tell; what was done meanwhile is read when it is back.
+      this.#options.logger.debug("cannot ask what operators have done", { reason: errorText(error) });
+    } finally {
+      this.#isAsking = false;
+    }
+    this.#forget();
+  }
+
+  async #catchUp(known: number): Promise<void> {
+    const newest = await this.#options.events.newest();
+    // A database that has gone back in time counts from an earlier one.
+    if (newest < known) this.#newest = newest;
+    for (let after = known; after < newest;) {
+      const events = await this.#options.events.after(after, PAGE);
+      if (events.length === 0) return;
+      for (const event of events) {
+        this.#follow(event);
+        this.#newest = after = event.id;
+      }
+    }
+  }
+
+  #follow({ what, userId, detail }: AdminEvent): void {
+    const { logger, users, delivery } = this.#options;
+    logger.info("an operator's order", { what, ...(userId === null ? {} : { user: userId }) });
+    const notice = NOTICES[what];
+    if (userId !== null && notice !== undefined) this.#endSessions(userId, notice);
+    if (userId !== null && what === "delete") users.forget(userId);
+    if (what === "announce") this.#announce(String(detail.text));
+    if (what === "import") {
+      users.forgetKnown();
+      delivery.requestSweep();
+    }
+  }
+
+  #endSessions(userId: number, text: string): void {
+    const { delivery, admission, now } = this.#options;
+    this.#endedAt.delete(userId);
+    this.#endedAt.set(userId, now());
+    const notice: Notice = { code: "revoked", text, reconnect: false };
+    for (const session of [...delivery.sessions]) {
+      if (session.login?.userId !== userId) continue;
+      session.end(notice);
+      admission.dismiss(session);
+    }
+  }
+
+  /** Version 1 knows no notices but the last one: it gets a message of nobody. */
+  #announce(text: string): void {
+    const frame = JSON.stringify({ msgid: MSGID.NOTICE_MSG, code: "announcement", text, reconnect: true });
+    // As a client writes it, though of no time zone.
+    const time = new Date().toISOString().slice(0, 19).replace("T", " ");
+    for (const { version, outlet, login } of this.#options.delivery.sessions) {
+      if (!login) continue;
+      const { userId } = login;
+      const message = { msgid: MSGID.ONE_CHAT_MSG, id: 0, name: "server", toid: userId, msg: text, time };
+      outlet.send(version === 1 ? JSON.stringify(message) : frame);
+    }
+  }
+
+  /** Whether a login that knows the account as it was at `readAt`, by the clock of {@link AdminOrderOptions.now}, comes too late. */
+  isOutdated(userId: number, readAt: number): boolean {
+    return (this.#endedAt.get(userId) ?? -Infinity) >= readAt;
+  }
+
+  #forget(): void {
+    const now = this.#options.now();
+    for (const [userId, at] of this.#endedAt) {
+      if (now - at < REMEMBERED_MS) return;
+      this.#endedAt.delete(userId);
+    }
+  }
+}
