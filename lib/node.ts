@@ -87,7 +87,7 @@ async function prepare(
 ): Promise<{ gate: ReadGate; ports: Ports }> {
   const gate = await openReadGate();
   closers.push(() => gate.close());
-  const ports = await bindPorts(options, gate, closers);
+  const ports = await bindPorts(options, gate, logger, closers);
   await probeRedis(options, logger);
   return { gate, ports };
 }
@@ -320,7 +320,8 @@ async function assemble(
     failure,
     reload(wanted) {
       const { next, taken, left } = compareOptions(options, wanted);
-      const isNewCertificate = ports.tls?.server.reload() ?? false;
+      // One for both ports.
+      const isNewCertificate = (ports.tls?.server ?? ports.web?.tls)?.reload() ?? false;
       if (JSON.stringify(next) !== JSON.stringify(options)) {
         Object.assign(options, next);
         Object.assign(services.settings, settingsOf(options));

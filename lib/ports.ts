@@ -6,6 +6,7 @@
 import type { Session } from "./chat/session.ts";
 import type { Socket } from "node:dgram";
 import { createAdmit } from "./net/admit.ts";
+import { type Assets, loadAssets } from "./web/assets.ts";
 import { BeatDesk, type BeatDeskOptions } from "./chat/beat_desk.ts";
 import type { Bus } from "./cluster/bus.ts";
 import { systemClock } from "./base/clock.ts";
@@ -27,10 +28,17 @@ import { NOT_ACCEPTING, Readiness } from "./observe/readiness.ts";
 import type { ChatServer } from "./chat/server.ts";
 import type { LimitCounters } from "./chat/services.ts";
 import type { Database } from "./store/database.ts";
+import { EXIT, FatalError } from "./base/errors.ts";
 import type { MysqlDatabase } from "./store/mysql.ts";
 import { WriteProbe } from "./store/write_probe.ts";
 import { TlsServer } from "./net/tls.ts";
 import { bindUdp, UdpBeats } from "./net/udp_beats.ts";
+import { createWebAdmit } from "./web/web_door.ts";
+
+/** Where browsers are served when nobody says where, or on the next ports. */
+const WEB_HOST = "127.0.0.1";
+const WEB_PORT = 8080;
+const WEB_PORTS_TRIED = 10;
 
 /** What is to be closed at the end, the last one first. */
 export type Closer = () => Promise<void> | void;
@@ -43,29 +51,68 @@ export interface Ports {
   tls?: { listener: Deno.TcpListener; server: TlsServer };
   /** For operators. */
   http?: Deno.TcpListener;
+  /** For browsers. */
+  web?: { listener: Deno.TcpListener; tls: TlsServer | undefined; assets: Assets };
   /** For heartbeats as datagrams. */
   udp?: Socket;
 }
 
 /** Binds every port that the options name. Throws a FatalError when that, or their certificate, is not possible. */
-export async function bindPorts(options: ServeOptions, gate: ReadGate, closers: Closer[]): Promise<Ports> {
-  const { host, port, tlsPort, tlsCertPath, tlsKeyPath, http, udpPort } = options;
-  const tls = tlsPort === null || tlsCertPath === null || tlsKeyPath === null
+export async function bindPorts(
+  options: ServeOptions,
+  gate: ReadGate,
+  logger: Logger,
+  closers: Closer[],
+): Promise<Ports> {
+  const { host, port, tlsPort, tlsCertPath, tlsKeyPath, webTls, http, udpPort } = options;
+  const tls = tlsCertPath === null || tlsKeyPath === null
     ? undefined
-    : { port: tlsPort, server: new TlsServer({ certPath: tlsCertPath, keyPath: tlsKeyPath }, gate) };
+    : new TlsServer({ certPath: tlsCertPath, keyPath: tlsKeyPath }, gate);
   const listen = (hostname: string, port: number) => {
     const listener = listenTcp(hostname, port);
     closers.push(() => closeListener(listener));
     return listener;
   };
   const ports: Ports = { tcp: listen(host, port) };
-  if (tls) ports.tls = { listener: listen(host, tls.port), server: tls.server };
+  if (tls && tlsPort !== null) ports.tls = { listener: listen(host, tlsPort), server: tls };
   if (http) ports.http = listen(http.host, http.port);
+  const web = listenWeb(options, listen, logger);
+  if (web) ports.web = { listener: web, tls: webTls ? tls : undefined, assets: loadAssets() };
   if (udpPort !== null) {
     const socket = ports.udp = await bindUdp(host, udpPort);
     closers.push(() => closeSocket(socket));
   }
   return ports;
+}
+
+/** Undefined: browsers are not served. */
+function listenWeb(
+  { web, host, mysqlUrl }: ServeOptions,
+  listen: (hostname: string, port: number) => Deno.TcpListener,
+  logger: Logger,
+): Deno.TcpListener | undefined {
+  if (web === "none") return undefined;
+  if (web !== null) return listen(web.host, web.port);
+  // Whoever tries it out gets the page; whoever runs it for others says where.
+  if (mysqlUrl !== null || !isLoopback(host)) return undefined;
+  for (let port = WEB_PORT; port < WEB_PORT + WEB_PORTS_TRIED; port++) {
+    try {
+      const listener = listen(WEB_HOST, port);
+      if (port > WEB_PORT) {
+        logger.warn("the port for browsers is another one: the usual one is in use", { port });
+      }
+      return listener;
+    } catch (error) {
+      if (!(error instanceof FatalError) || error.exitCode !== EXIT.unavailable) throw error;
+    }
+  }
+  const last = WEB_PORT + WEB_PORTS_TRIED - 1;
+  logger.warn("browsers are not served: the ports for them are in use", { ports: `${WEB_PORT}-${last}` });
+  return undefined;
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host.startsWith("127.") || host === "::1";
 }
 
 function closeListener(listener: Deno.TcpListener): void {
@@ -84,14 +131,15 @@ function closeSocket(socket: Socket): void {
   }
 }
 
-/** Where a node listens: "host:port" of each. */
-export function addressesOf({ tcp, tls, http, udp }: Ports): Record<string, string> {
+/** Where a node listens: "host:port" of each, and the URL of the page. */
+export function addressesOf({ tcp, tls, http, web, udp }: Ports): Record<string, string> {
   const of = ({ addr: { hostname, port } }: Deno.TcpListener) => formatHostPort(hostname, port);
   const datagrams = udp?.address();
   return {
     tcp: of(tcp),
     ...(tls ? { tls: of(tls.listener) } : {}),
     ...(http ? { http: of(http) } : {}),
+    ...(web ? { web: `${web.tls ? "https" : "http"}://${of(web.listener)}/` } : {}),
     ...(datagrams ? { udp: formatHostPort(datagrams.address, datagrams.port) } : {}),
   };
 }
@@ -199,8 +247,16 @@ function hasPool(db: Database): db is MysqlDatabase {
 }
 
 /** Lets clients in. */
-export function letIn({ proxies: ranges }: ServeOptions, { tcp, tls }: Ports, server: ChatServer): void {
+export function letIn(
+  { proxies: ranges, webOrigins }: ServeOptions,
+  { tcp, tls, web }: Ports,
+  server: ChatServer,
+): void {
   const proxies = new Proxies(ranges);
+  const counters = server.webCounters;
+  if (web) {
+    server.accept(web.listener, createWebAdmit({ ...web, proxies, origins: webOrigins ?? [], counters }));
+  }
   server.accept(tcp, createAdmit({ proxies }));
   if (tls) server.accept(tls.listener, createAdmit({ proxies, tls: tls.server }));
 }

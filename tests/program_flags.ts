@@ -28,7 +28,7 @@ export async function programFlags(denoVersion: string = Deno.version.deno): Pro
   return ["--no-lock", ...known.map((flag) => flag.startsWith("--allow-env") ? "--allow-env" : flag)];
 }
 
-/** The flags for `deno compile`: the program's permissions, its migrations, its worker, and no package it does not use. */
+/** The flags for `deno compile`: the program's permissions, its migrations, its worker, the page, and no package it does not use. */
 export async function compileFlags(denoVersion: string = Deno.version.deno): Promise<string[]> {
   const prune = knowsAllFlags(denoVersion) ? ["--exclude-unused-npm"] : [];
   return [
@@ -37,6 +37,8 @@ export async function compileFlags(denoVersion: string = Deno.version.deno): Pro
     "sql",
     "--include",
     "lib/chat/scrypt_worker.ts",
+    "--include",
+    "lib/web/assets",
     ...prune,
   ];
 }

@@ -7,7 +7,6 @@ import type { Accepted, Admit } from "../net/admit.ts";
 import { Connection, type EndOptions } from "../net/connection.ts";
 import { DescriptorReserve } from "../net/descriptor_reserve.ts";
 import { errorText } from "../base/errors.ts";
-import type { FramerFailure } from "../protocol/framer.ts";
 import { handleFrame } from "./gates.ts";
 import { type Guest, Guests } from "./guests.ts";
 import { formatHostPort } from "../base/host_port.ts";
@@ -18,6 +17,9 @@ import type { Services } from "./services.ts";
 import { type Notice, Session } from "./session.ts";
 import { ERRNO, MSGID } from "../protocol/protocol.ts";
 import { anotherTurn, turnTime } from "../base/turn.ts";
+import type { WebCounters } from "../web/web_door.ts";
+import { WebSocketWire } from "../net/websocket_wire.ts";
+import type { StreamFailure } from "../net/wire.ts";
 
 /** With more than this waiting for a client, its requests are not read and messages stay in the log. */
 const HIGH_WATER_BYTES = 262_144;
@@ -49,6 +51,13 @@ const CROWDED: Notice = {
 };
 const NOT_READ: Notice = { code: "slow_consumer", text: "What is sent to you is not read.", reconnect: true };
 
+const FAILURE_TEXTS: Readonly<Record<Exclude<StreamFailure, "too_long">, string>> = {
+  garbage: "There is something other than JSON objects in the stream.",
+  protocol: "What came is not WebSocket as RFC 6455 has it.",
+  binary: "A message was binary.",
+  not_utf8: "A message was not UTF-8.",
+};
+
 /** What a server decides by. */
 export interface ServerOptions {
   /** A longer frame ends its connection. */
@@ -73,7 +82,7 @@ interface Client {
   session: Session;
 }
 
-/** Takes TCP clients for a node. */
+/** Takes clients for a node, over TCP and what runs over it. */
 export class ChatServer {
   readonly #options: ServerOptions;
   readonly #services: Services;
@@ -85,6 +94,8 @@ export class ChatServer {
   /** Accepted, and not yet clients. */
   readonly #admitting = new Set<Deno.TcpConn>();
   readonly #clients = new Set<Client>();
+  /** Of the clients, those over WebSocket. */
+  #webSockets = 0;
   #onEmpty: (() => void) | undefined;
   #nextId = 1;
   #isFullLogged = false;
@@ -95,6 +106,8 @@ export class ChatServer {
   #isDraining = false;
   /** For metrics. */
   readonly counters = { accepted: 0, refused: 0, acceptFailures: 0, frames: 0 };
+  /** Likewise, of the port for browsers. */
+  readonly webCounters: WebCounters = { served: 0, upgraded: 0, refused: 0 };
 
   /** Handlers get `services`. `reserve`: given up when file descriptors run out. */
   constructor(options: ServerOptions, services: Services, gate: ReadGate, reserve: DescriptorReserve) {
@@ -111,7 +124,12 @@ export class ChatServer {
     return this.#clients.size;
   }
 
-  /** Of those, and of those that are on their way to be one, how many are not logged in. */
+  /** Of those, how many are WebSockets. */
+  get webSocketCount(): number {
+    return this.#webSockets;
+  }
+
+  /** Of the connections, and of those that are on their way to be one, how many are not logged in. */
   get anonymousCount(): number {
     return this.#guests.size;
   }
@@ -211,7 +229,10 @@ export class ChatServer {
       const accepted = await admit(socket, (person) => {
         if (!this.#guests.locate(guest, person)) throw new Error("too many of its address are not logged in");
       });
-      if (this.#isDraining) accepted.socket.close();
+      if (accepted === undefined) {
+        this.#guests.leave(guest);
+        closeQuietly(socket);
+      } else if (this.#isDraining) accepted.socket.close();
       else this.#serve(accepted, guest);
     } catch (error) {
       this.#guests.leave(guest);
@@ -243,10 +264,12 @@ export class ChatServer {
     this.#logger.info("connection refused", { remote, reason: errorText(error) });
   }
 
-  #serve({ socket, remote, person, isDirect }: Accepted, guest: Guest): void {
+  #serve({ socket, remote, person, isDirect, isWebSocket }: Accepted, guest: Guest): void {
     const services = this.#services;
+    const { maxFrameBytes } = this.#options;
     const connection: Connection = new Connection(socket, remote, {
-      maxFrameBytes: this.#options.maxFrameBytes,
+      maxFrameBytes,
+      wire: isWebSocket ? new WebSocketWire({ maxFrameBytes }) : undefined,
       highWaterBytes: HIGH_WATER_BYTES,
       gate: this.#gate,
       clientBufferBytes: this.#options.v1ClientBufferBytes,
@@ -271,6 +294,7 @@ export class ChatServer {
         this.#guests.leave(guest);
         if (isSentAway) this.#leaving--;
         this.#clients.delete(client);
+        if (isWebSocket) this.#webSockets--;
         if (this.#clients.size === 0) this.#onEmpty?.();
         this.#logger.debug("connection closed", { session: session.id, reason });
         // A proxy ends its side in good order also when its client was cut off.
@@ -281,6 +305,8 @@ export class ChatServer {
       },
     });
     const session = new Session(this.#nextId++, connection, person);
+    // The original's clients know no WebSocket.
+    if (isWebSocket) session.upgrade(2);
     const client = { connection, session };
     let isSentAway = false;
     guest.isBusy = () => connection.isBusy;
@@ -294,20 +320,23 @@ export class ChatServer {
       else if (!connection.isEnding) this.#guests.comeBack(guest);
     };
     this.#clients.add(client);
+    if (isWebSocket) this.#webSockets++;
     this.#logger.debug("connection opened", { session: session.id, remote });
     connection.run();
   }
 
   /** A stream that cannot be cut into frames any more is of no use to anybody. */
-  #onFailure(session: Session, failure: FramerFailure): void {
+  #onFailure(session: Session, failure: StreamFailure): void {
     if (failure === "too_long") this.#services.limited.frames++;
     const text = failure === "too_long"
       ? `A frame is longer than ${this.#options.maxFrameBytes} bytes.`
-      : "There is something other than JSON objects in the stream.";
+      : FAILURE_TEXTS[failure];
     if (this.#services.refusalLines.take(performance.now())) {
       const { id, outlet: { remote } } = session;
       this.#logger.info("stream refused", { session: id, remote, reason: text });
     }
+    // Who does not speak the WebSocket protocol is told by its own means why it is closed, and nothing else.
+    if (failure !== "too_long" && failure !== "garbage") return session.outlet.end();
     if (session.version >= 2) {
       const errno = failure === "too_long" ? ERRNO.TOO_LARGE : ERRNO.MALFORMED;
       session.outlet.send(JSON.stringify({ msgid: MSGID.ACK_MSG, errno, errmsg: text }));
@@ -320,6 +349,7 @@ export class ChatServer {
     this.#restoreReserve();
     for (const client of this.#clients) {
       if (client.session.outlet.isEnding) continue;
+      client.connection.probe(now, this.#services.settings.heartbeatIntervalMs);
       const notice = this.#findFault(client, now);
       if (notice) this.#endFaulty(client.session, notice);
     }

@@ -123,7 +123,10 @@ export class Session {
 
   /** Tells the client why and closes its connection. */
   end(notice: Notice, options?: EndOptions): void {
-    this.outlet.end(JSON.stringify({ msgid: MSGID.NOTICE_MSG, ...notice }), options);
+    this.outlet.end(JSON.stringify({ msgid: MSGID.NOTICE_MSG, ...notice }), {
+      ...options,
+      reason: notice.code,
+    });
   }
 
   /** A frame was refused; false: it is one too many. */

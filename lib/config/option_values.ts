@@ -117,6 +117,84 @@ export function hostPort(text: string): HostPort {
   return { host: host(name), port: port(number) };
 }
 
+/** Ports that browsers do not connect to (Fetch standard, "port blocking"), for they are other protocols'. */
+const BLOCKED_PORTS: ReadonlySet<number> = new Set([
+  ...[
+    1,
+    7,
+    9,
+    11,
+    13,
+    15,
+    17,
+    19,
+    20,
+    21,
+    22,
+    23,
+    25,
+    37,
+    42,
+    43,
+    53,
+    69,
+    77,
+    79,
+    87,
+    95,
+    101,
+    102,
+    103,
+    104,
+  ],
+  ...[
+    109,
+    110,
+    111,
+    113,
+    115,
+    117,
+    119,
+    123,
+    135,
+    137,
+    139,
+    143,
+    161,
+    179,
+    389,
+    427,
+    465,
+    512,
+    513,
+    514,
+    515,
+  ],
+  ...[526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049],
+  ...[3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080],
+]);
+
+/** Where browsers are to connect to. */
+export function webAddress(text: string): HostPort | "none" {
+  if (text === "none") return text;
+  const address = hostPort(text);
+  if (BLOCKED_PORTS.has(address.port)) {
+    throw new Error("names a port that browsers refuse to connect to; 8080 is one that they do not");
+  }
+  return address;
+}
+
+/** Origins of pages with commas between, as browsers send them: `https://chat.example,http://localhost:3000`. */
+export function origins(text: string): string[] {
+  return text.split(",").map((part) => {
+    const origin = part.trim();
+    if (!URL.canParse(origin) || new URL(origin).origin !== origin || !/^https?:/.test(origin)) {
+      throw new Error("is not a list of origins such as https://chat.example");
+    }
+    return origin;
+  });
+}
+
 /** A range of addresses, in the terms of node:net's BlockList.addSubnet. */
 export interface AddressRange {
   /** An IP address in the range. */

@@ -20,10 +20,12 @@ import {
   mysqlUrl,
   nodeName,
   oneOf,
+  origins,
   type ParseValue,
   path,
   port,
   redisUrl,
+  webAddress,
   yesOrNo,
 } from "./option_values.ts";
 
@@ -52,7 +54,7 @@ export interface ServeOptions extends StorageOptions {
   host: string;
   /** 0 takes a free one. */
   port: number;
-  /** Where to listen for TLS clients, on the same host; needs `tlsCertPath` and `tlsKeyPath`. */
+  /** Where to listen for TLS clients of the chat's own protocol, on the same host; needs `tlsCertPath` and `tlsKeyPath`. */
   tlsPort: number | null;
   /** Certificate chain, PEM. */
   tlsCertPath: string | null;
@@ -60,6 +62,12 @@ export interface ServeOptions extends StorageOptions {
   tlsKeyPath: string | null;
   /** Where to answer health checks and give out metrics. */
   http: HostPort | null;
+  /** Where to serve browsers, the page and its WebSocket; null: nobody has said. */
+  web: HostPort | "none" | null;
+  /** Speak TLS there; needs `tlsCertPath` and `tlsKeyPath`. */
+  webTls: boolean;
+  /** Origins of other sites whose pages may connect there. */
+  webOrigins: string[] | null;
   /** Where to take heartbeats as datagrams, on the same host. */
   udpPort: number | null;
   /** The port clients are told to send heartbeats to; null: `udpPort`. */
@@ -212,13 +220,13 @@ const LISTENING = {
   tlsPort: {
     flag: "tls-port",
     placeholder: "PORT",
-    help: "also take TLS connections here",
+    help: "also take TLS connections here; browsers have --web",
     parse: port,
   },
   tlsCertPath: {
     flag: "tls-cert",
     placeholder: "PATH",
-    help: "certificate chain for that, PEM",
+    help: "certificate chain for that and --web-tls, PEM",
     parse: path,
   },
   tlsKeyPath: {
@@ -232,6 +240,26 @@ const LISTENING = {
     placeholder: "HOST:PORT",
     help: "answer /healthz, /readyz and /metrics here",
     parse: hostPort,
+  },
+  web: {
+    flag: "web",
+    placeholder: "HOST:PORT",
+    help: "serve browsers here, the page and its WebSocket; none: nowhere",
+    parse: webAddress,
+    fallbackHelp:
+      "127.0.0.1:8080 or the next free port, for a node on loopback without --mysql, and none for others",
+  },
+  webTls: {
+    flag: "web-tls",
+    help: "speak TLS there, with --tls-cert and --tls-key",
+    parse: yesOrNo,
+    fallback: "false",
+  },
+  webOrigins: {
+    flag: "web-origin",
+    placeholder: "ORIGINS",
+    help: "pages of these other sites may connect there too: https://chat.example,https://other.example",
+    parse: origins,
   },
   udpPort: {
     flag: "udp",
@@ -249,8 +277,8 @@ const LISTENING = {
     flag: "proxy-protocol",
     placeholder: "ADDRESSES",
     help:
-      "expect a PROXY protocol header from these, and only these, peers: IP addresses and ranges such as " +
-      "127.0.0.1,10.0.0.0/8; none: no proxy stands before this node",
+      "expect a PROXY protocol header from these, and only these, peers (on the port of --web also X-Forwarded-For): " +
+      "IP addresses and ranges such as 127.0.0.1,10.0.0.0/8; none: no proxy stands before this node",
     parse: addressRanges,
     fallbackHelp: "no header, and who is a proxy is not known",
   },

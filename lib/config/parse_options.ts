@@ -229,19 +229,31 @@ function checkServer(options: ServeOptions): void {
   if (options.redisCaPath !== null && !options.redisUrl?.startsWith("rediss")) {
     throw configError("--redis-ca is for a --redis URL that begins with rediss");
   }
-  const tls = [options.tlsPort, options.tlsCertPath, options.tlsKeyPath];
-  if (tls.some((one) => one !== null) && tls.includes(null)) {
-    throw configError("--tls-port, --tls-cert and --tls-key only work together");
+  checkTls(options);
+  if ((options.webTls || options.webOrigins !== null) && (options.web === null || options.web === "none")) {
+    throw configError("--web-tls and --web-origin need --web");
   }
   checkPorts(options);
 }
 
+function checkTls({ tlsPort, tlsCertPath, tlsKeyPath, web, webTls }: ServeOptions): void {
+  const files = [tlsCertPath, tlsKeyPath];
+  const isUsed = tlsPort !== null || webTls;
+  if (isUsed ? !files.includes(null) : files.every((path) => path === null)) return;
+  throw configError(
+    webTls || (web !== null && web !== "none" && tlsPort === null)
+      ? "--web-tls, --tls-cert and --tls-key only work together"
+      : "--tls-port, --tls-cert and --tls-key only work together",
+  );
+}
+
 /** Two listeners on one port: the second would find it in use, by ourselves. */
-function checkPorts({ host, port, tlsPort, http }: ServeOptions): void {
+function checkPorts({ host, port, tlsPort, http, web }: ServeOptions): void {
   const listeners = [
     { option: "--port", host, port },
     ...(tlsPort === null ? [] : [{ option: "--tls-port", host, port: tlsPort }]),
     ...(http === null ? [] : [{ option: "--http", ...http }]),
+    ...(web === null || web === "none" ? [] : [{ option: "--web", ...web }]),
   ];
   const isEverywhere = (host: string) => host === "0.0.0.0" || host === "::";
   for (const [index, one] of listeners.entries()) {

@@ -19,16 +19,19 @@ export interface Accepted {
   person: string | undefined;
   /** Nobody stands between: the end of the connection is the client's own. */
   isDirect: boolean;
+  /** Its frames are messages of a WebSocket. */
+  isWebSocket: boolean;
 }
 
 /**
- * Makes a client's connection of an accepted socket; rejects to refuse it. The socket is then closed by the caller. As soon
- * as it is known whose it is, `locate` is told, and may throw to refuse it.
+ * Makes a client's connection of an accepted socket; rejects to refuse it, and resolves with undefined when it has got what
+ * it came for. The socket is then closed by the caller. As soon as it is known whose it is, and again when that turns out to
+ * be another one, `locate` is told, and may throw to refuse it.
  */
 export type Admit = (
   socket: Deno.TcpConn,
   locate: (person: string | undefined) => void,
-) => Promise<Accepted>;
+) => Promise<Accepted | undefined>;
 
 /** Options of {@link createAdmit}. */
 export interface AdmitOptions {
@@ -46,7 +49,8 @@ export function createAdmit({ proxies, tls }: AdmitOptions): Admit {
     const { hostname, port } = tcp.remoteAddr;
     const own = { remote: formatHostPort(hostname, port), person: personAddress(hostname, proxies) };
     const isProxy = proxies.trusts(hostname);
-    let accepted: Accepted = { socket: tcp, ...own, isDirect: proxies.areKnown && !isProxy };
+    const isDirect = proxies.areKnown && !isProxy;
+    let accepted: Accepted = { socket: tcp, ...own, isDirect, isWebSocket: false };
     if (isProxy) {
       const { socket, source } = await proxies.readHeader(tcp);
       accepted = { ...accepted, socket, ...(source === undefined ? own : proxied(source, proxies)) };

@@ -4,10 +4,12 @@
  * @module
  */
 import type { ByteSocket } from "./byte_socket.ts";
-import { Framer, type FramerFailure, type RawFrame } from "../protocol/framer.ts";
+import { Framer, type RawFrame } from "../protocol/framer.ts";
+import type { NoticeCode } from "../protocol/protocol.ts";
 import type { ReadGate } from "./read_gate.ts";
 import { SendQueue, type Written } from "./send_queue.ts";
 import { anotherTurn, atEndOfTurn, turnTime } from "../base/turn.ts";
+import type { FrameReader, StreamFailure, Wire } from "./wire.ts";
 
 /** Every pending read holds its buffer, so an idle connection's is small; one that streams gets the large one. */
 const SMALL_BUFFER_BYTES = 512;
@@ -26,6 +28,8 @@ export type EndReason = "eof" | "reset" | "closed";
 
 /** How {@linkcode Connection.end} ends it. */
 export interface EndOptions {
+  /** For a peer whose connection has a word for it. */
+  reason?: NoticeCode;
   /** Forgets what a peer that does not read will not read. */
   dropQueued?: boolean;
   /** What the peer says before it has seen the end is still handled. */
@@ -39,7 +43,7 @@ export interface ConnectionEvents {
   /** A frame came in; the next one is given when the promise resolves. */
   onFrame(frame: RawFrame): Promise<void> | void;
   /** The stream can no longer be cut into frames. */
-  onFailure(failure: FramerFailure): void;
+  onFailure(failure: StreamFailure): void;
   /** More waits for the peer than it may make wait. */
   onOverfull(): void;
   /** The peer closed its side; it may still read. Once resolved, what is queued is sent and the connection ends. */
@@ -60,6 +64,8 @@ export interface ConnectionOptions {
   gate: ReadGate;
   /** Into how many bytes a version 1 client reads one frame, if it ends its own with NUL; 0: any. */
   clientBufferBytes?: number;
+  /** How frames lie in the bytes; undefined: one behind the other, with a terminator. */
+  wire?: Wire | undefined;
 }
 
 /** A client's socket; {@link run} reads until its end. */
@@ -72,7 +78,8 @@ export class Connection {
   saidAt: number = turnTime();
   readonly #socket: ByteSocket;
   readonly #gate: ReadGate;
-  readonly #framer: Framer;
+  readonly #reader: FrameReader;
+  readonly #wire: Wire | undefined;
   readonly #queue: SendQueue;
   readonly #events: ConnectionEvents;
   #isPeerGone = false;
@@ -80,9 +87,12 @@ export class Connection {
   #isHeardOut = false;
   #isAbrupt = false;
   #isEnding = false;
+  #endReason: NoticeCode | undefined;
+  #isCloseSaid = false;
   #isOver = false;
   #hasFrame = false;
   #isTerminatorKnown = false;
+  #probedAt = 0;
   #isReading = false;
   #readBytes = 0;
   /** The kernel may hold bytes that came before they were asked for. */
@@ -98,14 +108,16 @@ export class Connection {
     this.remote = remote;
     this.#gate = options.gate;
     this.#events = events;
-    this.#framer = new Framer(options);
-    this.#queue = new SendQueue(options, {
+    const wire = this.#wire = options.wire;
+    this.#reader = wire ?? new Framer(options);
+    this.#queue = new SendQueue({ ...options, writer: wire }, {
       write: (bytes) => socket.write(bytes),
       onEmpty: () => this.#isEnding && this.#finishWriting(),
       onDrain: () => this.#onDrain(),
       // A peer that went away is an ordinary end of a connection.
       onError: () => this.#close("reset"),
     });
+    if (wire) wire.onControl = () => this.#queue.wake();
   }
 
   /** Bytes queued and not yet taken by the operating system. */
@@ -148,6 +160,13 @@ export class Connection {
     this.#queue.mayGlue = true;
   }
 
+  /** Asks a peer of which nothing has been heard for `silentMs` for a sign of life, where a connection has a way to ask. */
+  probe(now: number, silentMs: number): void {
+    if (!this.#wire || this.isEnding || now - Math.max(this.lastReadAt, this.#probedAt) < silentMs) return;
+    this.#probedAt = now;
+    this.#wire.ping();
+  }
+
   /** Queues a frame, whole or in parts; `written` is told when the operating system has it. */
   send(frame: string | readonly string[], written?: Written): void {
     if (this.isEnding) {
@@ -167,9 +186,10 @@ export class Connection {
   /** Says a last frame, if given, and closes when all is out, after a short while at the latest. */
   end(
     lastFrame?: string,
-    { dropQueued = false, isHeardOut = false, isAbrupt = false }: EndOptions = {},
+    { reason, dropQueued = false, isHeardOut = false, isAbrupt = false }: EndOptions = {},
   ): void {
     if (this.isEnding) return;
+    this.#endReason = reason;
     this.#isHeardOut = isHeardOut;
     this.#isAbrupt = isAbrupt;
     if (dropQueued) this.#queue.drop();
@@ -202,7 +222,11 @@ export class Connection {
    * could take the last frame away from the peer.
    */
   #finishWriting(): void {
-    if (this.#isAbrupt) this.#close("closed");
+    if (this.#wire && !this.#isCloseSaid) {
+      this.#isCloseSaid = true;
+      // It is written as frames are, and then the queue is empty again.
+      this.#wire.close(this.#endReason);
+    } else if (this.#isAbrupt) this.#close("closed");
     else if (this.#isPeerGone) this.#closeAfterPeer();
     else if (!this.#isOver) this.#socket.closeWrite().catch(() => this.#close("reset"));
   }
@@ -245,11 +269,11 @@ export class Connection {
       if (count === size) size = Math.min(LARGE_BUFFER_BYTES, size * BUFFER_GROWTH);
       else if (smallReads >= SMALL_READS_TO_SHRINK) size = SMALL_BUFFER_BYTES;
 
-      this.#framer.push(buffer.subarray(0, count));
+      this.#reader.push(buffer.subarray(0, count));
       ahead = undefined;
       let turnedAt = this.lastReadAt;
       let inARow = 0;
-      for (let frame = this.#framer.next(); frame !== undefined; frame = this.#framer.next()) {
+      for (let frame = this.#reader.next(); frame !== undefined; frame = this.#reader.next()) {
         // Whatever they are: others want to be heard, too.
         if (inARow >= FRAMES_IN_A_ROW) {
           await anotherTurn();
@@ -270,7 +294,11 @@ export class Connection {
         if (performance.now() - turnedAt > MS_IN_A_ROW) inARow = FRAMES_IN_A_ROW;
       }
       if (!this.#isTerminatorKnown) this.#lookAtTerminator();
-      if (this.#framer.failure !== undefined && !this.isEnding) this.#events.onFailure(this.#framer.failure);
+      if (this.#reader.failure !== undefined && !this.isEnding) this.#events.onFailure(this.#reader.failure);
+      if (this.#reader.isOver) {
+        this.#isPeerGone = true;
+        break;
+      }
       if (size !== buffer.length && ahead === undefined) buffer = new Uint8Array(size);
     }
     await this.#onPeerEnd();
@@ -290,7 +318,7 @@ export class Connection {
   };
 
   #lookAtTerminator(): void {
-    const { terminator } = this.#framer;
+    const { terminator } = this.#reader;
     this.#isTerminatorKnown = terminator !== undefined;
     if (terminator !== undefined) this.#queue.setTerminator(terminator);
     else if (this.#hasFrame) this.#queue.awaitTerminator();

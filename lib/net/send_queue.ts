@@ -6,6 +6,7 @@
 import { fitFrame } from "./client_buffer.ts";
 import type { Terminator } from "../protocol/framer.ts";
 import { atEndOfTurn } from "../base/turn.ts";
+import type { FramePart, FrameWriter } from "./wire.ts";
 
 /** Frames of one turn are written together up to this, and a longer frame goes out in parts of so many characters. */
 const WRITE_BYTES = 65_536;
@@ -58,10 +59,7 @@ const SPARES_MAX = 256;
 const spares: Uint8Array[] = [];
 
 /** A frame, or a part of one. */
-interface QueuedFrame {
-  frame: string;
-  /** The frame goes on with the next one in the queue. */
-  goesOn: boolean;
+interface QueuedFrame extends FramePart {
   written: Written | undefined;
 }
 
@@ -83,6 +81,7 @@ export class SendQueue {
   mayGlue = false;
   readonly #highWaterBytes: number;
   readonly #clientBufferBytes: number;
+  readonly #writer: FrameWriter | undefined;
   readonly #events: SendQueueEvents;
   #frames: QueuedFrame[] = [];
   #bytes = 0;
@@ -109,12 +108,21 @@ export class SendQueue {
 
   /**
    * `highWaterBytes`: more than this in the queue is congestion. `clientBufferBytes`: a version 1 client that ends its frames
-   * with NUL reads one frame into that many, if not 0.
+   * with NUL reads one frame into that many, if not 0. `writer`: where there are no terminators.
    */
-  constructor(options: { highWaterBytes: number; clientBufferBytes?: number }, events: SendQueueEvents) {
-    this.#highWaterBytes = options.highWaterBytes;
-    this.#clientBufferBytes = options.clientBufferBytes ?? 0;
+  constructor(
+    { highWaterBytes, clientBufferBytes = 0, writer }: {
+      highWaterBytes: number;
+      clientBufferBytes?: number;
+      writer?: FrameWriter | undefined;
+    },
+    events: SendQueueEvents,
+  ) {
+    this.#highWaterBytes = highWaterBytes;
+    this.#clientBufferBytes = writer ? 0 : clientBufferBytes;
+    this.#writer = writer;
     this.#events = events;
+    if (writer) this.mayGlue = true;
   }
 
   /** The longest frame that the peer can read, in bytes; a longer chat frame goes out as several. */
@@ -151,7 +159,11 @@ export class SendQueue {
 
   /** Nothing waits and nothing is being written. */
   get isEmpty(): boolean {
-    return this.#frames.length === 0 && this.#batch === undefined;
+    return !this.#hasMore && this.#batch === undefined;
+  }
+
+  get #hasMore(): boolean {
+    return this.#frames.length > 0 || this.#writer?.hasControl === true;
   }
 
   /**
@@ -227,6 +239,11 @@ export class SendQueue {
     this.drop();
   }
 
+  /** The writer has something to be written that is no frame. */
+  wake(): void {
+    if (!this.#isClosed) this.#schedule();
+  }
+
   /**
    * The peer's first frame is here and the byte behind it is not: writing waits for {@link setTerminator}, but not for
    * long. Nothing follows the frame of a client that ends its frames with nothing.
@@ -263,10 +280,12 @@ export class SendQueue {
   };
 
   #writeNext(): void {
-    if (this.#frames.length === 0 || this.#isClosed || this.#pauseTimer !== undefined) return;
+    if (!this.#hasMore || this.#isClosed || this.#pauseTimer !== undefined) return;
     this.#batch = this.#takeBatch();
     this.#isInsideFrame = this.#batch.at(-1)?.goesOn === true;
-    this.#output = this.#encode(this.#batch, this.#terminator ?? "\0");
+    this.#output = this.#writer
+      ? this.#writer.encode(this.#batch, this.#takeSpare())
+      : this.#encode(this.#batch, this.#terminator ?? "\0");
     this.#offset = 0;
     this.#write();
   }
@@ -289,9 +308,13 @@ export class SendQueue {
     let text = "";
     for (const { frame, goesOn } of batch) text += goesOn ? frame : frame + terminator;
     if (text.length > SPARE_BYTES) return encoder.encode(text);
-    const buffer = this.#spare = spares.pop() ?? new Uint8Array(SPARE_BYTES);
+    const buffer = this.#takeSpare();
     const { read, written } = encoder.encodeInto(text, buffer);
     return read === text.length ? buffer.subarray(0, written) : encoder.encode(text);
+  }
+
+  #takeSpare(): Uint8Array {
+    return this.#spare = spares.pop() ?? new Uint8Array(SPARE_BYTES);
   }
 
   #write(): void {
@@ -311,7 +334,7 @@ export class SendQueue {
     }
     if (this.#isClosed) return;
     if (this.#isPaced) this.#pause();
-    if (this.#frames.length > 0) this.#writeNext();
+    if (this.#hasMore) this.#writeNext();
     else this.#events.onEmpty();
   };
 

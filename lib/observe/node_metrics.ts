@@ -20,7 +20,14 @@ export interface NodeParts {
   /** Connections. */
   server: Pick<
     ChatServer,
-    "clientCount" | "limit" | "anonymousCount" | "crowdedOutCount" | "queuedBytes" | "counters"
+    | "clientCount"
+    | "webSocketCount"
+    | "limit"
+    | "anonymousCount"
+    | "crowdedOutCount"
+    | "queuedBytes"
+    | "counters"
+    | "webCounters"
   >;
   /** Users and doorbells. */
   delivery: Pick<Delivery, "userCount" | "counters">;
@@ -50,6 +57,12 @@ export function nodeMetrics(
       value: 1,
     }]),
     gauge("chat_connections", "Client connections now.", server.clientCount),
+    gauge("chat_connections_websocket", "Client connections now that are WebSockets.", server.webSocketCount),
+    counter(
+      "chat_web_requests_total",
+      "Requests on the port for browsers: answered with a file, made a WebSocket, or refused.",
+      Object.entries(server.webCounters).map(([result, value]) => ({ labels: { result }, value })),
+    ),
     gauge(
       "chat_connections_limit",
       "Client connections there may be: --max-connections, or fewer when file descriptors have run out.",

@@ -64,7 +64,8 @@ function decode(bytes: Uint8Array): string | undefined {
   return text.includes(REPLACEMENT) && !isUtf8(bytes) ? undefined : text;
 }
 
-function isUtf8(bytes: Uint8Array): boolean {
+/** Whether bytes are text. */
+export function isUtf8(bytes: Uint8Array): boolean {
   try {
     strictDecoder.decode(bytes);
     return true;
@@ -183,6 +184,9 @@ export class Framer {
   get failure(): FramerFailure | undefined {
     return this.#failure;
   }
+
+  /** Never: the end of such a stream is that of its connection. */
+  readonly isOver: boolean = false;
 
   /** True between a frame's first and last byte. */
   get isInsideFrame(): boolean {

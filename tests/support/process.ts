@@ -157,10 +157,14 @@ export interface CommandOptions {
   namespace?: string;
 }
 
-/** A developer's own CHAT_ settings must not reach the programs under test. */
+/**
+ * A developer's own CHAT_ settings must not reach the programs under test. Nor do those serve browsers unless they are told
+ * to: all tests of a machine would be after the same ports.
+ */
 function environment(extra: Record<string, string> = {}): { clearEnv: true; env: Record<string, string> } {
   const inherited = Object.entries(Deno.env.toObject()).filter(([name]) => !name.startsWith("CHAT_"));
-  return { clearEnv: true, env: { ...Object.fromEntries(inherited), PATH: SEARCH_PATH, ...extra } };
+  const env = { ...Object.fromEntries(inherited), PATH: SEARCH_PATH, CHAT_WEB: "none", ...extra };
+  return { clearEnv: true, env };
 }
 
 /** Runs a command to its end, `stdin` being all it can read. Kills it and throws when it takes longer than `deadlineMs`. */

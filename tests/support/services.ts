@@ -444,13 +444,17 @@ export class Server implements AsyncDisposable {
       }
       return this.#stdout.match(/\bready on (.*)\n/)?.[1];
     });
-    for (const [, kind = "tcp", host, port] of line.matchAll(/(?:\b(tcp|http|tls|udp) )?(\S+):(\d+)/g)) {
+    for (
+      const [, kind = "tcp", host, port] of line.matchAll(
+        /(?:\b(tcp|http|tls|web|udp) )?(?:https?:\/\/)?([^\s\/]+):(\d+)/g,
+      )
+    ) {
       this.#addresses.set(kind, { host: host?.replace(/^\[|\]$/g, "") ?? "", port: Number(port) });
     }
   }
 
-  /** One of the addresses of the ready line: `tcp`, or `http`, `tls`, `udp` where it was asked for. */
-  address(kind: "tcp" | "http" | "tls" | "udp" = "tcp"): Address {
+  /** One of the addresses of the ready line: `tcp`, or `http`, `tls`, `web`, `udp` where it was asked for. */
+  address(kind: "tcp" | "http" | "tls" | "web" | "udp" = "tcp"): Address {
     const address = this.#addresses.get(kind);
     if (!address) throw new Error(`The server named no ${kind} address: ${this.#stdout}`);
     return address;
@@ -530,7 +534,7 @@ export const UNMEASURED: readonly string[] = [
 
 /**
  * Starts a server node as `chatserver serve HOST PORT ARGS` and resolves when it is ready. The ready line is the one
- * line of standard output of the form `… ready on HOST:PORT[, http HOST:PORT][, tls HOST:PORT][, udp HOST:PORT]`.
+ * line of standard output of the form `… ready on HOST:PORT[, tls HOST:PORT][, http HOST:PORT][, web URL][, udp HOST:PORT]`.
  * Options in `env` are `CHAT_…` variables; `port` 0 takes a free one.
  */
 export async function startServer(

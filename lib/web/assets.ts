@@ -1,0 +1,67 @@
+/**
+ * The files of the page, in memory: what is asked for is looked up by its name among them, and no file is opened for it.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { gzipSync } from "node:zlib";
+
+const FOLDER = new URL("./assets/", import.meta.url);
+
+const TYPES: Readonly<Record<string, string>> = {
+  css: "text/css; charset=utf-8",
+  html: "text/html; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+  png: "image/png",
+  svg: "image/svg+xml",
+  webmanifest: "application/manifest+json",
+};
+
+/** One file. */
+export class Asset {
+  /** Its content type. */
+  readonly type: string;
+  /** As it is. */
+  readonly bytes: Uint8Array;
+  /** Of the content; letters and digits. */
+  readonly hash: string;
+  #gzipped: Uint8Array | undefined;
+
+  /** A file's type, as a header has it, and its content. */
+  constructor(type: string, bytes: Uint8Array) {
+    this.type = type;
+    this.bytes = bytes;
+    this.hash = createHash("sha256").update(bytes).digest("hex").slice(0, 16);
+  }
+
+  /** Compressed by whoever asks first; undefined when that makes it no smaller. */
+  get gzipped(): Uint8Array | undefined {
+    this.#gzipped ??= new Uint8Array(gzipSync(this.bytes, { level: 9 }));
+    return this.#gzipped.length < this.bytes.length ? this.#gzipped : undefined;
+  }
+}
+
+/** By the paths they are asked for with. */
+export type Assets = ReadonlyMap<string, Asset>;
+
+/**
+ * Reads them all. Where the page names one of the others, the name gets its hash, as in `app.js?v=0123456789abcdef`: it may
+ * be kept for good, and nodes of two versions behind one proxy never mix theirs in a browser.
+ */
+export function loadAssets(folder: URL = FOLDER): Assets {
+  const assets = new Map<string, Asset>();
+  let page = "";
+  for (const { name, isFile } of Deno.readDirSync(folder)) {
+    if (!isFile) continue;
+    const type = TYPES[name.slice(name.lastIndexOf(".") + 1)];
+    if (type === undefined) throw new Error(`${name} is of no type that a browser is given`);
+    if (name === "index.html") page = Deno.readTextFileSync(new URL(name, folder));
+    else assets.set(`/${name}`, new Asset(type, Deno.readFileSync(new URL(name, folder))));
+  }
+  const linked = page.replace(/\b(href|src)="([\w.-]+)"/g, (all, attribute, name) => {
+    const asset = assets.get(`/${name}`);
+    return asset ? `${attribute}="${name}?v=${asset.hash}"` : all;
+  });
+  assets.set("/", new Asset(TYPES.html ?? "", new TextEncoder().encode(linked)));
+  return assets;
+}
