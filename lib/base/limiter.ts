@@ -15,6 +15,11 @@ export class Limiter {
     this.#limit = limit;
   }
 
+  /** How much waits for its turn. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
   /** Runs `work` when its turn comes; settles as it does. */
   async run<Result>(work: () => Promise<Result>): Promise<Result> {
     if (this.#running >= this.#limit) await new Promise<void>((resolve) => this.#waiting.push(resolve));

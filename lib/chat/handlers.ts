@@ -5,6 +5,7 @@
  * @module
  */
 import { errorText, isTemporary } from "../base/errors.ts";
+import { KIND, kindOf, systemText, type Who } from "../protocol/entries.ts";
 import { membersOf } from "../protocol/members.ts";
 import { mendJson } from "../protocol/mend_json.ts";
 import { checkName } from "../protocol/names.ts";
@@ -15,6 +16,7 @@ import {
   ERRNO,
   MSGID,
   parseConversation,
+  type ProtocolVersion,
   spliceFields,
 } from "../protocol/protocol.ts";
 import type { Draft } from "../log/message_log.ts";
@@ -63,7 +65,7 @@ export async function addFriend({ users }: Services, request: Request): Promise<
 }
 
 /** CREATE_GROUP_MSG: the creator is its first member. */
-export async function createGroup({ groups, delivery }: Services, request: Request): Promise<void> {
+export async function createGroup({ groups, delivery, log }: Services, request: Request): Promise<void> {
   const { session, login } = request;
   const name = request.string("groupname");
   const description = request.string("groupdesc");
@@ -72,11 +74,19 @@ export async function createGroup({ groups, delivery }: Services, request: Reque
       ? `The description is longer than ${DESCRIPTION_MAX} characters`
       : undefined);
   if (problem !== undefined) throw new Refusal(ERRNO.REFUSED, problem);
-  const groupId = await groups.create(name, toPlainText(description), login.userId);
-  if (groupId === undefined) throw new Refusal(ERRNO.REFUSED, "This group name is taken");
+  const at = Date.now();
+  const created = await groups.create(name, toPlainText(description), whoIs(login), at);
+  if (created === undefined) throw new Refusal(ERRNO.REFUSED, "This group name is taken");
+  const { groupId, text, membership } = created;
+  const conversation = conversationOfGroup(groupId);
+  log.announce({ conversation, seq: 1, at, sender: login.userId, text, members: 1, isRepeat: false });
   await delivery.subscribeGroup(groupId);
-  enterGroup(session, login, groupId, { role: "creator", since: 0, delivered: 0 }, delivery);
+  enterGroup(session, login, groupId, membership, delivery);
   request.reply({ groupid: groupId });
+}
+
+function whoIs({ userId: id, name }: Login): Who {
+  return { id, name };
 }
 
 /** Counts code points, but of no text that has more of them than fit anyway. */
@@ -90,37 +100,54 @@ function toPlainText(text: string): string {
 }
 
 /** ADD_GROUP_MSG: the user becomes a member and gets what is said from now on. */
-export async function addGroup({ groups, delivery }: Services, request: Request): Promise<void> {
+export async function addGroup(services: Services, request: Request): Promise<void> {
+  const { delivery } = services;
   const { session, login } = request;
   const groupId = request.integer("groupid");
   if (login.groups.has(groupId)) return request.reply({ groupid: groupId });
   // First listen, then join: no message can be stored for the new member unheard.
   await delivery.subscribeGroup(groupId);
-  const membership = await groups.join(groupId, login.userId).catch((error) => {
+  const membership = await joinGroup(services, login, groupId).catch((error) => {
     delivery.unsubscribeGroup(groupId);
     throw error;
   });
-  if (!membership) {
-    delivery.unsubscribeGroup(groupId);
-    throw new Refusal(ERRNO.NOT_FOUND, `There is no group ${groupId}`);
-  }
   // Also who is a member already: the answer to a first joining, or the connection it came on, may have been lost.
   enterGroup(session, login, groupId, membership, delivery);
   request.reply({ groupid: groupId });
+}
+
+/** Makes a user a member, if it is none yet, and writes the entry that says so. */
+async function joinGroup({ groups, log }: Services, login: Login, groupId: number): Promise<Membership> {
+  const { userId } = login;
+  let membership: Membership | undefined;
+  await log.change({
+    conversation: conversationOfGroup(groupId),
+    sender: userId,
+    async decide(tx, place) {
+      if (!place) throw new Refusal(ERRNO.NOT_FOUND, `There is no group ${groupId}`);
+      membership = await groups.membership(tx, groupId, userId);
+      if (membership) return undefined;
+      membership = await groups.join(tx, groupId, userId, place.seq - 1);
+      const who = whoIs(login);
+      return { kind: KIND.system, text: systemText("joined", who, who), members: place.members + 1 };
+    },
+  });
+  if (!membership) throw new Error(`Nobody has looked whether user ${userId} is in group ${groupId}`);
+  return membership;
 }
 
 function enterGroup(
   session: Session,
   login: Login,
   groupId: number,
-  { role, since, delivered }: Membership,
+  { role, since, delivered, read }: Membership,
   delivery: Services["delivery"],
 ): void {
   // The connection may have ended, and with it the login, while the database was asked.
   if (session.login !== login) return delivery.unsubscribeGroup(groupId);
   login.groups.set(groupId, role);
   delivery.joinGroup(session, groupId);
-  login.mailbox.join(conversationOfGroup(groupId), since, delivered);
+  login.mailbox.join(conversationOfGroup(groupId), since, delivered, read);
 }
 
 /** ONE_CHAT_MSG. Needs no friendship. */
@@ -336,7 +363,13 @@ export async function history(services: Services, request: Request): Promise<voi
   const room = pages.take();
   try {
     // One more than asked for tells whether there are more.
-    const rows = await readHistory(services, conversation, { ...range, limit: limit + 1, isForward }, room);
+    const { rows, cost } = await readHistory(
+      services,
+      request.session.version,
+      conversation,
+      { ...range, limit: limit + 1, isForward },
+      room,
+    );
     const kept = keepWithin(rows, limit, room);
     const more = kept.length < rows.length;
     // Its doorbell may have been missed, and the client may acknowledge it now.
@@ -346,7 +379,7 @@ export async function history(services: Services, request: Request): Promise<voi
     const reply = historyReply(conversation, kept, more);
     const release = () => pages.release(room);
     request.replyJson(reply, { written: release, dropped: release });
-    await payForPage(services, request.login, rows);
+    await payForPage(services, request.login, cost);
   } catch (error) {
     pages.release(room);
     throw error;
@@ -354,13 +387,7 @@ export async function history(services: Services, request: Request): Promise<voi
 }
 
 /** What was read counts, and not how often it was asked for: who reads more than its share waits before the next request. */
-async function payForPage(
-  { quotas, limited }: Services,
-  { userId }: Login,
-  rows: StoredMessage[],
-): Promise<void> {
-  let cost = rows.length * ROW_COST;
-  for (const { message } of rows) cost += message?.length ?? 0;
+async function payForPage({ quotas, limited }: Services, { userId }: Login, cost: number): Promise<void> {
   const waitMs = quotas.of(userId).takeHistory(performance.now(), cost);
   if (waitMs === 0) return;
   limited.history++;
@@ -368,31 +395,42 @@ async function payForPage(
 }
 
 /**
- * Rows of the range until there are enough, or more text than there is room for. Not all at once: 200 long messages are
- * 13 MB, and 60 clients that asked for those again and again took the whole node. Between its parts it is others' turn.
+ * Rows of the range until there are enough, or more text than there is room for, and what reading them has cost. Not all at
+ * once: 200 long messages are 13 MB, and 60 clients that asked for those again and again took the whole node. Between its
+ * parts it is others' turn. Before version 3 what is no chat is left out.
  */
 async function readHistory(
   { messages, settings }: Services,
+  version: ProtocolVersion,
   conversation: ConversationId,
   range: HistoryRange,
   room: number,
-): Promise<StoredMessage[]> {
+): Promise<{ rows: StoredMessage[]; cost: number }> {
   const rows: StoredMessage[] = [];
   let chars = 0;
+  let cost = 0;
+  let rest = {};
   for (
     let size = Math.max(
       1,
       Math.min(HISTORY_FIRST_ROWS, Math.floor(HISTORY_PART_BYTES / settings.maxFrameBytes)),
     );;
   ) {
-    const limit = Math.min(size, range.limit - rows.length);
-    const end = rows.at(-1)?.seq;
-    const rest = end === undefined ? {} : range.isForward ? { after: end } : { before: end };
+    const limit = Math.min(size, range.limit);
     await anotherTurn();
     const some = await messages.history(conversation, { ...range, ...rest, limit });
-    rows.push(...some);
-    for (const { message } of some) chars += message?.length ?? 0;
-    if (some.length < limit || rows.length === range.limit || chars > room) return rows;
+    for (const row of some) {
+      const { message } = row;
+      cost += ROW_COST + (message?.length ?? 0);
+      if (version < 3 && message !== null && kindOf(message) !== KIND.chat) continue;
+      chars += message?.length ?? 0;
+      rows.push(row);
+    }
+    const end = some.at(-1)?.seq ?? 0;
+    rest = range.isForward ? { after: end } : { before: end };
+    if (some.length < limit || rows.length >= range.limit || chars > room) {
+      return { rows: rows.slice(0, range.limit), cost };
+    }
     size = Math.min(2 * size, HISTORY_PART_ROWS);
   }
 }

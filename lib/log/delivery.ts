@@ -13,6 +13,7 @@ import type { Clock } from "../base/clock.ts";
 import { decodeEnvelope, encodeEnvelope, ENVELOPE, type Envelope } from "../cluster/envelope.ts";
 import type { Ends } from "../store/ends.ts";
 import { errorText } from "../base/errors.ts";
+import { KIND, kindOf } from "../protocol/entries.ts";
 import { InOrder } from "./in_order.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Stored } from "./message_log.ts";
@@ -213,7 +214,9 @@ export class Delivery<Session extends Receiver = Receiver> {
     if ("groupId" in place) {
       const local = this.#groups.get(place.groupId);
       // At once, and not when its turn comes: receipts may be faster.
-      this.#users.get(sender)?.login?.mailbox.noteOwn(conversation, seq);
+      if (text === null || kindOf(text) === KIND.chat) {
+        this.#users.get(sender)?.login?.mailbox.noteOwn(conversation, seq);
+      }
       if (local) this.#toGroup(local, { conversation, seq, sender, frame });
       // `members` was counted in the transaction that stored the message: when they are all here nobody else needs it.
       if (local?.sessions.size !== members) ring(this.#groupChannel(place.groupId));
@@ -268,7 +271,10 @@ export class Delivery<Session extends Receiver = Receiver> {
     return login.mailbox.sendUnlogged(sender, text, written);
   }
 
-  /** Sends a frame to the connections, from version 2 on, of a conversation's members, wherever, but not to `sender`'s. */
+  /**
+   * Sends a frame to the version 2 connections of a conversation's members, wherever, but not to `sender`'s; version 3 has
+   * an entry in the log instead.
+   */
   sendEvent(conversation: ConversationId, sender: number, frame: string): void {
     const place = parseConversation(conversation);
     if (!place) return;
@@ -339,7 +345,7 @@ export class Delivery<Session extends Receiver = Receiver> {
 
   #sendEventTo(session: Session, sender: number, frame: string): void {
     // An event is a courtesy: a client that does not keep up learns the same from the log.
-    if (session.version >= 2 && session.login?.userId !== sender && !session.outlet.isCongested) {
+    if (session.version === 2 && session.login?.userId !== sender && !session.outlet.isCongested) {
       session.login?.mailbox.sendEvent(frame);
     }
   }

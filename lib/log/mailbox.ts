@@ -9,6 +9,7 @@
  * @module
  */
 import type { Limiter } from "../base/limiter.ts";
+import { KIND, kindOf } from "../protocol/entries.ts";
 import type { Cursor, Positions } from "./positions.ts";
 import {
   type ConversationId,
@@ -194,16 +195,16 @@ export class Mailbox {
   }
 
   /** The user is in a conversation, entitled to what follows `since`, and has what there is up to `delivered`. */
-  join(conversation: ConversationId, since: number, delivered: number = since): void {
+  join(conversation: ConversationId, since: number, delivered: number = since, read: number = since): void {
     const cursor = this.#cursors.get(conversation) ??
-      this.#addCursor({ conversation, since, delivered, read: since, last_seq: delivered });
+      this.#addCursor({ conversation, since, delivered, read, last_seq: delivered });
     // A message may have been stored, and its doorbell missed, since the joining was.
     this.#notice(cursor, cursor.sent + 1);
   }
 
   /**
-   * A message of `sender` is in the log; `frame` is it as it goes out, if at hand. The user's own messages move the
-   * cursor and are not sent, except one to oneself.
+   * An entry of `sender` is in the log; `frame` is it as it goes out, if at hand. The user's own messages move the
+   * cursor and are not sent, except one to oneself; and so does what is no chat, before version 3.
    */
   offer(conversation: ConversationId, seq: number, sender: number, frame: string | undefined): void {
     if (this.#heardBefore) {
@@ -218,14 +219,16 @@ export class Mailbox {
     }
     if (seq <= cursor.sent) return;
     const isOwn = this.#isOwn(conversation, sender);
-    if (isOwn) cursor.own = Math.max(cursor.own, seq);
+    const isChat = frame === undefined || kindOf(frame) === KIND.chat;
+    if (isOwn && isChat) cursor.own = Math.max(cursor.own, seq);
+    const isPassed = isOwn || (!isChat && this.#options.version < 3);
     const isNext = seq === cursor.sent + 1 && cursor.newest === cursor.sent;
-    if (!isNext || !this.#isOpen || (!isOwn && (frame === undefined || !this.#hasRoom()))) {
+    if (!isNext || !this.#isOpen || (!isPassed && (frame === undefined || !this.#hasRoom()))) {
       this.#notice(cursor, seq);
       return;
     }
     cursor.newest = seq;
-    if (isOwn || frame === undefined) this.#pass(cursor, seq);
+    if (isPassed || frame === undefined) this.#pass(cursor, seq);
     else this.#push(cursor, seq, frame);
   }
 
@@ -291,7 +294,7 @@ export class Mailbox {
     cursor.sent = cursor.lastFrame = seq;
   }
 
-  /** Moves on over a message that is not for this connection to see: its own, or a recalled one. */
+  /** Moves on over an entry that is not for this connection to see: its own, a recalled one, or one of a later version. */
   #pass(cursor: Cursor, seq: number): void {
     // One's own is read, too, when everything before it is: nobody should count it as unread.
     if (cursor.read >= cursor.lastFrame) cursor.read = seq;
@@ -533,6 +536,7 @@ export class Mailbox {
 
   #frameOf({ cursor: { conversation }, row: { seq, sender, at, message } }: Pending): string | undefined {
     if (message === null || this.#isOwn(conversation, sender)) return undefined;
+    if (this.#options.version < 3 && kindOf(message) !== KIND.chat) return undefined;
     return spliceFields(message, conversation, seq, at);
   }
 

@@ -1,5 +1,6 @@
 /**
- * The log: every message of a conversation is one row (conversation, seq), written by group commit.
+ * The log: every entry of a conversation is one row (conversation, seq). Messages are written by group commit; whatever
+ * has to be decided by how the conversation stands at that moment, a change, has a transaction of its own.
  *
  * Messages that arrive while a commit is running form the next batch; a batch is one transaction. The row lock on the
  * conversation makes the order of commits the order of seqs across nodes, so nobody reads seq n+1 before n, and a rollback
@@ -11,6 +12,8 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import type { Ends } from "../store/ends.ts";
 import { DatabaseError, errorText, isTemporary } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
+import { Limiter } from "../base/limiter.ts";
+import type { KIND } from "../protocol/entries.ts";
 import { type ConversationId, conversationOfUsers } from "../protocol/protocol.ts";
 import { endOfTurn } from "../base/turn.ts";
 import type { Database, SqlConnection, SqlValue } from "../store/database.ts";
@@ -36,6 +39,9 @@ const RETRY_MAX_MS = 1_000;
 const LAGGING_ATTEMPTS = 4;
 const LAGGING_PAUSE_MS = 10;
 const BEHIND_ATTEMPTS = 6;
+/** Changes that are made at once, and how many more may wait. */
+const CHANGES_AT_ONCE = 4;
+const CHANGES_WAITING = 1_000;
 
 /** A message to be stored. */
 export interface Draft {
@@ -69,6 +75,42 @@ export interface Stored {
   members: number;
   /** True when this cid had been stored before. */
   isRepeat: boolean;
+}
+
+/** The place that a change's entry would have. */
+export interface Place {
+  /** In the conversation. */
+  seq: number;
+  /** ms since the epoch. */
+  at: number;
+  /** How many members the conversation has. */
+  members: number;
+}
+
+/** An entry that a change writes. */
+export interface ChangeEntry {
+  /** What it is. */
+  kind: typeof KIND.action | typeof KIND.system;
+  /** A JSON object. */
+  text: string;
+  /** How many members the conversation has from then on; by default as many as before. */
+  members?: number;
+}
+
+/** Something that is done to a conversation as it stands at that moment, and of which an entry tells. */
+export interface Change {
+  /** Which one. */
+  conversation: ConversationId;
+  /** User id of who does it. */
+  sender: number;
+  /** The client's own id for it: done at most once. */
+  cid?: string;
+  /**
+   * Checks what has to hold, makes its own writes, and returns the entry, or undefined where there is nothing to tell of.
+   * Called inside the transaction while nobody else can write to the conversation, and again when that is rolled back.
+   * `place` is undefined where there is no such conversation. What it throws is what the change rejects with.
+   */
+  decide: (tx: SqlConnection, place: Place | undefined) => Promise<ChangeEntry | undefined>;
 }
 
 /** Options of {@link MessageLog}. */
@@ -141,8 +183,10 @@ export class MessageLog {
   #failure: { at: number; reason: string } | undefined;
   #wake: (() => void) | undefined;
   #isClosing = false;
-  /** Batches and messages committed so far. */
-  readonly counters = { batches: 0, messages: 0, repeats: 0, retries: 0 };
+  readonly #changes = new Limiter(CHANGES_AT_ONCE);
+  readonly #changing = new Set<Promise<unknown>>();
+  /** Batches, messages and changes committed so far. */
+  readonly counters = { batches: 0, messages: 0, repeats: 0, retries: 0, changes: 0 };
 
   /** See {@link MessageLogOptions}. */
   constructor({ db, logger, onStored, ends, onBehind, clock = systemClock }: MessageLogOptions) {
@@ -184,6 +228,30 @@ export class MessageLog {
     this.#running ??= Promise.resolve().then(() => this.#run());
   }
 
+  /**
+   * Makes a change and resolves when it is durable, with its entry if it has one; a repeated cid resolves with the row it
+   * has. Rejects as `decide` does, or with a DatabaseError when too many are waiting or the database stays away for 5 s.
+   */
+  async change(change: Change): Promise<Stored | undefined> {
+    if (this.#changes.waiting >= CHANGES_WAITING) {
+      throw new DatabaseError("unavailable", "Cannot make the change: too many are waiting");
+    }
+    const deadline = this.#clock.now() + GIVE_UP_MS;
+    const changing = this.#changes.run(() => this.#change(change, deadline));
+    this.#changing.add(changing);
+    try {
+      return await changing;
+    } finally {
+      this.#changing.delete(changing);
+    }
+  }
+
+  /** An entry is in the log that came there by another transaction: the first of a conversation. */
+  announce(stored: Stored): void {
+    this.#ends.note(stored.conversation, stored.seq, stored.at);
+    this.#onStored(stored);
+  }
+
   /** Why messages could not be stored lately; undefined when they could. */
   problem(): string | undefined {
     const isRecent = this.#failure !== undefined && this.#clock.now() - this.#failure.at < FAILURE_COUNTS_MS;
@@ -203,6 +271,8 @@ export class MessageLog {
       this.#wake?.();
     }, timeoutMs);
     await this.#running;
+    // Each has a deadline of its own, and a client that will ask again.
+    await Promise.allSettled(this.#changing);
     clearTimeout(timer);
     if (this.#queue.length > 0) {
       this.#logger.error("messages lost: the database did not come back before the end", {
@@ -274,8 +344,7 @@ export class MessageLog {
       this.#settle(placed);
     } catch (error) {
       if (error instanceof BehindError && attempt < BEHIND_ATTEMPTS) {
-        if (attempt < LAGGING_ATTEMPTS) await pause(attempt * LAGGING_PAUSE_MS);
-        else await this.#onBehind(error.conversations);
+        await this.#catchUp(error, attempt);
         return await this.#commit(batch, attempt + 1);
       }
       if (!(error instanceof DatabaseError)) throw error;
@@ -291,16 +360,36 @@ export class MessageLog {
     }
   }
 
+  async #catchUp({ conversations }: BehindError, attempt: number): Promise<void> {
+    if (attempt < LAGGING_ATTEMPTS) await pause(attempt * LAGGING_PAUSE_MS);
+    else await this.#onBehind(conversations);
+  }
+
   async #write(tx: SqlConnection, batch: Entry[], placed: Placed[]): Promise<void> {
     const { dialect } = this.#db;
     const counts = new Map<ConversationId, number>();
-    for (const { draft } of batch) counts.set(draft.conversation, (counts.get(draft.conversation) ?? 0) + 1);
+    const times = new Map<ConversationId, number>();
+    const now = Date.now();
+    placed.length = 0;
+    for (const entry of batch) {
+      const { conversation: id, sender } = entry.draft;
+      const at = this.#timeOf(sender, now);
+      counts.set(id, (counts.get(id) ?? 0) + 1);
+      times.set(id, Math.max(at, times.get(id) ?? 0));
+      placed.push({ entry, seq: NaN, at, members: 0 });
+    }
+    this.#forgetTimes(now);
     // In the order of ids: two nodes take the rows' locks in the same order and cannot deadlock.
     const ids = [...counts.keys()].sort();
     await tx.insert({
-      into: "INSERT INTO Conversation (id, last_seq, members)",
-      rows: ids.map((id) => [id, counts.get(id) ?? 0, 2]),
-      tail: dialect.upsert(["id"], { last_seq: "last_seq + new.last_seq" }),
+      into: "INSERT INTO Conversation (id, last_chat, last_seq, at, members)",
+      rows: ids.map((id) => [id, counts.get(id) ?? 0, counts.get(id) ?? 0, times.get(id) ?? 0, 2]),
+      // MySQL makes these one after the other, each with what those before it have made: last_seq is the last that needs itself.
+      tail: dialect.upsert(["id"], {
+        last_chat: "last_seq + new.last_seq",
+        last_seq: "last_seq + new.last_seq",
+        at: dialect.greatest("at", "new.at"),
+      }),
     });
     const { sql, params } = dialect.isOneOf("id", ids);
     const rows = await tx.query<{ id: string; last_seq: number; members: number }>(
@@ -311,15 +400,12 @@ export class MessageLog {
     const behind = ids.filter((id) => (next.get(id) ?? 0) <= this.#ends.seq(id));
     if (behind.length > 0) throw new BehindError(behind);
     const members = new Map(rows.map((row) => [row.id, row.members]));
-    const now = Date.now();
-    placed.length = 0;
-    for (const entry of batch) {
-      const { conversation: id, sender } = entry.draft;
-      const seq = next.get(id) ?? NaN;
-      next.set(id, seq + 1);
-      placed.push({ entry, seq, at: this.#timeOf(sender, now), members: members.get(id) ?? 0 });
+    for (const one of placed) {
+      const { conversation: id } = one.entry.draft;
+      one.seq = next.get(id) ?? NaN;
+      one.members = members.get(id) ?? 0;
+      next.set(id, one.seq + 1);
     }
-    for (const [sender, at] of this.#lastAt) if (at < now) this.#lastAt.delete(sender);
     await this.#insertMembers(tx, placed);
     await this.#insertMessages(tx, placed);
   }
@@ -332,6 +418,10 @@ export class MessageLog {
     const at = Math.min(Math.max(now, (this.#lastAt.get(sender) ?? 0) + 1), now + TIME_AHEAD_MS);
     this.#lastAt.set(sender, at);
     return at;
+  }
+
+  #forgetTimes(now: number): void {
+    for (const [sender, at] of this.#lastAt) if (at < now) this.#lastAt.delete(sender);
   }
 
   /** The first message of two users makes both members; a group's members come with the group. */
@@ -366,10 +456,96 @@ export class MessageLog {
     for (const { entry, seq, at, members } of placed) {
       const { conversation, users, sender, text } = entry.draft;
       const stored: Stored = { conversation, users, seq, at, sender, text, members, isRepeat: false };
-      this.#ends.note(conversation, seq, at);
-      this.#onStored(stored);
+      this.announce(stored);
       this.#resolve(entry, stored);
     }
+  }
+
+  async #change(change: Change, deadline: number): Promise<Stored | undefined> {
+    for (let attempt = 1;; attempt++) {
+      if (this.#clock.now() > deadline) {
+        throw new DatabaseError("unavailable", "Cannot make the change: too many were waiting");
+      }
+      let stored: Stored | undefined;
+      try {
+        await this.#db.transaction(async (tx) => {
+          stored = undefined;
+          stored = await this.#writeChange(tx, change);
+        });
+        return this.#settleChange(stored);
+      } catch (error) {
+        if (error instanceof BehindError && attempt < BEHIND_ATTEMPTS) {
+          await this.#catchUp(error, attempt);
+          continue;
+        }
+        if (!(error instanceof DatabaseError)) throw error;
+        // Of a cid that is there by now the next attempt finds the row.
+        const isRepeat = error.kind === "duplicate" && change.cid !== undefined && attempt < BEHIND_ATTEMPTS;
+        if (!isRepeat && !isTemporary(error)) throw error;
+        if (error.outcomeUnknown && stored && change.cid === undefined && await this.#isThere(stored)) {
+          return this.#settleChange(stored);
+        }
+        const pauseMs = isRepeat ? LAGGING_PAUSE_MS : RETRY_MIN_MS * attempt;
+        if (this.#isClosing || this.#clock.now() + pauseMs > deadline) throw error;
+        this.counters.retries++;
+        await pause(pauseMs);
+      }
+    }
+  }
+
+  async #writeChange(tx: SqlConnection, change: Change): Promise<Stored | undefined> {
+    const { conversation, sender, cid, decide } = change;
+    const [row] = await tx.query<{ last_seq: number; members: number }>(
+      `SELECT last_seq, members FROM Conversation WHERE id = ?${this.#db.dialect.forUpdate}`,
+      [conversation],
+    );
+    if ((row?.last_seq ?? 0) < this.#ends.seq(conversation)) throw new BehindError([conversation]);
+    const known = cid === undefined ? undefined : await findByCid(tx, sender, cid);
+    if (known) return known;
+    const now = Date.now();
+    const place = row && { seq: row.last_seq + 1, at: this.#timeOf(sender, now), members: row.members };
+    this.#forgetTimes(now);
+    const entry = await decide(tx, place);
+    if (!entry || !place) return undefined;
+    const { kind, text, members = place.members } = entry;
+    const { seq, at } = place;
+    await tx.insert({
+      into: "INSERT INTO Message (conversation, seq, sender, cid, at, message, kind)",
+      rows: [[conversation, seq, sender, cid === undefined ? null : cidBytes(cid), at, text, kind]],
+    });
+    await tx.run(
+      `UPDATE Conversation SET last_seq = ?, members = ?, at = ${
+        this.#db.dialect.greatest("at", "?")
+      } WHERE id = ?`,
+      [seq, members, at, conversation],
+    );
+    return { conversation, seq, at, sender, text, members, isRepeat: false };
+  }
+
+  #settleChange(stored: Stored | undefined): Stored | undefined {
+    if (!stored) return undefined;
+    if (stored.isRepeat) {
+      this.counters.repeats++;
+      this.#onStored(stored);
+    } else {
+      this.counters.changes++;
+      this.announce(stored);
+    }
+    return stored;
+  }
+
+  /** Whether a change whose COMMIT got no answer is in the log; waits for the lock of a commit that is still under way. */
+  async #isThere({ conversation, seq, sender, at, text }: Stored): Promise<boolean> {
+    return await this.#db.transaction(async (tx) => {
+      await tx.query(`SELECT last_seq FROM Conversation WHERE id = ?${this.#db.dialect.forUpdate}`, [
+        conversation,
+      ]);
+      const [row] = await tx.query<{ sender: number; at: number; message: string | null }>(
+        "SELECT sender, at, message FROM Message WHERE conversation = ? AND seq = ?",
+        [conversation, seq],
+      );
+      return row?.sender === sender && row.at === at && row.message === text;
+    });
   }
 
   #rejectAll(entries: readonly Entry[], error: unknown): void {
@@ -436,8 +612,9 @@ export class MessageLog {
             "SELECT sender, at, message FROM Message WHERE conversation = ? AND seq = ?",
             [conversation, first.seq],
           );
+          // Once stored it may have been edited or recalled.
           return row?.sender === sender && row.at === first.at &&
-            (row.message === text || row.message === null);
+            (row.message === text || row.message === null || row.message.includes('"edited":'));
         });
       } catch (error) {
         if (!isTemporary(error) || this.#isClosing) throw error;
@@ -508,6 +685,17 @@ function keyOf({ sender, cid }: Draft): string | undefined {
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
+
+/** What a sender has stored under this cid. */
+async function findByCid(tx: SqlConnection, sender: number, cid: string): Promise<Stored | undefined> {
+  const [row] = await tx.query<{ conversation: string; seq: number; at: number; message: string | null }>(
+    "SELECT conversation, seq, at, message FROM Message WHERE sender = ? AND cid = ?",
+    [sender, cidBytes(cid)],
+  );
+  if (!row) return undefined;
+  const { conversation, seq, at, message } = row;
+  return { conversation, seq, at, sender, text: message, members: 0, isRepeat: true };
+}
 
 /** Compared byte by byte: no collation makes two cids equal. */
 function cidBytes(cid: string): Uint8Array {

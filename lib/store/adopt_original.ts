@@ -24,7 +24,18 @@ const ORIGINAL_TABLES: ReadonlyMap<string, readonly string[]> = new Map([
 ]);
 
 /** Tables it did not have. */
-const NEW_TABLES = ["Conversation", "Message", "Member", "Token", "Cluster"];
+const NEW_TABLES = [
+  "Conversation",
+  "Message",
+  "Member",
+  "Token",
+  "Cluster",
+  "Version",
+  "Reaction",
+  "ReactionCount",
+  "Pin",
+  "Mention",
+];
 
 /** Where the original's pending messages wait to be imported, and those that cannot be stay. */
 export const PENDING_TABLE = "OfflineMessage_original";

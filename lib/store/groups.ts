@@ -5,8 +5,9 @@
  */
 import { DatabaseError } from "../base/errors.ts";
 import { arrayParts } from "../base/long_json.ts";
+import { KIND, systemText, type Who } from "../protocol/entries.ts";
 import { nameKey, normalizeName } from "../protocol/names.ts";
-import { type ConversationId, conversationOfGroup } from "../protocol/protocol.ts";
+import { conversationOfGroup } from "../protocol/protocol.ts";
 import type { Database, SqlConnection } from "./database.ts";
 import { Lookup } from "./lookup.ts";
 import type { User, UserState } from "./users.ts";
@@ -40,6 +41,18 @@ export interface Membership {
   since: number;
   /** Has everything up to this seq. */
   delivered: number;
+  /** Has read everything up to this seq. */
+  read: number;
+}
+
+/** A group that was made. */
+export interface Created {
+  /** Identity, from 1. */
+  groupId: number;
+  /** Of its first entry. */
+  text: string;
+  /** Its creator's. */
+  membership: Membership;
 }
 
 type MembershipRow = { userid: number; groupid: number; grouprole: GroupRole };
@@ -102,9 +115,13 @@ export class Groups {
     });
   }
 
-  /** Makes a group with `creatorId` as its first member and returns its id, or undefined when the name is taken. */
-  async create(name: string, description: string, creatorId: number): Promise<number | undefined> {
+  /**
+   * Makes a group with `creator` as its first member, and the entry that says so as the first one; undefined when the name
+   * is taken. `at`: ms since the epoch.
+   */
+  async create(name: string, description: string, creator: Who, at: number): Promise<Created | undefined> {
     const stored = normalizeName(name);
+    const text = systemText("created", creator, creator, { groupname: stored });
     try {
       return await this.#db.transaction(async (tx) => {
         const { insertId } = await tx.run(
@@ -112,9 +129,19 @@ export class Groups {
           [stored, nameKey(stored), description],
         );
         const conversation = conversationOfGroup(insertId);
-        await tx.run("INSERT INTO Conversation (id, last_seq, members) VALUES (?, 0, 1)", [conversation]);
-        await addMember(tx, insertId, creatorId, "creator", 0);
-        return insertId;
+        await tx.run("INSERT INTO Conversation (id, last_seq, members, at) VALUES (?, 1, 1, ?)", [
+          conversation,
+          at,
+        ]);
+        await tx.run(
+          "INSERT INTO Message (conversation, seq, sender, at, message, kind) VALUES (?, 1, ?, ?, ?, ?)",
+          [conversation, creator.id, at, text, KIND.system],
+        );
+        return {
+          groupId: insertId,
+          text,
+          membership: await addMember(tx, insertId, creator.id, "creator", 0),
+        };
       });
     } catch (error) {
       if (error instanceof DatabaseError && error.kind === "duplicate") return undefined;
@@ -122,30 +149,23 @@ export class Groups {
     }
   }
 
+  /** The place of `userId` in a group; undefined: it is no member. To be asked in the transaction that decides by it. */
+  async membership(tx: SqlConnection, groupId: number, userId: number): Promise<Membership | undefined> {
+    const [row] = await tx.query<{ role: GroupRole; since: number; delivered: number; read: number }>(
+      "SELECT g.grouprole AS role, m.since, m.delivered, m.`read` FROM GroupUser g JOIN Member m ON m.userid = g.userid " +
+        "WHERE g.groupid = ? AND g.userid = ? AND m.conversation = ?",
+      [groupId, userId, conversationOfGroup(groupId)],
+    );
+    return row;
+  }
+
   /**
-   * Makes `userId` a member, if it is none yet; undefined: there is no such group. The lock on the conversation's row puts
-   * the joining before or after every message: the count of members and the new one's `since` agree with what a message's
-   * transaction sees.
+   * Makes `userId` a member, who reads what follows `since`; the next entry is the one that says so. In the transaction
+   * that writes it: the lock on the conversation puts the joining before or after every message, so that the count of
+   * members and `since` agree with what a message's transaction sees.
    */
-  join(groupId: number, userId: number): Promise<Membership | undefined> {
-    const conversation: ConversationId = conversationOfGroup(groupId);
-    const { forUpdate } = this.#db.dialect;
-    return this.#db.transaction(async (tx): Promise<Membership | undefined> => {
-      const [row] = await tx.query<{ last_seq: number }>(
-        `SELECT last_seq FROM Conversation WHERE id = ?${forUpdate}`,
-        [conversation],
-      );
-      if (row === undefined) return undefined;
-      const [member] = await tx.query<{ role: GroupRole; since: number; delivered: number }>(
-        "SELECT g.grouprole AS role, m.since, m.delivered FROM GroupUser g JOIN Member m ON m.userid = g.userid " +
-          "WHERE g.groupid = ? AND g.userid = ? AND m.conversation = ?",
-        [groupId, userId, conversation],
-      );
-      if (member) return member;
-      await addMember(tx, groupId, userId, "normal", row.last_seq);
-      await tx.run("UPDATE Conversation SET members = members + 1 WHERE id = ?", [conversation]);
-      return { role: "normal", since: row.last_seq, delivered: row.last_seq };
-    });
+  join(tx: SqlConnection, groupId: number, userId: number, since: number): Promise<Membership> {
+    return addMember(tx, groupId, userId, "normal", since);
   }
 
   /** The groups of `userId` with the role it has there. */
@@ -206,13 +226,15 @@ async function usersText(members: readonly MemberRow[], areTexts: boolean): Prom
   return (await arrayParts(byId(members), textOf)).join("");
 }
 
+/** What version 1 and 2 get of it begins behind the entry that tells of it: they are not sent that. */
 async function addMember(
   tx: SqlConnection,
   groupId: number,
   userId: number,
   role: GroupRole,
   since: number,
-): Promise<void> {
+): Promise<Membership> {
+  const delivered = since + 1;
   await tx.run("INSERT INTO GroupUser (groupid, userid, grouprole) VALUES (?, ?, ?)", [
     groupId,
     userId,
@@ -222,7 +244,8 @@ async function addMember(
     userId,
     conversationOfGroup(groupId),
     since,
-    since,
-    since,
+    delivered,
+    delivered,
   ]);
+  return { role, since, delivered, read: delivered };
 }

@@ -14,6 +14,7 @@ import { adminColumns } from "./admin_columns.ts";
 import { ADOPT_ORIGINAL } from "./adopt_original.ts";
 import { clusterSecret } from "./cluster_secret.ts";
 import type { Database, Dialect, SqlConnection } from "./database.ts";
+import { entryColumns } from "./entry_columns.ts";
 import { IMPORT_ORIGINAL } from "./import_original.ts";
 import { type InStep, underLock } from "./migration_lock.ts";
 import type { MigrationStep, StepContext } from "./migration_step.ts";
@@ -39,6 +40,8 @@ const SEQUENCE: readonly { name: string; code?: (dialect: Dialect["name"]) => re
   { name: "0006_cluster_secret", code: clusterSecret },
   { name: "0007_probe" },
   { name: "0008_name_keys", code: () => NAME_KEYS },
+  { name: "0009_entry_columns", code: entryColumns },
+  { name: "0009_entry_tables" },
   { name: "0011_admin" },
   { name: "0012_admin_columns", code: adminColumns },
 ];

@@ -41,7 +41,7 @@ async function joinGroup(cluster: Cluster, member: Talker, group: number): Promi
 async function owed(cluster: Cluster, member: Talker, conversation: string): Promise<number[]> {
   const seqs = await cluster.column(
     "SELECT seq FROM Message JOIN Member USING (conversation) " +
-      `WHERE conversation = '${conversation}' AND userid = ${member.id} AND seq > since AND sender <> userid ORDER BY seq`,
+      `WHERE conversation = '${conversation}' AND userid = ${member.id} AND seq > since AND sender <> userid AND kind = 0 ORDER BY seq`,
   );
   return seqs.map(Number);
 }

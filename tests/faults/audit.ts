@@ -16,6 +16,8 @@ interface Row {
   conversation: string;
   seq: number;
   sender: number;
+  /** 0: a message; any other: an entry that tells of something, which these users are not sent. */
+  kind: number;
   key: string;
 }
 
@@ -47,7 +49,7 @@ function isSentBack(userId: number, conversation: string): boolean {
 async function entitled(store: Store): Promise<Map<number, number>> {
   const rows = await store.sql(
     "SELECT u.userid, u.conversation, m.sender = u.userid, COUNT(*) FROM Member u JOIN Message m " +
-      "ON m.conversation = u.conversation AND m.seq > u.since GROUP BY 1, 2, 3",
+      "ON m.conversation = u.conversation AND m.seq > u.since AND m.kind = 0 GROUP BY 1, 2, 3",
   );
   const counts = new Map<number, number>();
   for (const [user, conversation = "", isOwn, count] of rows) {
@@ -63,7 +65,7 @@ export async function everyoneHasHeard(store: Store, ledger: Ledger, allowance: 
   let stored = -1;
   await waitFor("everybody to have heard everything", async () => {
     const storedBefore = stored;
-    const [[count = "0"] = []] = await store.sql("SELECT COUNT(*) FROM Message");
+    const [[count = "0"] = []] = await store.sql("SELECT COUNT(*) FROM Message WHERE kind = 0");
     stored = Number(count);
     // What version 1 users said last may still be on its way.
     if (allowance.unstoredV1 ? stored !== storedBefore : stored < ledger.said.size) return false;
@@ -76,21 +78,23 @@ export async function everyoneHasHeard(store: Store, ledger: Ledger, allowance: 
 
 async function readRows(store: Store): Promise<Row[]> {
   const rows = await store.sql(
-    `SELECT conversation, seq, sender, ${
+    `SELECT conversation, seq, sender, kind, ${
       store.field("message", "key")
     } FROM Message ORDER BY conversation, seq`,
   );
-  return rows.map(([conversation = "", seq, sender, key = ""]) => ({
+  return rows.map(([conversation = "", seq, sender, kind, key = ""]) => ({
     conversation,
     seq: Number(seq),
     sender: Number(sender),
+    kind: Number(kind),
     key,
   }));
 }
 
 /** Looks at everything there is, from the first message on. */
 export async function audit(store: Store, ledger: Ledger, allowance: Allowance): Promise<Audit> {
-  const rows = await readRows(store);
+  const entries = await readRows(store);
+  const rows = entries.filter(({ kind }) => kind === 0);
   const faults: string[] = [];
   const lost = new Set<string>();
   let unstoredV1 = 0;
@@ -114,7 +118,7 @@ export async function audit(store: Store, ledger: Ledger, allowance: Allowance):
       faults.push(`${key} is at ${row.conversation} ${row.seq}, its sender was told ${place.seq}`);
     }
   }
-  faults.push(...await findHoles(store, rows));
+  faults.push(...await findHoles(store, entries));
   await findUnheard(store, ledger, rows, faults, lost);
   findDisorder(ledger, rows, faults);
   faults.push(...ledger.oddities.splice(0));

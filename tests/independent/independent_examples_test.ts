@@ -268,6 +268,17 @@ async function playVersion2(
   return isFrame(heartbeat) ? textOf(heartbeat, "udp_key") : "";
 }
 
+/** A newcomer joins the group, and Ann, who speaks version 3, hears of it. */
+async function playEntries(play: Play, address: ServerAddress): Promise<void> {
+  await using ann = await RawConnection.open(address);
+  await ann.ask({ msgid: 1, v: 3, cid: "e1", id: 1, password: PASSWORD });
+  const id = await signUp(address, "wu");
+  await using wu = await RawConnection.open(address);
+  await wu.ask({ msgid: 1, v: 3, cid: "e2", id, password: PASSWORD });
+  assertHas(await wu.ask({ msgid: 9, cid: "e3", groupid: 1 }), { errno: 0 });
+  await play.hears(ann, (frame) => frame.id === id);
+}
+
 /** The frames of the story of loss and recovery; that things go as it tells is another test's. */
 async function playRecovery(
   play: Play,
@@ -315,6 +326,7 @@ Deno.test("every frame printed in PROTOCOL.md is one that a server takes or send
   const udp_key = await playVersion2(play, li, ann, token);
   play.meets(await exchangeDatagrams(udpPort, JSON.stringify(play.line({ udp_key }))));
   await ann.logOut();
+  await playEntries(play, address);
   await playRecovery(play, address, li, token);
   assertEquals(play.left, []);
 });

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Clock, systemClock } from "../../lib/base/clock.ts";
 import { Ends } from "../../lib/store/ends.ts";
 import { DatabaseError, type DatabaseErrorKind } from "../../lib/base/errors.ts";
-import { type Draft, MessageLog, type Stored } from "../../lib/log/message_log.ts";
+import { type Change, type Draft, MessageLog, type Place, type Stored } from "../../lib/log/message_log.ts";
 import type { Database, SqlConnection } from "../../lib/store/database.ts";
 import { migrate } from "../../lib/store/migrations.ts";
 import { openSqlite } from "../../lib/store/sqlite.ts";
@@ -280,4 +280,106 @@ Deno.test("a group's message carries the number of members of its own transactio
   const stored = await log.append({ conversation: "g1", sender: 1, text: "a" });
   assertEquals([stored.seq, stored.members], [1, 7]);
   assertEquals(await db.query("SELECT * FROM Member"), []);
+});
+
+/** A change that always has an entry. */
+function change(text: string, more: Partial<Change> = {}): Change {
+  return { conversation: "u1-2", sender: 1, decide: () => Promise.resolve({ kind: 1, text }), ...more };
+}
+
+Deno.test("a change's entry stands behind what is there, and is handed on like a message", async () => {
+  await using db = await FaultyDatabase.open();
+  const { log, told } = open(db);
+  const said = await log.append(draft("a"));
+  const places: (Place | undefined)[] = [];
+  const stored = await log.change(change("b", {
+    decide: (_, place) => {
+      places.push(place);
+      return Promise.resolve({ kind: 1, text: "b", members: 3 });
+    },
+  }));
+  assertEquals([stored?.seq, stored?.text, stored?.members, stored?.isRepeat], [2, "b", 3, false]);
+  assertEquals(places, [{ seq: 2, at: stored?.at ?? 0, members: 2 }]);
+  assert((stored?.at ?? 0) > said.at);
+  assertEquals((await log.append(draft("c"))).seq, 3);
+  assertEquals(told.map(({ seq }) => seq), [1, 2, 3]);
+  assertEquals(await db.rows(), ["u1-2#1 a", "u1-2#2 b", "u1-2#3 c"]);
+  const [row] = await db.query("SELECT last_seq, last_chat, members, at FROM Conversation");
+  assertEquals(row, { last_seq: 3, last_chat: 3, members: 3, at: told[2]?.at ?? 0 });
+  assertEquals(await db.query("SELECT kind FROM Message ORDER BY seq"), [{ kind: 0 }, { kind: 1 }, {
+    kind: 0,
+  }]);
+});
+
+Deno.test("what a change decides against leaves nothing behind", async () => {
+  await using db = await FaultyDatabase.open();
+  const { log, told } = open(db);
+  await log.append(draft("a"));
+  const decide: Change["decide"] = async (tx) => {
+    await tx.run("UPDATE Message SET message = NULL");
+    throw new RangeError("not you");
+  };
+  await assertRejects(() => log.change(change("b", { decide })), RangeError, "not you");
+  const nothing = change("b", { decide: () => Promise.resolve(undefined) });
+  assertEquals(await log.change(nothing), undefined);
+  const nowhere = change("b", {
+    conversation: "u1-9",
+    decide: (_, place) => Promise.resolve(place && { kind: 1, text: "" }),
+  });
+  assertEquals(await log.change(nowhere), undefined);
+  assertEquals([await db.rows(), told.length], [["u1-2#1 a"], 1]);
+});
+
+Deno.test("a change with the same cid is made once, whatever has become of its reasons", async () => {
+  await using db = await FaultyDatabase.open();
+  const { log, told } = open(db);
+  await log.append(draft("a"));
+  const first = await log.change(change("b", { cid: "x" }));
+  const decide = () => Promise.reject(new RangeError("too late"));
+  const again = await log.change(change("b", { cid: "x", decide }));
+  assertEquals([again?.seq, again?.at, again?.isRepeat], [2, first?.at, true]);
+  assertEquals(await db.rows(), ["u1-2#1 a", "u1-2#2 b"]);
+  // Rings again: the first doorbell may have died with its node.
+  assertEquals(told.map(({ seq, isRepeat }) => `${seq} ${isRepeat}`), ["1 false", "2 false", "2 true"]);
+  const both = await Promise.all([1, 2].map(() => log.change(change("c", { cid: "y" }))));
+  assertEquals(both.map((stored) => stored?.seq), [3, 3]);
+});
+
+for (const at of ["begin", "commit_done", "commit_lost"] as const) {
+  for (const cid of [{}, { cid: "x" }]) {
+    Deno.test(`a change whose transaction fails (${at}${"cid" in cid ? ", cid" : ""}) is made once`, async () => {
+      await using db = await FaultyDatabase.open();
+      const { log, told } = open(db);
+      await log.append(draft("a"));
+      db.faults.push({ at, kind: "unavailable" });
+      assertEquals((await log.change(change("b", cid)))?.seq, 2);
+      assertEquals(await db.rows(), ["u1-2#1 a", "u1-2#2 b"]);
+      assertEquals(told.map(({ seq }) => seq), [1, 2]);
+    });
+  }
+}
+
+Deno.test("a change is refused while the database stays away, and when too many wait", async () => {
+  await using db = await FaultyDatabase.open();
+  let now = 0;
+  const { log } = open(db, { now: () => now });
+  await log.append(draft("a"));
+  db.faults.push(...Array<Fault>(100).fill({ at: "begin", kind: "unavailable" }));
+  const waiting = Array.from({ length: 1_004 }, () => log.change(change("b")));
+  const results = Promise.allSettled(waiting);
+  await assertRejects(() => log.change(change("one too many")), DatabaseError, "too many are waiting");
+  now += 5_001;
+  assertEquals(new Set((await results).map(({ status }) => status)), new Set(["rejected"]));
+  db.faults.length = 0;
+  assertEquals((await log.change(change("c")))?.seq, 2);
+});
+
+Deno.test("closing waits for changes that are under way", async () => {
+  await using db = await FaultyDatabase.open();
+  const { log } = open(db);
+  await log.append(draft("a"));
+  const made = log.change(change("b"));
+  await log.close(1_000);
+  assertEquals(await db.rows(), ["u1-2#1 a", "u1-2#2 b"]);
+  await made;
 });

@@ -21,6 +21,8 @@ const LATER = [
   "0006_cluster_secret",
   "0007_probe",
   "0008_name_keys",
+  "0009_entry_columns",
+  "0009_entry_tables",
   "0011_admin",
   "0012_admin_columns",
 ].map((name) => `${name}: done`);
@@ -53,7 +55,8 @@ Deno.test("SQLite: an empty file gets all tables, and nothing the second time", 
   );
   assertEquals(
     tables.map(({ name }) => name).filter((name) => !String(name).startsWith("sqlite_")).join(" "),
-    "AccessCode AdminCounter AdminEvent AllGroup Cluster Conversation Epoch Friend GroupUser Member Message Migration OfflineMessage Probe Token User",
+    "AccessCode AdminCounter AdminEvent AllGroup Cluster Conversation Epoch Friend GroupUser Member Mention Message " +
+      "Migration OfflineMessage Pin Probe Reaction ReactionCount Token User Version",
   );
   const [cluster] = await db.query<{ id: string; secret: string }>("SELECT id, secret FROM Cluster");
   assert(/^[0-9a-f]{32}$/.test(cluster?.id ?? ""));
@@ -84,6 +87,61 @@ Deno.test("SQLite: a database of a newer version is refused", async () => {
   const error = await assertRejects(() => migrate(db, logger), FatalError, "newer version");
   assertStringIncludes(error.message, "0099_later");
   assertEquals(error.exitCode, EXIT.config);
+});
+
+/** A database as it was before the log held anything but chat. */
+async function beforeEntries(db: Database): Promise<void> {
+  await migrate(db, logger);
+  await db.run("DROP VIEW OfflineMessage");
+  for (const table of ["Version", "Reaction", "ReactionCount", "Pin", "Mention"]) {
+    await db.run(`DROP TABLE ${table}`);
+  }
+  await db.run("ALTER TABLE Message DROP COLUMN kind");
+  for (const column of ["at", "last_chat"]) await db.run(`ALTER TABLE Conversation DROP COLUMN ${column}`);
+  await db.run("DELETE FROM Migration WHERE name LIKE '0009%'");
+  await db.run(
+    "INSERT INTO Conversation (id, last_seq, members) VALUES ('g7', 0, 1), ('u1-2', 3, 2), ('u1-3', 2, 2)",
+  );
+  for (let user = 10; user < 2_010; user++) {
+    await db.run("INSERT INTO Conversation (id, last_seq, members) VALUES (?, 0, 2)", [`u1-${user}`]);
+  }
+  // The last one of u1-2 was recalled; the last one of u1-3 was lost when the database went back in time.
+  await db.run(
+    "INSERT INTO Message (conversation, seq, sender, at, message, recalled) VALUES ('u1-2', 1, 1, 100, '{}', 0), " +
+      "('u1-2', 2, 2, 200, '{}', 0), ('u1-2', 3, 1, 300, NULL, 1), ('u1-3', 1, 3, 400, '{}', 0)",
+  );
+  await db.run(
+    "INSERT INTO Member (userid, conversation, since, delivered, `read`) VALUES (1, 'u1-2', 0, 1, 1), " +
+      "(2, 'u1-2', 0, 0, 0)",
+  );
+}
+
+async function checkEntries(db: Database): Promise<void> {
+  await beforeEntries(db);
+  assertEquals(await migrate(db, logger), ["0009_entry_columns: done", "0009_entry_tables: done"]);
+  assertEquals(
+    await db.query("SELECT id, last_seq, at, last_chat FROM Conversation WHERE at > 0 ORDER BY id"),
+    [
+      // Nothing was said in it: it has a time of its own all the same.
+      { id: "g7", last_seq: 0, at: 7, last_chat: 0 },
+      { id: "u1-2", last_seq: 3, at: 300, last_chat: 3 },
+      { id: "u1-3", last_seq: 2, at: 400, last_chat: 1 },
+    ],
+  );
+  assertEquals(await db.query("SELECT DISTINCT kind FROM Message"), [{ kind: 0 }]);
+  await db.run(
+    "INSERT INTO Message (conversation, seq, sender, at, message, kind) VALUES ('u1-2', 4, 1, 500, '{\"msgid\":23}', 1)",
+  );
+  // What programs beside this one look at has messages only.
+  assertEquals(await db.query("SELECT userid, message FROM OfflineMessage ORDER BY userid"), [
+    { userid: 1, message: "{}" },
+    { userid: 2, message: "{}" },
+  ]);
+}
+
+Deno.test("SQLite: a database of before goes on: all there is is chat", async () => {
+  await using db = closing(openSqlite(":memory:"));
+  await checkEntries(db);
 });
 
 /** How deployments of the original server differ. */
@@ -328,6 +386,11 @@ Deno.test("MariaDB", async (t) => {
       );
     },
   );
+
+  await t.step("a database of before goes on: all there is is chat", async () => {
+    await using db = await opened(await newDatabase());
+    await checkEntries(db);
+  });
 
   for (const variant of VARIANTS) {
     await t.step(`a database of the original server (${variant.name}) is upgraded in place`, async () => {
