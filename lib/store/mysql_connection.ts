@@ -278,29 +278,34 @@ export class MysqlConnection {
         return this.#unanswered.delete(fail);
       };
       const fail = (error: unknown) => {
-        if (!isFirst()) return;
-        if (breaksConnection(error)) this.#break(error);
-        reject(toDatabaseError(error, context));
+        if (isFirst()) reject(toDatabaseError(error, context));
       };
       const timer = clock.after(statementTimeoutMs, () => {
         this.#break(new Error(`no answer within ${statementTimeoutMs} ms`));
       });
       this.#unanswered.add(fail);
       begin((error, answer) => {
-        if (error) fail(error);
-        else if (isFirst()) resolve(answer);
+        if (!error) {
+          if (isFirst()) resolve(answer);
+          return;
+        }
+        fail(error);
+        if (breaksConnection(error)) this.#break(error);
       });
     });
   }
 
   /** Closes the socket at once and tells everybody who waits why. Only the first reason counts. */
   #break(error: unknown): void {
+    const isFirst = !this.#isBroken;
+    if (isFirst) {
+      this.#isBroken = true;
+      this.#brokenBy = error;
+      // Before the socket is closed: a write that this cancels is an error to the driver, which tells it to everybody.
+      for (const fail of [...this.#unanswered]) fail(error);
+    }
     this.#socket.destroy();
     this.#keepAwake?.cancel();
-    if (this.#isBroken) return;
-    this.#isBroken = true;
-    this.#brokenBy = error;
-    for (const fail of [...this.#unanswered]) fail(error);
-    this.#options.onBroken();
+    if (isFirst) this.#options.onBroken();
   }
 }

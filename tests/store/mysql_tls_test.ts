@@ -89,6 +89,13 @@ Deno.test("MySQL through TLS", async (t) => {
     }
   });
 
+  await t.step("a login that is refused is told by the server's reason, each time", async () => {
+    const nowhere = url("?ssl-mode=REQUIRED").replace("/chat", "/nowhere");
+    for (let login = 0; login < 100; login++) {
+      assertStringIncludes(await refusal(nowhere), "Unknown database 'nowhere'");
+    }
+  });
+
   await t.step("carries many connections and large packets, and ends in good order", async () => {
     const abortedBefore = await mariadb.sql("SHOW GLOBAL STATUS LIKE 'Aborted_clients'");
     {
