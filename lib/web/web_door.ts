@@ -113,7 +113,7 @@ async function receive(
   let rest = NOTHING;
   for (let count = 1;; count++) {
     let answer: Answer;
-    let isLast = true;
+    let isLast: boolean;
     try {
       const received = await receiveHead(visitor.socket, rest);
       if (received === undefined) return undefined;
@@ -135,6 +135,7 @@ async function receive(
     } catch (error) {
       if (!(error instanceof HttpRefusal)) throw error;
       counters.refused++;
+      isLast = true;
       answer = refusalAnswer(error);
     }
     // All connections share the bytes of a file.

@@ -291,3 +291,29 @@ unitTest("help lists every option of every command with its variable and default
 unitTest("help fits into a terminal of 100 columns", () => {
   for (const line of helpText().split("\n")) assert(line.length <= 100, line);
 });
+
+unitTest(
+  "browsers are served where it says, from pages that it names, and on no port that they refuse",
+  () => {
+    assertEquals([serve([]).web, serve([]).webTls, serve([]).webOrigins], [null, false, null]);
+    assertEquals(serve(["--web", "none"]).web, "none");
+    assertEquals(serve([], { CHAT_WEB: "[::]:8443" }).web, { host: "::", port: 8443 });
+    const origins = "https://chat.example,http://localhost:3000";
+    assertEquals(serve(["--web", "0.0.0.0:80", "--web-origin", origins]).webOrigins, origins.split(","));
+    const refused: [number, string[], string][] = [
+      [EXIT.usage, ["--web", "8080"], "is not HOST:PORT"],
+      [EXIT.usage, ["--web", "0.0.0.0:6000"], "a port that browsers refuse"],
+      [EXIT.usage, ["--web", "0.0.0.0:6697"], "a port that browsers refuse"],
+      [EXIT.usage, ["--web", "a:80", "--web-origin", "chat.example"], "is not a list of origins"],
+      [EXIT.usage, ["--web", "a:80", "--web-origin", "https://chat.example/"], "is not a list of origins"],
+      [EXIT.usage, ["--web", "a:80", "--web-origin", "https://chat.example:443"], "is not a list of origins"],
+      [EXIT.usage, ["--web", "a:80", "--web-origin", "*"], "is not a list of origins"],
+      [EXIT.config, ["--web-origin", "https://chat.example"], "--web-tls and --web-origin need --web"],
+      [EXIT.config, ["--web", "none", "--web-tls", "--tls-cert", "a", "--tls-key", "b"], "need --web"],
+      [EXIT.config, ["--web", "a:80", "--web-tls"], "--web-tls, --tls-cert and --tls-key only work together"],
+      [EXIT.config, ["--web", "a:80", "--tls-cert", "a", "--tls-key", "b"], "--web-tls, --tls-cert and"],
+      [EXIT.config, ["127.0.0.1", "8080", "--web", "127.0.0.1:8080"], "--port and --web are both 8080"],
+    ];
+    for (const [exitCode, args, text] of refused) assertStringIncludes(refusal(exitCode, args), text);
+  },
+);

@@ -2,22 +2,12 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { PASSWORD } from "../support/chat_client.ts";
-import { temporaryFolder, waitFor } from "../support/process.ts";
+import { waitFor } from "../support/process.ts";
 import { closePayload, frameBytes, RawWebSocket, upgradeRequest } from "../support/raw_web_socket.ts";
-import { type Server, startServer } from "../support/services.ts";
+import { startWeb } from "../support/web_server.ts";
 
 const HEARTBEAT = '{"msgid":18,"cid":"b"}';
 const BEATEN = '{"msgid":19,"cid":"b","errno":0}';
-
-/** A node that serves browsers, for one test. */
-async function startWeb(...args: string[]): Promise<{ server: Server; port: number } & AsyncDisposable> {
-  const server = await startServer(["--sqlite", ":memory:", "--web", "127.0.0.1:0", ...args]);
-  return {
-    server,
-    port: server.address("web").port,
-    [Symbol.asyncDispose]: () => server.kill().then(() => {}),
-  };
-}
 
 /** Many ways to say one thing, on a connection each. */
 function wireTest(name: string, fn: (connect: () => Promise<RawWebSocket>) => Promise<void>): void {
@@ -363,8 +353,7 @@ Deno.test("the handshake's answer proves that the request was read", async () =>
 });
 
 Deno.test("at SIGTERM a WebSocket gets its answers, a notice, and the code for going away", async () => {
-  await using folder = await temporaryFolder();
-  await using web = await startWeb("--sqlite", `${folder.path}/chat.db`);
+  await using web = await startWeb();
   await using socket = await RawWebSocket.connect(web.port);
   await socket.request({ msgid: 18 });
   const stopped = web.server.stop();

@@ -144,7 +144,8 @@ export class RawWebSocket implements AsyncDisposable {
 
   /** The head of the answer to a request. */
   async receiveHead(deadlineMs: number = DEADLINE_MS): Promise<HttpAnswer> {
-    const text = () => decoder.decode(this.#buffer);
+    // Behind it may come anything.
+    const text = () => new TextDecoder("latin1").decode(this.#buffer);
     while (!text().includes("\r\n\r\n")) {
       if (!await this.#readMore(deadlineMs)) throw new Error(`The server closed the connection: ${text()}`);
     }
