@@ -4,7 +4,6 @@
  *
  * @module
  */
-import * as actions from "./action_handlers.ts";
 import * as codes from "./code_handlers.ts";
 import * as handlers from "./handlers.ts";
 import * as logins from "./login_handlers.ts";
@@ -159,17 +158,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     isCostly: true,
     fields: { conversation: "string", seq: "integer" },
     answer: ACK,
-    handler: actions.recallMessage,
-  }],
-  [MSGID.ACTION_MSG, {
-    name: "ACTION_MSG",
-    needsLogin: true,
-    version: 3,
-    isCostly: true,
-    quota: "message",
-    fields: { conversation: "string", ref: "integer", act: "string" },
-    answer: ACK,
-    handler: actions.action,
+    handler: handlers.recall,
   }],
   [MSGID.HEARTBEAT_MSG, {
     name: "HEARTBEAT_MSG",

@@ -89,6 +89,15 @@ export function yesOrNo(text: string): boolean {
   throw new Error("is neither true nor false");
 }
 
+/** A text of 1 to `max` characters. */
+export function characters(max: number): ParseValue<string> {
+  return (text) => {
+    const { length } = [...text];
+    if (length < 1 || length > max) throw new Error(`is not a text of 1 to ${max} characters`);
+    return text;
+  };
+}
+
 /** The path of a file or folder. */
 export function path(text: string): string {
   if (text.includes("\0")) throw new Error("is not a path");

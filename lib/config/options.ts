@@ -16,6 +16,7 @@ import {
   host,
   type HostPort,
   hostPort,
+  characters,
   integer,
   mysqlUrl,
   nodeName,
@@ -91,8 +92,6 @@ export interface ServeOptions extends StorageOptions {
   duplicateLogin: "refuse" | "replace";
   /** How long a message can be recalled; 0: never. */
   recallWindowMs: number;
-  /** How long a message can be edited, ms; 0: never. */
-  editWindowMs: number;
   /** How long a resume token is good for. */
   tokenTtlMs: number;
   /** After this a message without an acknowledgement is sent again. */
@@ -149,8 +148,12 @@ export interface ClientOptions {
   tlsCaPath: string | null;
   /** Speak the original protocol. */
   v1: boolean;
-  /** Log in as this user at once. */
-  user: number | null;
+  /** Log in as this user at once: an id, or a name. */
+  user: string | null;
+  /** What the user calls this device; null: by its host's name. */
+  device: string | null;
+  /** Who uses this machine; null: unknown. */
+  localUser: string | null;
   /** With `user`: from the environment, never an argument; null: to be asked for. */
   password: string | null;
   /** Folder for what was said, a file for each server and user; null: keep nothing. */
@@ -382,14 +385,6 @@ const MESSAGES = {
     fallback: "120",
     isReloadable: true,
   },
-  editWindowMs: {
-    flag: "edit-window",
-    placeholder: "TIME",
-    help: "how long a message can be edited; 0: never",
-    parse: duration("0", "365d"),
-    fallback: "1d",
-    isReloadable: true,
-  },
   ackTimeoutMs: {
     flag: "ack-timeout",
     placeholder: "TIME",
@@ -572,9 +567,15 @@ const TALKING = {
   },
   user: {
     flag: "user",
-    placeholder: "ID",
-    help: "log in as this user at once, with the password in CHAT_PASSWORD or asked for",
-    parse: integer(1, 2 ** 31 - 1),
+    placeholder: "NAME",
+    help: "log in as this user at once, by name or id, with the password in CHAT_PASSWORD or asked for",
+    parse: characters(100),
+  },
+  device: {
+    flag: "device",
+    placeholder: "NAME",
+    help: "what this terminal is called on your other devices; without it USER@HOST terminal",
+    parse: characters(64),
   },
   v1: {
     flag: "v1",
@@ -601,7 +602,7 @@ const SERVE: Table<Omit<ServeOptions, "command">> = {
   ...OPERATION,
 };
 
-const CLIENT: Table<Omit<ClientOptions, "command" | "password">> = { ...ADDRESS, ...TALKING };
+const CLIENT: Table<Omit<ClientOptions, "command" | "password" | "localUser">> = { ...ADDRESS, ...TALKING };
 
 const MIGRATE: Table<Omit<MigrateOptions, "command">> = { ...STORAGE, ...LOGGING };
 

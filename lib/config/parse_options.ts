@@ -292,7 +292,8 @@ export function parseOptions(args: readonly string[], sources: OptionSources): O
     const historyFolder = parsed.history === false
       ? null
       : values.historyFolder ?? defaultHistoryFolder(sources);
-    return { command, ...values, historyFolder, password: sources.env("CHAT_PASSWORD") ?? null };
+    const password = sources.env("CHAT_PASSWORD") ?? null;
+    return { command, ...values, historyFolder, password, localUser: sources.env("USER") || null };
   }
   checkStorage(given);
   if (command === "migrate") return { command, ...given.values(TABLES.migrate) };

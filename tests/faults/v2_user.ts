@@ -25,28 +25,19 @@ interface Unanswered {
 /** Which messages of a conversation a user has. */
 class Progress {
   /** Has everything up to this. */
-  upTo = 0;
+  upTo: number;
   /** Has told so up to this. */
-  told = 0;
+  told: number;
   readonly #beyond = new Set<number>();
-  #hasBegun = false;
 
-  /** Where it begins, unless that is known. */
-  begin(start: number): void {
-    if (this.#hasBegun) return;
-    this.#hasBegun = true;
-    this.upTo = this.told = start;
-    for (const seq of this.#beyond) if (seq <= start) this.#beyond.delete(seq);
-    this.#advance();
+  constructor(start: number) {
+    this.upTo = start;
+    this.told = start;
   }
 
   add(seq: number): void {
     if (seq <= this.upTo) return;
     this.#beyond.add(seq);
-    if (this.#hasBegun) this.#advance();
-  }
-
-  #advance(): void {
     while (this.#beyond.delete(this.upTo + 1)) this.upTo++;
   }
 }
@@ -121,7 +112,7 @@ export class V2User extends LoadUser {
     if (reply.errno !== 0) throw new NotLetIn(reply);
     this.#token = reply.token;
     for (const { conversation, delivered } of reply.conversations ?? []) {
-      this.#progressOf(conversation).begin(delivered);
+      if (!this.#progress.has(conversation)) this.#progress.set(conversation, new Progress(delivered));
     }
     // The server may have forgotten the last second of what it was told.
     for (const progress of this.#progress.values()) progress.told = 0;
@@ -195,20 +186,14 @@ export class V2User extends LoadUser {
 
   #onChat(frame: Frame): void {
     const isNew = this.hear(frame);
-    // Before the first that it is sent there is nothing for it: who has made and joined a group is told to version 3 only.
-    this.#progressOf(frame.conversation ?? "").begin((frame.seq ?? 0) - 1);
     this.#have(frame);
     if (isNew && ++this.#untold >= ACK_EVERY) this.#tellDelivered();
   }
 
   #have({ conversation = "", seq = 0 }: Frame): void {
-    this.#progressOf(conversation).add(seq);
-  }
-
-  #progressOf(conversation: string): Progress {
     let progress = this.#progress.get(conversation);
-    if (!progress) this.#progress.set(conversation, progress = new Progress());
-    return progress;
+    if (!progress) this.#progress.set(conversation, progress = new Progress(0));
+    progress.add(seq);
   }
 
   #onAck(frame: Frame): void {

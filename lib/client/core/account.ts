@@ -9,6 +9,7 @@ import { ERRNO, isJsonObject, MSGID, parseConversation } from "../../protocol/pr
 import type { ConversationId, JsonObject, ProtocolVersion } from "../../protocol/protocol.ts";
 import { BackOff } from "./back_off.ts";
 import { Directory } from "./directory.ts";
+import { isSaid } from "./entries.ts";
 import type { SessionEvent } from "./events.ts";
 import type { ClientStore, MessageFields, OutboxEntry, PeerPosition } from "./store.ts";
 import { HISTORY_PAGE, Inbox } from "./inbox.ts";
@@ -28,6 +29,8 @@ export interface AccountPeer {
   send(frame: JsonObject): void;
   /** Asks the server something that is pointless after a reconnect. */
   askOnce(frame: JsonObject): Promise<Reply>;
+  /** Asks the server something, over a reconnect if need be. */
+  ask(frame: JsonObject): Promise<Reply>;
   /** Tells the user. */
   emit(event: SessionEvent): void;
   /** The date, ms since the epoch. */
@@ -63,6 +66,7 @@ export class Account {
   #positions: readonly ConversationPosition[] = [];
   /** {@link catchUp} was called for this connection. */
   #isCatchingUp = false;
+  #isClosed = false;
 
   /** `store` becomes the account's and is closed by {@link close}. */
   constructor(options: {
@@ -84,6 +88,7 @@ export class Account {
       clock,
       me: profile.id,
       isForScript,
+      isModern: profile.version === 3,
       peer: {
         show: (message) => this.#show(message),
         send: (frame) => peer.send(frame),
@@ -131,6 +136,7 @@ export class Account {
   start(profile: Profile): void {
     this.#isCatchingUp = false;
     this.#positions = profile.conversations;
+    this.directory.refresh(profile);
     if (this.version !== 1) this.#inbox.start(profile.conversations, profile.hasMoreConversations);
     for (const message of profile.offlineMessages) this.#receive(message);
     for (const { conversation, peer } of profile.conversations) {
@@ -150,6 +156,7 @@ export class Account {
 
   /** Logged out for good. */
   close(): void {
+    this.#isClosed = true;
     this.stop();
     this.store[Symbol.dispose]();
   }
@@ -190,7 +197,7 @@ export class Account {
       case MSGID.ONE_CHAT_MSG:
       case MSGID.GROUP_CHAT_MSG: {
         const message = readChatFrame(frame, this.#peer.wallNow());
-        if (message !== undefined) this.#receive(message);
+        if (message !== undefined && !this.#isFromHere(message)) this.#receive(message);
         break;
       }
       case MSGID.ACTION_MSG:
@@ -249,6 +256,22 @@ export class Account {
     return this.#inbox.baseOf(conversation) === 0;
   }
 
+  /**
+   * Does something to a message: `act` and what belongs to it, as version 3 has them. What comes of it is here as if it had
+   * been received.
+   */
+  async act(conversation: ConversationId, ref: number, details: JsonObject): Promise<Reply> {
+    const frame = { msgid: MSGID.ACTION_MSG, conversation, ref, ...details };
+    const reply = await this.#peer.ask(frame);
+    const { id, name } = this.directory.me;
+    // The same again is no entry of the log.
+    const entry = reply.errno === ERRNO.OK && reply.frame.seq !== undefined
+      ? readEntryFrame({ ...reply.frame, ...frame, id, name }, this.#peer.wallNow())
+      : undefined;
+    if (entry !== undefined && !this.#isClosed) this.#inbox.receive(entry, true);
+    return reply;
+  }
+
   /** A message of ours was recalled on the server. */
   recall(conversation: ConversationId, seq: number): void {
     this.store.recall(conversation, seq);
@@ -274,6 +297,7 @@ export class Account {
     const messages = listOf(frame.messages).filter(isJsonObject)
       .map((entry) => readHistoryEntry(entry, conversation, this.#peer.wallNow()))
       .filter((message) => message !== undefined);
+    for (const message of messages) this.#isFromHere(message);
     return { messages, hasMore: frame.more === true };
   }
 
@@ -283,10 +307,17 @@ export class Account {
     this.#inbox.receive(this.version === 1 ? { ...message, seq: null } : message);
   }
 
+  /** A message of ours whose reply was lost may come like another device's. */
+  #isFromHere(message: ChatMessage): boolean {
+    const { sender, frame } = message;
+    const cid = textOf(frame?.cid);
+    return sender === this.directory.me.id && cid !== "" && this.#outbox.found(cid, message);
+  }
+
   #show(message: ChatMessage): void {
     this.#progressed();
     this.directory.learnName(message.sender, message.name);
-    this.#peer.emit({ kind: "message", message });
+    this.#peer.emit(isSaid(message) ? { kind: "message", message } : { kind: "entry", entry: message });
   }
 
   #stored(entry: OutboxEntry, { seq, at }: { seq: number | null; at: number }): void {
@@ -295,7 +326,7 @@ export class Account {
     const { id, name } = this.directory.me;
     const frame = { ...fields, cid };
     const message = { conversation, seq, sender: id, name, text, at, frame };
-    this.#inbox.receive(message);
+    this.#inbox.receive(message, true);
     if (this.version === 1) return;
     this.#peer.emit({ kind: "stored", message });
     if (seq === null) return;
@@ -342,7 +373,7 @@ export class Account {
     const group = parsed !== undefined && "groupId" in parsed
       ? this.directory.group(parsed.groupId)
       : undefined;
-    const others = (group?.members.length ?? 0) - 1;
+    const others = (group?.memberCount ?? 0) - 1;
     if (others <= MOST_RECEIPTS) this.#peer.emit({ kind: "receipt", receipt });
     else if (this.store.countPeers(conversation, kind, seq) === others) {
       this.#peer.emit({ kind: "receipt", receipt: { ...receipt, id: undefined } });

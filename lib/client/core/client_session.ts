@@ -48,8 +48,10 @@ export interface ClientSessionOptions {
 
 /** What a client of version 3 says, and is told beside the events. */
 export interface ModernClient {
-  /** What its user calls this device. */
+  /** What its user calls this device, in at most 64 characters. */
   device: string;
+  /** Which of the user's devices this was before, by id or name of who is about to log in; undefined: none. */
+  deviceOf?(who: number | string): number | undefined;
   /** The connection's state changed. */
   onLink(state: LinkState): void;
   /** A login reply, also after a reconnect, before anything that follows from it. Its token replaces the one before. */
@@ -82,6 +84,13 @@ interface Notice {
   retryAfterMs: number | undefined;
 }
 
+/** A question whose answer shows that this connection speaks version 2 at least. */
+interface Probe {
+  cid: string;
+  timer: Timer;
+  onEnd(isAnswered: boolean): void;
+}
+
 /** A login, signup or resume that waits for its reply. */
 interface Authentication {
   cid: string;
@@ -90,6 +99,10 @@ interface Authentication {
 }
 
 const LOGIN_TIMEOUT_MS = 20_000;
+/** So long a server is given to show that it knows version 2, before it is taken for the original. */
+const PROBE_TIMEOUT_MS = 1000;
+/** A server that knows version 2 and not 3 says nothing to a RESUME in version 3: after so long that is looked into. */
+const RESUME_PATIENCE_MS = 3000;
 /** A connection that lasted so long was a good one: the waits begin anew at the short end. */
 const STABLE_MS = 10_000;
 
@@ -103,6 +116,12 @@ export class ClientSession {
   #account: Account | undefined;
   #identity: Identity | undefined;
   #authentication: Authentication | undefined;
+  #probe: Probe | undefined;
+  /** This connection speaks version 2 at least, as far as that can be had. */
+  #isProbed = false;
+  /** The newest version that the server of this connection may know. */
+  #newest: 2 | 3 = 3;
+  #resumeTimer: Timer | undefined;
   #notice: Notice | undefined;
   #reconnectTimer: Timer | undefined;
   #opening: PromiseWithResolvers<string> | undefined;
@@ -186,14 +205,62 @@ export class ClientSession {
   async login(who: number | string, password: string): Promise<Reply> {
     const problem = await this.connect();
     if (problem !== "") return noReply(problem);
+    await this.#reachVersion2();
+    if (!this.#link.isOpen) return noReply("the connection was lost");
     const { promise, resolve } = Promise.withResolvers<Reply>();
-    const named = typeof who === "number" ? { id: who } : { name: who };
-    const device = this.#options.modern?.device;
-    this.#authenticate({ msgid: MSGID.LOGIN_MSG, ...named, password, device }, (reply) => {
+    this.#authenticate(this.#loginRequest(who, password), (reply) => {
       if (reply.errno === ERRNO.OK) this.#begin(reply.frame, password);
       resolve(reply);
     });
     return promise;
+  }
+
+  #loginRequest(who: number | string, password: string): JsonObject {
+    const named = typeof who === "number" ? { id: who } : { name: who };
+    const request = { msgid: MSGID.LOGIN_MSG, ...named, password };
+    const { modern } = this.#options;
+    if (modern === undefined || this.#newest < 3) return request;
+    const deviceId = modern.deviceOf?.(who);
+    return { ...request, device: modern.device, ...(deviceId === undefined ? {} : { device_id: deviceId }) };
+  }
+
+  /**
+   * To a server that knows version 2 and not 3, a login in version 3 is one in version 1. But a connection that has spoken
+   * version 2 goes on with that, or with 3 where the server knows it: so version 2 is asked for first, by a RESUME that
+   * cannot work. The original says nothing to it.
+   */
+  async #reachVersion2(): Promise<void> {
+    if (this.#options.modern === undefined || this.#isProbed || !this.#link.isOpen) return;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.#sendProbe(PROBE_TIMEOUT_MS, resolve);
+    await promise;
+  }
+
+  #sendProbe(timeoutMs: number, onEnd: (isAnswered: boolean) => void): void {
+    const cid = createCid(this.#options.wallNow());
+    const timer = this.#options.clock.after(timeoutMs, () => this.#endProbe(false));
+    this.#isProbed = true;
+    this.#probe = { cid, timer, onEnd };
+    this.#link.send({ msgid: MSGID.RESUME_MSG, v: 2, cid, token: "-" });
+  }
+
+  #endProbe(isAnswered: boolean): void {
+    const probe = this.#probe;
+    this.#probe = undefined;
+    probe?.timer.cancel();
+    probe?.onEnd(isAnswered);
+  }
+
+  /** Nothing is said to a RESUME in version 3. Frames are answered in order: after a later one's answer its own will not come. */
+  #watchResume(identity: Identity): void {
+    this.#resumeTimer = this.#options.clock.after(RESUME_PATIENCE_MS, () => {
+      const waiting = this.#authentication;
+      this.#sendProbe(LOGIN_TIMEOUT_MS, (isAnswered) => {
+        if (!isAnswered || waiting === undefined || this.#authentication !== waiting) return;
+        this.#newest = 2;
+        this.#tryToRestore(identity);
+      });
+    });
   }
 
   /**
@@ -272,11 +339,14 @@ export class ClientSession {
     this.#forget("the client ends");
     this.#heartbeat.stop();
     this.#endAuthentication(noReply("the client ends"));
+    this.#endProbe(false);
     this.#opening?.resolve("the client ends");
     await this.#link.end();
   }
 
   #opened(): void {
+    this.#isProbed = false;
+    this.#newest = 3;
     this.#opening?.resolve("");
     this.#opening = undefined;
     if (this.#identity !== undefined) this.#restore(this.#identity);
@@ -294,6 +364,7 @@ export class ClientSession {
     this.#opening?.resolve(`cannot connect to ${this.#options.server}: ${reason}`);
     const isFirst = this.#opening !== undefined;
     this.#opening = undefined;
+    this.#endProbe(false);
     this.#endAuthentication(noReply(`the connection was lost: ${reason}`));
     this.#changed();
     if (this.#isEnding) return;
@@ -325,9 +396,21 @@ export class ClientSession {
   }
 
   #restore(identity: Identity): void {
+    // What version 2 has given, or a login, may meet a server that knows no more.
+    const isSafe = this.#options.modern === undefined || this.#isProbed ||
+      (identity.token !== undefined && this.#account?.version !== 2);
+    if (isSafe) this.#tryToRestore(identity);
+    else {
+      this.#reachVersion2().then(() => {
+        if (this.#link.isOpen && this.#identity === identity) this.#tryToRestore(identity);
+      });
+    }
+  }
+
+  #tryToRestore(identity: Identity): void {
     const { id, password, token } = identity;
     const frame = token === undefined
-      ? { msgid: MSGID.LOGIN_MSG, id, password }
+      ? this.#loginRequest(id, password ?? "")
       : { msgid: MSGID.RESUME_MSG, token };
     this.#authenticate(frame, (reply) => {
       const isTokenRefused = reply.errno === ERRNO.TOKEN_UNKNOWN || reply.errno === ERRNO.REFUSED;
@@ -348,6 +431,7 @@ export class ClientSession {
         this.#link.close(reply.text);
       }
     });
+    if (token !== undefined && !this.#isProbed && this.#options.modern !== undefined) this.#watchResume(identity);
   }
 
   #authenticate(request: JsonObject, onReply: (reply: Reply) => void): void {
@@ -357,7 +441,7 @@ export class ClientSession {
       this.#link.close(`no answer within ${LOGIN_TIMEOUT_MS / 1000} s`);
     });
     this.#authentication = { cid, timer, onReply };
-    const v = this.#options.modern === undefined ? 2 : 3;
+    const v = this.#options.modern === undefined ? 2 : this.#newest;
     this.#link.send(this.#options.isV1 ? request : { ...request, v, cid });
   }
 
@@ -365,6 +449,7 @@ export class ClientSession {
     const authentication = this.#authentication;
     if (authentication === undefined) return;
     this.#authentication = undefined;
+    this.#resumeTimer?.cancel();
     authentication.timer.cancel();
     authentication.onReply(reply);
   }
@@ -399,6 +484,7 @@ export class ClientSession {
       peer: {
         send: (frame) => void this.#link.send(frame),
         askOnce: (frame) => this.askOnce(frame),
+        ask: (frame) => this.#requests.ask(frame, { isRepeatable: true }),
         emit: (event) => this.#emit(event),
         wallNow,
         changed: () => this.#changed(),
@@ -444,11 +530,16 @@ export class ClientSession {
   }
 
   #isAuthenticationReply(frame: JsonObject): boolean {
+    if (this.#probe !== undefined && frame.cid === this.#probe.cid) return true;
     return frame.msgid === MSGID.LOGIN_MSG_ACK || frame.msgid === MSGID.SIGNUP_MSG_ACK ||
       (this.#authentication !== undefined && frame.cid === this.#authentication.cid);
   }
 
   #receiveOne(frame: JsonObject): void {
+    if (this.#probe !== undefined && frame.cid === this.#probe.cid) {
+      this.#endProbe(true);
+      return;
+    }
     if (this.#isAuthenticationReply(frame)) {
       // A late reply to an attempt that was given up carries that attempt's cid.
       if (frame.cid === undefined || frame.cid === this.#authentication?.cid) {
@@ -462,6 +553,7 @@ export class ClientSession {
         break;
       case MSGID.ACK_MSG:
       case MSGID.HISTORY_MSG_ACK:
+      case MSGID.SEARCH_MSG_ACK:
         if (this.#account?.answer(frame) || this.#requests.answer(frame)) break;
         this.#receiveStrayError(frame);
         break;

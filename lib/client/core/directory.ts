@@ -12,19 +12,17 @@ import { showName } from "./show_name.ts";
 /** Who and what the user knows. */
 export class Directory {
   /** The user. */
-  readonly me: { readonly id: number; readonly name: string };
-  readonly #friends: Map<number, Person>;
-  readonly #groups: Map<number, Group>;
+  readonly me: { readonly id: number; name: string };
+  readonly #friends = new Map<number, Person>();
+  readonly #groups = new Map<number, Group>();
   readonly #names = new Map<number, string>();
+  readonly #states = new Map<number, string>();
 
   /** Begins with what the login reply says. */
   constructor({ id, name, friends, groups }: Pick<Profile, "id" | "name" | "friends" | "groups">) {
     this.me = { id, name };
-    this.#friends = new Map(friends.map((friend) => [friend.id, friend]));
-    this.#groups = new Map(groups.map((group) => [group.id, group]));
-    for (const person of [...groups.flatMap((group) => group.members), ...friends, this.me]) {
-      this.learnName(person.id, person.name);
-    }
+    this.learnName(id, name);
+    this.refresh({ friends, groups });
   }
 
   /** Remembers a name that came with a message. */
@@ -41,6 +39,56 @@ export class Directory {
   addFriend(friend: Person): void {
     this.#friends.set(friend.id, friend);
     this.learnName(friend.id, friend.name);
+    this.learnState(friend.id, friend.state);
+  }
+
+  /** Takes somebody off the list of friends. */
+  removeFriend(id: number): void {
+    this.#friends.delete(id);
+  }
+
+  /** The friends, by id. */
+  friends(): Person[] {
+    return [...this.#friends.values()].sort((one, other) => one.id - other.id);
+  }
+
+  /** The groups, by id. */
+  groups(): Group[] {
+    return [...this.#groups.values()].sort((one, other) => one.id - other.id);
+  }
+
+  /** The name, or undefined while it is not known. */
+  nameOf(id: number): string | undefined {
+    return this.#names.get(id);
+  }
+
+  /** "online" or "offline", or undefined of whom the server has not told. */
+  stateOf(id: number): string | undefined {
+    return this.#states.get(id);
+  }
+
+  /** Somebody came or went. */
+  learnState(id: number, state: string): void {
+    if (state === "") return;
+    this.#states.set(id, state);
+    const friend = this.#friends.get(id);
+    if (friend !== undefined) this.#friends.set(id, { ...friend, state });
+  }
+
+  /** Somebody has another name. */
+  learnProfile(id: number, { name }: { name: string }): void {
+    this.learnName(id, name);
+    if (id === this.me.id && name !== "") this.me.name = name;
+    const friend = this.#friends.get(id);
+    if (friend !== undefined) this.#friends.set(id, { ...friend, name: name || friend.name });
+  }
+
+  /** Takes what a later login says in place of what an earlier one said. */
+  refresh({ friends, groups }: Pick<Profile, "friends" | "groups">): void {
+    this.#friends.clear();
+    this.#groups.clear();
+    for (const friend of friends) this.addFriend(friend);
+    for (const group of groups) this.addGroup(group);
   }
 
   /** A group the user is in, or undefined. */
@@ -51,6 +99,12 @@ export class Directory {
   /** Adds a group that was made or joined after login. */
   addGroup(group: Group): void {
     this.#groups.set(group.id, group);
+    for (const { id, name } of group.members) this.learnName(id, name);
+  }
+
+  /** The user is not in it any more. */
+  removeGroup(id: number): void {
+    this.#groups.delete(id);
   }
 
   /** "li (2)", or "user 2" without a name. */

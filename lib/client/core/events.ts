@@ -17,8 +17,10 @@ export type SessionEvent =
   | { kind: "logged_in"; profile: Profile }
   /** The session is over though the user did not ask for it. */
   | { kind: "logged_out"; text: string }
-  /** Somebody said something. */
+  /** Somebody said something; in version 3 perhaps the user, on another device. */
   | { kind: "message"; message: ChatMessage }
+  /** An entry of version 3 that is no message: something was done to one, or happened to the conversation. */
+  | { kind: "entry"; entry: ChatMessage }
   /** A message of ours is on the server; it may have no seq. */
   | { kind: "stored"; message: ChatMessage }
   /** A message of ours went further. */

@@ -8,6 +8,7 @@ import type { Clock, Timer } from "../../base/clock.ts";
 import { MSGID } from "../../protocol/protocol.ts";
 import type { ConversationId, JsonObject } from "../../protocol/protocol.ts";
 import type { ClientStore, ConversationState, PeerPosition } from "./store.ts";
+import { actionOf, applyAction, isSaid } from "./entries.ts";
 import type { ChatMessage } from "./messages.ts";
 
 /** A conversation as the server announces it at login. */
@@ -34,7 +35,7 @@ export interface HistoryPage {
 
 /** What the inbox needs of its surroundings. */
 export interface InboxPeer {
-  /** Shows a message to the user. Called when it is stored for good. */
+  /** Shows a message, or another entry, to the user. Called when it is stored for good. */
   show(message: ChatMessage): void;
   /** Sends a frame that has no answer. */
   send(frame: JsonObject): void;
@@ -63,6 +64,8 @@ const UNREAD_MOST = HISTORY_PAGE;
 interface Conversation extends ConversationState {
   /** Everything up to here has been shown by this client, or is not for it to show. */
   told: number;
+  /** The seqs above `told` of what was sent from here: nobody has to be shown that. */
+  sent: Set<number>;
   /** Stored, but above a hole. */
   held: Set<number>;
   /** A message up to here is known to have existed. */
@@ -83,6 +86,7 @@ export class Inbox {
   readonly #clock: Clock;
   readonly #me: number;
   readonly #isForScript: boolean;
+  readonly #isModern: boolean;
   readonly #peer: InboxPeer;
   #conversations = new Map<ConversationId, Conversation>();
   readonly #unacknowledged = new Set<Conversation>();
@@ -91,17 +95,28 @@ export class Inbox {
   #nextFlush: "now" | "soon" | undefined;
   /** Counts connections: an answer from an earlier one is not heard. */
   #round = 0;
+  /** The server has conversations of which it has not told us. */
+  #hasMore = false;
 
   /**
-   * `me` is the user's id. `isForScript`: what is shown has been received, and is still to be read by a person.
+   * `me` is the user's id. `isForScript`: what is shown has been received, and is still to be read by a person. `isModern`:
+   * version 3, in which other devices of the user's say something, and there are other entries than messages.
    */
   constructor(
-    options: { store: ClientStore; clock: Clock; me: number; isForScript?: boolean; peer: InboxPeer },
+    options: {
+      store: ClientStore;
+      clock: Clock;
+      me: number;
+      isForScript?: boolean;
+      isModern?: boolean;
+      peer: InboxPeer;
+    },
   ) {
     this.#store = options.store;
     this.#clock = options.clock;
     this.#me = options.me;
     this.#isForScript = options.isForScript ?? false;
+    this.#isModern = options.isModern ?? false;
     this.#peer = options.peer;
   }
 
@@ -112,6 +127,7 @@ export class Inbox {
   start(positions: readonly ConversationPosition[], hasMore = false): void {
     this.stop();
     this.#conversations = new Map();
+    this.#hasMore = hasMore;
     const stored = new Map(this.#store.conversations().map((state) => [state.id, state]));
     this.#store.transaction(() => {
       for (const position of positions) {
@@ -119,7 +135,10 @@ export class Inbox {
         stored.delete(position.conversation);
       }
       // Not ours on the server any more: the server was set up anew, and seqs will begin at 1 again.
-      for (const { id, top } of hasMore ? [] : stored.values()) if (top > 0) this.#archive(id);
+      for (const state of stored.values()) {
+        if (hasMore) this.#add(state);
+        else if (state.top > 0) this.#archive(state.id);
+      }
     });
     for (const conversation of this.#conversations.values()) this.#resume(conversation);
   }
@@ -161,15 +180,18 @@ export class Inbox {
     this.#unacknowledgedMessages = 0;
   }
 
-  /** Takes a message, our own (once it has a seq) or another's. Drops what is there already. */
-  receive(message: ChatMessage): void {
+  /**
+   * Takes a message, our own (once it has a seq) or another's. Drops what is there already. `isSent`: it is from here.
+   */
+  receive(message: ChatMessage, isSent = false): void {
     const { seq } = message;
     if (seq === null) {
       this.#store.insert(message);
       if (message.sender !== this.#me) this.#show(message);
       return;
     }
-    const conversation = this.#find(message.conversation);
+    const conversation = this.#find(message.conversation, seq - 1);
+    if (isSent && seq > conversation.told) conversation.sent.add(seq);
     if (!this.#store.insert(message)) {
       if (this.#isSame(message, seq)) this.#scheduleAck(conversation);
       else this.#startAnew(message, seq);
@@ -230,7 +252,11 @@ export class Inbox {
   extend(id: ConversationId, messages: readonly ChatMessage[], base: number): void {
     const conversation = this.#find(id);
     this.#store.transaction(() => {
-      for (const message of messages) this.#store.insert(message);
+      for (const message of messages) {
+        // What is above the positions is told in order; below them a page knows what was done since.
+        const isBelow = message.seq !== null && message.seq <= conversation.top;
+        if (!this.#store.insert(message) && isBelow && isSaid(message)) this.#store.replace(message);
+      }
       conversation.base = Math.min(conversation.base, base);
       this.#store.saveConversation(conversation);
     });
@@ -273,15 +299,21 @@ export class Inbox {
     if (this.#hasHole(conversation)) this.#fill(conversation);
   }
 
-  #find(id: ConversationId): Conversation {
-    return this.#conversations.get(id) ?? this.#add({ id, base: 0, top: 0, shown: 0 });
+  /**
+   * One that nobody has heard of begins with its first message; or, where the server has not told us of all, behind `before`:
+   * of what is older it has nothing for us.
+   */
+  #find(id: ConversationId, before = 0): Conversation {
+    const start = this.#hasMore ? before : 0;
+    return this.#conversations.get(id) ?? this.#add({ id, base: start, top: start, shown: start });
   }
 
   #add(state: ConversationState): Conversation {
     const held = new Set(this.#store.seqsAbove(state.id, state.top));
     const known = Math.max(state.top, ...held);
     const told = this.#isForScript ? Math.max(state.top, state.shown) : state.shown;
-    const conversation = { ...state, held, known, told, deliveredSent: 0, readSent: 0, filling: undefined };
+    const begun = { sent: new Set<number>(), deliveredSent: 0, readSent: 0, filling: undefined };
+    const conversation = { ...state, held, known, told, ...begun };
     this.#conversations.set(state.id, conversation);
     return conversation;
   }
@@ -289,7 +321,7 @@ export class Inbox {
   /** A seq that is stored came again: the same message, or that of a server whose database is another one? */
   #isSame(message: ChatMessage, seq: number): boolean {
     const stored = this.#store.find(message.conversation, seq);
-    return stored === undefined || stored.text === null || stored.at === message.at;
+    return stored === undefined || (stored.text === null && isSaid(stored)) || stored.at === message.at;
   }
 
   #startAnew(message: ChatMessage, seq: number): void {
@@ -315,13 +347,29 @@ export class Inbox {
     while (held.delete(conversation.top + 1)) conversation.top++;
     conversation.known = Math.max(conversation.known, conversation.top);
     if (conversation.top === top && conversation.told >= top) return;
-    for (const message of this.#store.range(id, conversation.told, conversation.top)) {
-      if (message.sender !== this.#me && message.text !== null) this.#show(message);
+    for (const message of this.#store.range(id, Math.min(conversation.told, top), conversation.top)) {
+      const seq = message.seq ?? 0;
+      if (seq > top) this.#apply(message);
+      const isSent = conversation.sent.delete(seq);
+      if (seq > conversation.told && !isSent && this.#isToShow(message)) this.#show(message);
     }
     conversation.told = Math.max(conversation.told, conversation.top);
     if (!this.#isForScript) conversation.shown = conversation.told;
     this.#store.saveConversation(conversation);
     this.#scheduleAck(conversation);
+  }
+
+  #isToShow(message: ChatMessage): boolean {
+    if (message.sender === this.#me && !this.#isModern) return false;
+    return message.text !== null || !isSaid(message);
+  }
+
+  /** In the order of the log, whatever the order of arrival. */
+  #apply(entry: ChatMessage): void {
+    const action = actionOf(entry);
+    const message = action && this.#store.find(entry.conversation, action.ref);
+    const after = message && applyAction(message, entry);
+    if (after !== undefined) this.#store.replace(after);
   }
 
   #fill(conversation: Conversation): Promise<void> {

@@ -129,6 +129,17 @@ export class Outbox {
     return true;
   }
 
+  /** A message of the user's own has come with this cid. If it is one of these, it is stored; true then. */
+  found(cid: string, place: { seq: number | null; at: number }): boolean {
+    const entry = this.#inFlight.get(cid) ?? this.#waiting.find((waiting) => waiting.cid === cid);
+    if (entry === undefined) return false;
+    this.#inFlight.delete(cid);
+    this.#waiting = this.#waiting.filter((waiting) => waiting.cid !== cid);
+    this.#settle(entry, place);
+    this.#sendNext();
+    return true;
+  }
+
   /**
    * The server could not read a frame and cannot say which. The only way a frame of ours comes to that is its length:
    * the longest in flight is given up, so that it is not sent again and again.

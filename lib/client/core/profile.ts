@@ -23,7 +23,7 @@ export interface Person {
 
 /** A member of a group. */
 export interface GroupMember extends Person {
-  /** "creator" or "normal". */
+  /** "creator", "admin" or "normal". */
   role: string;
 }
 
@@ -35,8 +35,12 @@ export interface Group {
   name: string;
   /** Its description. */
   description: string;
-  /** Its members, the user among them. */
+  /** Its members, the user among them; version 3 has none here. */
   members: GroupMember[];
+  /** How many there are. */
+  memberCount: number;
+  /** The user's own role, where the server says it by itself. */
+  role: string;
 }
 
 /** A login reply, read. */
@@ -78,16 +82,20 @@ function readObject(value: unknown): JsonObject | undefined {
   }
 }
 
-function readPerson(entry: JsonObject): Person {
+/** Reads a user in a list of the server's. */
+export function readPerson(entry: JsonObject): Person {
   return { id: integerOf(entry.id) ?? 0, name: textOf(entry.name), state: textOf(entry.state) };
 }
 
 function readGroup(entry: JsonObject): Group {
+  const members = readObjects(entry.users).map((user) => ({ ...readPerson(user), role: textOf(user.role) }));
   return {
     id: integerOf(entry.id) ?? 0,
     name: textOf(entry.groupname),
     description: textOf(entry.groupdesc),
-    members: readObjects(entry.users).map((user) => ({ ...readPerson(user), role: textOf(user.role) })),
+    members,
+    memberCount: integerOf(entry.members) ?? members.length,
+    role: textOf(entry.role),
   };
 }
 

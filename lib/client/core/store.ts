@@ -71,13 +71,17 @@ export interface ClientStore extends Disposable {
   archiveConversation(id: ConversationId, at: number): void;
   /** Stores a message; false when this (conversation, seq) is stored already. */
   insert(message: ChatMessage): boolean;
+  /** Stores a message with a seq in place of what is there of it; one that is not there stays away. */
+  replace(message: ChatMessage): void;
+  /** Forgets what is stored above a seq. */
+  forgetAbove(conversation: ConversationId, seq: number): void;
   /** One message, or undefined. */
   find(conversation: ConversationId, seq: number): ChatMessage | undefined;
   /** The seqs stored above one, ascending. */
   seqsAbove(conversation: ConversationId, seq: number): number[];
   /** The messages with `after < seq <= upTo`, ascending. */
   range(conversation: ConversationId, after: number, upTo: number): ChatMessage[];
-  /** The last `count` messages, in order, those without a seq among them. */
+  /** The last `count` messages, in order, those without a seq among them, and what happened in between; not actions. */
   latest(conversation: ConversationId, count: number): ChatMessage[];
   /**
    * The seq of the last message that `sender` sent between the two positions (`after < seq <= upTo`, all of them when left

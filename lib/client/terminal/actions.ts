@@ -130,14 +130,22 @@ export class Actions {
       return refused(`${what}: longer than ${MAX_GROUP_NAME} characters`);
     }
     const { directory } = this.#account;
-    const frame = { msgid: MSGID.CREATE_GROUP_MSG, id: this.#me, groupname: name, groupdesc: description };
+    // Open to everybody who knows its id, as the original's groups are; version 3 asks.
+    const join = this.#account.version === 3 ? { join: "open" } : {};
+    const frame = {
+      msgid: MSGID.CREATE_GROUP_MSG,
+      id: this.#me,
+      groupname: name,
+      groupdesc: description,
+      ...join,
+    };
     const reply = await this.#session.ask(frame);
     if (reply === undefined) this.#hasUnknownGroup = true;
     return outcomeOf(what, reply, ({ groupid }) => {
       const id = integerOf(groupid, 1);
       if (id === undefined) return `group ${name} is made; its id is shown at the next login`;
       const me = { ...directory.me, role: "creator", state: "online" };
-      directory.addGroup({ id, name, description, members: [me] });
+      directory.addGroup({ id, name, description, members: [me], memberCount: 1, role: "creator" });
       return `group ${name} is made; its id is ${id}`;
     });
   }
@@ -149,7 +157,8 @@ export class Actions {
     const reply = await this.#session.ask({ msgid: MSGID.ADD_GROUP_MSG, id: this.#me, groupid: groupId });
     // Members and name are told at the next login. Version 1 does not say whether it worked: assumed.
     if (reply === undefined || reply.errno === ERRNO.OK) {
-      directory.addGroup({ id: groupId, name: "", description: "", members: [] });
+      const group = { id: groupId, name: "", description: "", members: [], memberCount: 0, role: "normal" };
+      directory.addGroup(group);
     }
     return outcomeOf(what, reply, () => `you are a member of group ${groupId}`);
   }

@@ -12,16 +12,20 @@ import { type Clock, systemClock } from "../../base/clock.ts";
 import { errorText, EXIT, FatalError } from "../../base/errors.ts";
 import type { ClientOptions } from "../../config/options.ts";
 import { ERRNO } from "../../protocol/protocol.ts";
-import type { ProtocolVersion } from "../../protocol/protocol.ts";
+import type { JsonObject, ProtocolVersion } from "../../protocol/protocol.ts";
 import type { Account } from "../core/account.ts";
 import { Actions } from "./actions.ts";
 import type { Action, Outcome } from "./actions.ts";
 import { ClientSession } from "../core/client_session.ts";
+import type { ModernClient } from "../core/client_session.ts";
 import { parseCommand, parseInteger } from "./commands.ts";
 import type { SessionEvent } from "../core/events.ts";
-import { prepareHistoryFile, serverFolder } from "./history_path.ts";
+import { fallBack } from "../core/other_log.ts";
+import { readProfile } from "../core/profile.ts";
+import { DeviceStores } from "./device_stores.ts";
+import { serverFolder } from "./history_path.ts";
 import { HistoryStore } from "./history_store.ts";
-import { integerOf } from "../core/messages.ts";
+import { integerOf, textOf } from "../core/messages.ts";
 import { PipeScreen } from "./pipe_screen.ts";
 import { plainReason } from "./plain_reason.ts";
 import { printable } from "../../base/printable.ts";
@@ -51,6 +55,10 @@ const MENU_LINES: readonly string[] = ["1. login", "2. register", "3. quit"];
 const SCRIPT_PATIENCE_MS = 30_000;
 /** A person has said quit. */
 const PERSON_PATIENCE_MS = 2000;
+/** As the protocol has it. */
+const DEVICE_NAME_MAX = 64;
+/** Off until the server has all of it. */
+const SPEAKS_VERSION_3: boolean = false;
 /** So far a script may run ahead of the acknowledgements. */
 const MAX_UNSENT = 256;
 
@@ -85,10 +93,13 @@ class Client {
   readonly #surroundings: ClientSurroundings;
   readonly #screen: Screen;
   readonly #session: ClientSession;
+  /** Undefined when nothing is to be kept. */
+  readonly #stores: DeviceStores | undefined;
+  /** The store of the account that is logged in, and the login reply that comes before it. */
+  #store: HistoryStore | undefined;
+  #loginReply: JsonObject = {};
   /** Set when the client is to end, whatever it is doing. */
   #endingCode: number | undefined;
-  /** What is not acknowledged survives this run. */
-  #isKept = false;
   /** Something was refused: a script's exit code says so. */
   #hasFailed = false;
 
@@ -97,6 +108,10 @@ class Client {
     this.#surroundings = surroundings;
     const { terminal, dial, clock } = surroundings;
     const isInteractive = terminal.isInputTerminal && terminal.isOutputTerminal;
+    const { host, port, historyFolder } = options;
+    if (historyFolder !== null && !options.v1) {
+      this.#stores = new DeviceStores(serverFolder(historyFolder, host, port));
+    }
     this.#session = new ClientSession({
       dial,
       server: `${options.host}:${options.port}`,
@@ -107,6 +122,7 @@ class Client {
       random: Math.random,
       openStore: (userId, version) => this.#openStore(userId, version),
       onEvent: (event) => this.#show(event),
+      ...(options.v1 || !SPEAKS_VERSION_3 ? {} : { modern: this.#modern() }),
     });
     this.#screen = isInteractive
       ? new TtyScreen(terminal, () => this.#end(EXIT.ok))
@@ -128,7 +144,8 @@ class Client {
       return this.#endingCode ?? await this.#finish();
     } finally {
       this.#screen.close();
-      await this.#session.stop();
+      await this.#leave();
+      this.#stores?.release();
       stopSignals();
       globalThis.removeEventListener("error", giveBack);
       globalThis.removeEventListener("unhandledrejection", giveBack);
@@ -138,7 +155,7 @@ class Client {
   async #talk(): Promise<void> {
     const { user, password } = this.#options;
     if (user !== null) {
-      const wasLoggedIn = await this.#loginAs(user, password ?? undefined);
+      const wasLoggedIn = await this.#loginAs(readWho(user), password ?? undefined);
       // The rest of a script was meant for that user.
       if (!wasLoggedIn && !this.#screen.isInteractive) return;
     }
@@ -176,22 +193,26 @@ class Client {
   }
 
   async #login(): Promise<void> {
-    const line = await this.#screen.readLine("user id: ");
+    const line = await this.#screen.readLine(this.#options.v1 ? "user id: " : "name or id: ");
     if (line === undefined) return;
-    const id = parseInteger(line);
-    if (id === undefined) this.#fail(`"${line}" is not a user id, which is a number`);
+    const who = readWho(line);
+    const isNoId = this.#options.v1 && typeof who === "string";
+    if (isNoId) this.#fail(`"${line}" is not a user id, which is a number`);
     // A script's next line is the password in any case.
-    if (id === undefined && this.#screen.isInteractive) return;
+    if (isNoId && this.#screen.isInteractive) return;
     const password = await this.#screen.readLine("password: ", { isSecret: true });
-    if (id !== undefined && password !== undefined) await this.#loginAs(id, password);
+    if (!isNoId && password !== undefined) await this.#loginAs(who, password);
   }
 
-  async #loginAs(id: number, givenPassword: string | undefined): Promise<boolean> {
+  async #loginAs(who: number | string, givenPassword: string | undefined): Promise<boolean> {
     const password = givenPassword ?? await this.#screen.readLine("password: ", { isSecret: true });
     if (password === undefined) return false;
-    const reply = await this.#session.login(id, password);
-    if (reply.errno !== ERRNO.OK) this.#fail(`login: ${reply.text}`);
-    return reply.errno === ERRNO.OK;
+    const reply = await this.#session.login(who, password);
+    if (reply.errno === ERRNO.OK) return true;
+    this.#stores?.release();
+    const isTooOld = typeof who === "string" && reply.errno === ERRNO.MALFORMED;
+    this.#fail(`login: ${isTooOld ? "this server knows its users by their ids: type that instead" : reply.text}`);
+    return false;
   }
 
   async #register(): Promise<void> {
@@ -259,6 +280,7 @@ class Client {
   async #logout(account: Account): Promise<void> {
     await this.#settle();
     const { unsent } = account;
+    if (account.version === 3 && this.#store !== undefined) forgetDevice(this.#store);
     const problem = await this.#session.logout();
     this.#screen.print(problem === "" ? "logged out" : `logged out; ${problem}`);
     this.#tellUnsent(unsent);
@@ -286,21 +308,42 @@ class Client {
   }
 
   #tellUnsent(count: number): void {
-    const fate = this.#isKept ? "kept, and sent at the next login" : "perhaps lost";
+    const fate = this.#store?.isKept ? "kept, and sent at the next login" : "perhaps lost";
     if (count > 0) this.#screen.print(`! not acknowledged: ${count} of your messages; ${fate}`);
   }
 
+  /** A device that is kept comes back; another one logs out, so that the server forgets it. */
+  async #leave(): Promise<void> {
+    const { account } = this.#session;
+    const comesBack = account?.version === 3 && this.#store?.isKept === true;
+    await (comesBack ? this.#session.leave() : this.#session.stop());
+  }
+
+  #modern(): ModernClient {
+    return {
+      device: deviceName(this.#options),
+      deviceOf: (who) => this.#stores?.find(who),
+      onLink: () => {},
+      onLogin: (frame) => {
+        this.#loginReply = frame;
+        if (this.#session.account !== undefined && this.#store !== undefined) keepDevice(this.#store, frame);
+      },
+      onFrame: () => {},
+    };
+  }
+
   #openStore(userId: number, version: ProtocolVersion): HistoryStore {
-    const { host, port, historyFolder } = this.#options;
     if (version === 1 && !this.#options.v1) {
       this.#screen.status("the server speaks only version 1: no acknowledgements, and nothing is kept");
     }
-    this.#isKept = false;
-    if (version === 1 || historyFolder === null) return new HistoryStore(":memory:");
+    this.#store = version === 1 ? new HistoryStore(":memory:") : this.#openKept(userId);
+    if (version === 3) keepDevice(this.#store, this.#loginReply);
+    return this.#store;
+  }
+
+  #openKept(userId: number): HistoryStore {
     try {
-      const store = new HistoryStore(prepareHistoryFile(serverFolder(historyFolder, host, port), userId));
-      this.#isKept = true;
-      return store;
+      return this.#stores?.open(userId) ?? new HistoryStore(":memory:");
     } catch (error) {
       this.#screen.status(`nothing is kept, the local history cannot be opened: ${plainReason(error)}`);
       return new HistoryStore(":memory:");
@@ -314,6 +357,7 @@ class Client {
     }
     if (event.kind === "refused") this.#hasFailed = true;
     if (event.kind !== "logged_out") return;
+    this.#store = undefined;
     this.#hasFailed = true;
     this.#screen.cancelLine();
   }
@@ -329,4 +373,41 @@ class Client {
     this.#screen.close();
     this.#session.stop();
   }
+}
+
+/** "ann@desk terminal", unless the user has a better name for it. */
+function deviceName({ device, localUser }: ClientOptions): string {
+  const place = localUser === null ? Deno.hostname() : `${localUser}@${Deno.hostname()}`;
+  return device ?? `${place.slice(0, DEVICE_NAME_MAX - " terminal".length)} terminal`;
+}
+
+/**
+ * Writes down, before anything follows from a login reply of version 3, what this device comes back with: the token before is
+ * worthless once this one has been used.
+ */
+function keepDevice(store: HistoryStore, frame: JsonObject): void {
+  const now = Date.now();
+  const { name, conversations } = readProfile(frame, now);
+  const epoch = textOf(frame.epoch);
+  const known = store.setting("epoch");
+  store.transaction(() => {
+    if (known !== undefined && epoch !== "" && epoch !== known) fallBack(store, conversations, now);
+    store.saveSetting("name", name);
+    store.saveSetting("device", String(integerOf(frame.device_id) ?? ""));
+    store.saveSetting("token", textOf(frame.token));
+    if (epoch !== "") store.saveSetting("epoch", epoch);
+  });
+}
+
+/** The server knows it no more. */
+function forgetDevice(store: HistoryStore): void {
+  store.transaction(() => {
+    store.saveSetting("device", undefined);
+    store.saveSetting("token", undefined);
+  });
+}
+
+/** Digits are an id. */
+function readWho(text: string): number | string {
+  return parseInteger(text) ?? text.trim();
 }

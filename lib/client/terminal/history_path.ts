@@ -10,12 +10,12 @@ export function serverFolder(folder: string, host: string, port: number): string
 }
 
 /**
- * Makes sure that the history file of a user exists in `folder` and that nobody else can read it: the folder 0700, the
- * file 0600 before anything is in it. SQLite gives its side files the same mode. Returns the file's path.
+ * Makes sure that a history file exists in `folder` and that nobody else can read it: the folder 0700, the file 0600 before
+ * anything is in it. SQLite gives its side files the same mode. Returns the file's path.
  */
-export function prepareHistoryFile(folder: string, userId: number): string {
+export function prepareHistoryFile(folder: string, name: string): string {
   Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const path = `${folder}/${userId}.db`;
+  const path = `${folder}/${name}`;
   Deno.openSync(path, { create: true, write: true, mode: 0o600 }).close();
   if (Deno.build.os !== "windows") {
     // Both may have been there before, with other modes.

@@ -1,11 +1,14 @@
 /**
- * The client's own memory: messages, positions and what is still to be sent, in one SQLite file for each server and user.
+ * The client's own memory: messages, positions and what is still to be sent, in one SQLite file for each device of a user
+ * at a server.
  *
  * @module
  */
 
 import { DatabaseSync } from "node:sqlite";
 import type { ConversationId } from "../../protocol/protocol.ts";
+import { MSGID } from "../../protocol/protocol.ts";
+import type { JsonObject } from "../../protocol/protocol.ts";
 import type { ChatMessage } from "../core/messages.ts";
 import type { ClientStore, ConversationState, OutboxEntry, PeerPosition } from "../core/store.ts";
 
@@ -13,12 +16,12 @@ type Row = Record<string, unknown>;
 type SqlParameter = string | number | null;
 
 /**
- * Message texts are stored as JSON strings: a NUL would end one for the driver, and half a surrogate pair be lost.
+ * Message texts are stored as JSON strings: a NUL would end one for the driver, and half a surrogate pair be lost. `kind` is
+ * the msgid of an entry that is no message, else 0; `details` are the fields of its frame that stand nowhere else, in JSON.
  * `position` orders the messages of a conversation: its seq, or for one without the seq it came after. FULL, because an
  * acknowledgement tells the server that it need not keep the message for us.
  */
 const SCHEMA = `
-  PRAGMA busy_timeout = 5000;
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = FULL;
   CREATE TABLE IF NOT EXISTS Conversation (
@@ -27,34 +30,75 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS Message (
     number INTEGER PRIMARY KEY, conversation TEXT NOT NULL, seq INTEGER, position INTEGER NOT NULL,
     sender INTEGER NOT NULL, name TEXT NOT NULL, text TEXT, at INTEGER NOT NULL,
-    UNIQUE (conversation, seq)
+    kind INTEGER NOT NULL DEFAULT 0, details TEXT, UNIQUE (conversation, seq)
   );
   CREATE INDEX IF NOT EXISTS MessagePosition ON Message (conversation, position);
   CREATE TABLE IF NOT EXISTS Outbox (
     number INTEGER PRIMARY KEY AUTOINCREMENT, cid TEXT NOT NULL UNIQUE, conversation TEXT NOT NULL,
-    text TEXT NOT NULL, at INTEGER NOT NULL
+    text TEXT NOT NULL, at INTEGER NOT NULL, details TEXT
   );
   CREATE TABLE IF NOT EXISTS Peer (
     conversation TEXT NOT NULL, id INTEGER NOT NULL, delivered INTEGER NOT NULL, read INTEGER NOT NULL,
     since INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (conversation, id)
   ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS Setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 `;
-/** Files of earlier versions lack a column. */
-const HAS_SINCE = "SELECT 1 FROM pragma_table_info('Peer') WHERE name = 'since'";
-const ADD_SINCE = "ALTER TABLE Peer ADD COLUMN since INTEGER NOT NULL DEFAULT 0";
+/** Files of earlier versions lack these columns. */
+const ADDED_COLUMNS: readonly (readonly [table: string, column: string, type: string])[] = [
+  ["Peer", "since", "INTEGER NOT NULL DEFAULT 0"],
+  ["Message", "kind", "INTEGER NOT NULL DEFAULT 0"],
+  ["Message", "details", "TEXT"],
+  ["Outbox", "details", "TEXT"],
+];
+
+/** Fields of a frame that have columns, or say nothing that is not said by them. */
+const COLUMNS: ReadonlySet<string> = new Set(
+  ["msgid", "conversation", "seq", "at", "id", "by", "name", "msg", "time", "toid", "groupid", "cid", "recalled"],
+);
+
+/** Likewise of an entry that is no message: `id` and `msg` belong to what was done. */
+const OTHER_COLUMNS: ReadonlySet<string> = new Set(["msgid", "conversation", "seq", "at", "by", "name", "cid"]);
+
+/** What is kept of a device of version 3: its user's name, its id and token at the server, and the server's `epoch`. */
+export type Setting = "name" | "device" | "token" | "epoch";
 
 /** Owns the file. What is put aside by {@link archiveConversation} stays in it under another id. */
 export class HistoryStore implements ClientStore {
+  /** What is stored outlives the process. */
+  readonly isKept: boolean;
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, ReturnType<DatabaseSync["prepare"]>>();
   /** What waits for the commit; undefined outside a transaction. */
   #afterCommit: (() => void)[] | undefined;
 
-  /** Opens or creates the file; `:memory:` keeps nothing. */
+  /**
+   * Opens or creates the file, which is nobody else's until it is closed: throws when another process has it. `:memory:`
+   * keeps nothing.
+   */
   constructor(path: string) {
+    this.isKept = path !== ":memory:";
     this.#database = new DatabaseSync(path);
-    this.#database.exec(SCHEMA);
-    if (this.#database.prepare(HAS_SINCE).get() === undefined) this.#database.exec(ADD_SINCE);
+    try {
+      // Before the first look into the file: the lock is taken with that and stays.
+      this.#database.exec("PRAGMA locking_mode = EXCLUSIVE");
+      this.#database.exec(SCHEMA);
+      for (const [table, column, type] of ADDED_COLUMNS) this.#addColumn(table, column, type);
+    } catch (error) {
+      this.#database.close();
+      throw error;
+    }
+  }
+
+  /** What is kept under this name, or undefined. */
+  setting(name: Setting): string | undefined {
+    const row = this.#all("SELECT value FROM Setting WHERE name = ?", name)[0];
+    return row === undefined ? undefined : text(row.value);
+  }
+
+  /** Keeps a value; undefined: none any more. */
+  saveSetting(name: Setting, value: string | undefined): void {
+    if (value === undefined) this.#run("DELETE FROM Setting WHERE name = ?", name);
+    else this.#run("INSERT OR REPLACE INTO Setting (name, value) VALUES (?, ?)", name, value);
   }
 
   /** Runs `work` so that all of it is stored or nothing; inside another transaction it is part of that one. */
@@ -114,11 +158,11 @@ export class HistoryStore implements ClientStore {
   }
 
   /** Stores a message; false when this (conversation, seq) is stored already. */
-  insert({ conversation, seq, sender, name, text, at }: ChatMessage): boolean {
+  insert({ conversation, seq, sender, name, text, at, frame = {} }: ChatMessage): boolean {
     // Plain parameters only: Deno 2.4 does not bind numbered ones.
     const changes = this.#run(
-      `INSERT OR IGNORE INTO Message (conversation, seq, position, sender, name, text, at)
-       SELECT ?, ?, COALESCE(?, (SELECT MAX(position) FROM Message WHERE conversation = ?), 0), ?, ?, ?, ?`,
+      `INSERT OR IGNORE INTO Message (conversation, seq, position, sender, name, text, at, kind, details)
+       SELECT ?, ?, COALESCE(?, (SELECT MAX(position) FROM Message WHERE conversation = ?), 0), ?, ?, ?, ?, ?, ?`,
       conversation,
       seq,
       seq,
@@ -127,8 +171,32 @@ export class HistoryStore implements ClientStore {
       name,
       text === null ? null : JSON.stringify(text),
       at,
+      frame.msgid === MSGID.ACTION_MSG || frame.msgid === MSGID.SYSTEM_MSG ? frame.msgid : 0,
+      encodeDetails(frame, text),
     );
     return changes > 0;
+  }
+
+  /** Stores a message in place of what is there of it. */
+  replace({ conversation, seq, text, frame = {} }: ChatMessage): void {
+    this.#run(
+      "UPDATE Message SET text = ?, details = ? WHERE conversation = ? AND seq = ?",
+      text === null ? null : JSON.stringify(text),
+      encodeDetails(frame, text),
+      conversation,
+      seq,
+    );
+  }
+
+  /** Forgets what is stored above a seq. */
+  forgetAbove(conversation: ConversationId, seq: number): void {
+    this.#run("DELETE FROM Message WHERE conversation = ? AND seq > ?", conversation, seq);
+    this.#run(
+      "UPDATE Peer SET delivered = MIN(delivered, ?), read = MIN(read, ?) WHERE conversation = ?",
+      seq,
+      seq,
+      conversation,
+    );
   }
 
   /** One message, or undefined. */
@@ -159,7 +227,8 @@ export class HistoryStore implements ClientStore {
   /** The last `count` messages, in order, those without a seq among them. */
   latest(conversation: ConversationId, count: number): ChatMessage[] {
     return this.#messages(
-      "WHERE conversation = ? ORDER BY position DESC, seq IS NOT NULL, number DESC LIMIT ?",
+      `WHERE conversation = ? AND kind <> ${MSGID.ACTION_MSG}
+       ORDER BY position DESC, seq IS NOT NULL, number DESC LIMIT ?`,
       conversation,
       count,
     ).reverse();
@@ -180,27 +249,33 @@ export class HistoryStore implements ClientStore {
 
   /** Forgets the text of a recalled message. */
   recall(conversation: ConversationId, seq: number): void {
-    this.#run("UPDATE Message SET text = NULL WHERE conversation = ? AND seq = ?", conversation, seq);
+    this.#run(
+      "UPDATE Message SET text = NULL, details = NULL WHERE conversation = ? AND seq = ?",
+      conversation,
+      seq,
+    );
   }
 
   /** What is to be sent, oldest first. */
   outbox(): OutboxEntry[] {
-    return this.#all("SELECT cid, conversation, text, at FROM Outbox ORDER BY number").map((row) => ({
+    return this.#all("SELECT cid, conversation, text, at, details FROM Outbox ORDER BY number").map((row) => ({
       cid: text(row.cid),
       conversation: text(row.conversation),
       text: decode(row.text) ?? "",
       at: integer(row.at),
+      ...(typeof row.details === "string" ? { fields: JSON.parse(row.details) } : {}),
     }));
   }
 
   /** Remembers a message until {@link removeFromOutbox}. */
-  addToOutbox({ cid, conversation, text, at }: OutboxEntry): void {
+  addToOutbox({ cid, conversation, text, at, fields }: OutboxEntry): void {
     this.#run(
-      "INSERT INTO Outbox (cid, conversation, text, at) VALUES (?, ?, ?, ?)",
+      "INSERT INTO Outbox (cid, conversation, text, at, details) VALUES (?, ?, ?, ?, ?)",
       cid,
       conversation,
       JSON.stringify(text),
       at,
+      fields === undefined ? null : JSON.stringify(fields),
     );
   }
 
@@ -264,9 +339,16 @@ export class HistoryStore implements ClientStore {
     }
   }
 
+  #addColumn(table: string, column: string, type: string): void {
+    const columns = this.#database.prepare("SELECT 1 FROM pragma_table_info(?) WHERE name = ?");
+    if (columns.get(table, column) === undefined) {
+      this.#database.exec(`ALTER TABLE ${table} ADD COLUMN ${column} ${type}`);
+    }
+  }
+
   #messages(tail: string, ...parameters: SqlParameter[]): ChatMessage[] {
     const rows = this.#all(
-      `SELECT conversation, seq, sender, name, text, at FROM Message ${tail}`,
+      `SELECT conversation, seq, sender, name, text, at, kind, details FROM Message ${tail}`,
       ...parameters,
     );
     return rows.map((row) => ({
@@ -276,6 +358,7 @@ export class HistoryStore implements ClientStore {
       name: text(row.name),
       text: decode(row.text),
       at: integer(row.at),
+      ...decodeFrame(row),
     }));
   }
 
@@ -303,6 +386,22 @@ function integer(value: unknown): number {
 
 function text(value: unknown): string {
   return typeof value === "string" ? value : "";
+}
+
+function encodeDetails(frame: JsonObject, text: string | null): string | null {
+  const isOther = frame.msgid === MSGID.ACTION_MSG || frame.msgid === MSGID.SYSTEM_MSG;
+  // A message that was taken back says nothing any more.
+  if (text === null && !isOther) return null;
+  const skipped = isOther ? OTHER_COLUMNS : COLUMNS;
+  const details = Object.entries(frame).filter(([name]) => !skipped.has(name));
+  return details.length === 0 ? null : JSON.stringify(Object.fromEntries(details));
+}
+
+/** The frame as far as it is kept; none for a message that says nothing besides its text. */
+function decodeFrame({ kind, details }: Row): { frame?: JsonObject } {
+  const fields: JsonObject = typeof details === "string" ? JSON.parse(details) : {};
+  if (integer(kind) > 0) return { frame: { ...fields, msgid: integer(kind) } };
+  return details === null ? {} : { frame: fields };
 }
 
 /** A text column, or null. */

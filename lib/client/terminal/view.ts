@@ -7,7 +7,9 @@
 import { parseConversation } from "../../protocol/protocol.ts";
 import type { ConversationId } from "../../protocol/protocol.ts";
 import type { Directory } from "../core/directory.ts";
+import { actionOf, detailsOf, systemEventOf } from "../core/entries.ts";
 import type { SessionEvent } from "../core/events.ts";
+import { textOf } from "../core/messages.ts";
 import type { ChatMessage } from "../core/messages.ts";
 import type { Group, Profile } from "../core/profile.ts";
 import type { Receipt } from "../core/receipts.ts";
@@ -31,12 +33,71 @@ function excerpt(text: string): string {
   return characters.length <= EXCERPT ? text : `${characters.slice(0, EXCERPT - 1).join("")}…`;
 }
 
-/** "2026-01-31 12:00:00 devs (g1) li (2): hello" */
+/** "2026-01-31 12:00:00 devs (g1) li (2): hello"; what the user said on another device says so. */
 function messageLine(message: ChatMessage, directory: Directory): string {
   const { conversation, sender, text, at } = message;
   const groupId = groupIdOf(conversation);
   const where = groupId === undefined ? "" : `${directory.describeGroup(groupId)} `;
-  return `${formatTime(at)} ${where}${directory.describeUser(sender)}: ${text ?? ""}`;
+  const isOwn = sender === directory.me.id && groupId === undefined;
+  const who = isOwn ? `you to ${directory.describeConversation(conversation)}` : directory.describeUser(sender);
+  return `${formatTime(at)} ${where}${who}${replyMark(message)}: ${text ?? ""}`;
+}
+
+/** " (to #5)" of an answer. */
+function replyMark(message: ChatMessage): string {
+  const { reply } = detailsOf(message);
+  return reply === undefined ? "" : ` (to #${reply})`;
+}
+
+/** What was done to a message, or happened to a conversation: "li (2) took back #5 in devs (g1)". */
+export function entryLine(entry: ChatMessage, directory: Directory): string {
+  const { conversation, sender } = entry;
+  const who = directory.describeUser(sender);
+  const groupId = groupIdOf(conversation);
+  const where = groupId === undefined ? "" : ` in ${directory.describeGroup(groupId)}`;
+  const action = actionOf(entry);
+  if (action !== undefined) {
+    const { ref, act, text, emoji, isOn } = action;
+    switch (act) {
+      case "edit":
+        return `${who} edited #${ref}${where}: ${text}`;
+      case "react":
+        return isOn ? `${who} put ${emoji} on #${ref}${where}` : `${who} took ${emoji} off #${ref}${where}`;
+      case "pin":
+        return `${who} ${isOn ? "pinned" : "unpinned"} #${ref}${where}`;
+      case "recall":
+        return `${who} took back #${ref}${where}`;
+      default:
+        return `${who}: ${act} #${ref}${where}`;
+    }
+  }
+  return `${systemText(entry, who, directory)}${where}`;
+}
+
+function systemText(entry: ChatMessage, who: string, directory: Directory): string {
+  const event = systemEventOf(entry);
+  if (event === undefined) return who;
+  const whom = directory.describeUser(event.id);
+  switch (event.what) {
+    case "created":
+      return `${who} made the group`;
+    case "joined":
+      return `${whom} has joined`;
+    case "left":
+      return `${whom} has left`;
+    case "added":
+      return `${who} added ${whom}`;
+    case "removed":
+      return `${who} removed ${whom}`;
+    case "role":
+      return `${who} made ${whom} ${textOf(event.frame.role) || "another role"}`;
+    case "edited":
+      return `${who} changed what the group is`;
+    case "dissolved":
+      return `${who} dissolved the group: nobody can write any more`;
+    default:
+      return `${who}: ${event.what}`;
+  }
 }
 
 /** "✓ #5 to li (2): hello" */
@@ -55,8 +116,10 @@ function receiptLine({ conversation, id, kind, seq }: Receipt, directory: Direct
 
 function groupLines(group: Group): string[] {
   const description = group.description === "" ? "" : `: ${group.description}`;
+  const { members, memberCount, role } = group;
+  const size = members.length > 0 || memberCount === 0 ? "" : ` (${memberCount} members, you are ${role})`;
   return [
-    `  ${group.id} ${showName(group.name)}${description}`,
+    `  ${group.id} ${showName(group.name)}${description}${size}`,
     ...group.members.map(({ id, name, state, role }) => `    ${id} ${showName(name)} ${role} ${state}`),
   ];
 }
@@ -84,6 +147,8 @@ export function eventLines(event: SessionEvent, directory: Directory | undefined
   switch (event.kind) {
     case "message":
       return [messageLine(event.message, directory)];
+    case "entry":
+      return [entryLine(event.entry, directory)];
     case "stored":
       return [storedLine(event.message, directory)];
     case "receipt":
@@ -122,10 +187,22 @@ function markOf(
   return ` ${DELIVERED_MARK} ${parts.join(", ")}`;
 }
 
+/** " (edited) (pinned) 👍2" */
+function detailMarks(message: ChatMessage): string {
+  const { editedAt, isPinned, reactions } = detailsOf(message);
+  const kinds = Array.from(reactions, ([emoji, users]) => `${emoji}${users.length}`);
+  return (editedAt === undefined ? "" : " (edited)") + (isPinned ? " (pinned)" : "") +
+    (kinds.length === 0 ? "" : ` ${kinds.join(" ")}`);
+}
+
 /** One line of `history`: "#5 2026-01-31 12:00:00 li (2): hello". */
 export function historyLine(message: ChatMessage, directory: Directory, store: ClientStore): string {
   const number = message.seq === null ? "" : `#${message.seq} `;
+  if (systemEventOf(message) !== undefined) {
+    return `${number}${formatTime(message.at)} ${entryLine(message, directory)}`;
+  }
   if (message.text === null) return `${number}(recalled)`;
-  const who = directory.describeUser(message.sender);
-  return `${number}${formatTime(message.at)} ${who}: ${message.text}${markOf(message, directory, store)}`;
+  const who = `${directory.describeUser(message.sender)}${replyMark(message)}`;
+  const marks = markOf(message, directory, store) + detailMarks(message);
+  return `${number}${formatTime(message.at)} ${who}: ${message.text}${marks}`;
 }

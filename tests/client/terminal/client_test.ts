@@ -455,16 +455,16 @@ Deno.test("in a group nobody has got what was said before, and history says what
   const { server } = fixture;
   await using anna = await startClient(server.port, fixture);
   await anna.type("1\n1\npw1\ncreategroup:devs:\ngroupchat:1:alone\n");
-  await anna.says("✓ #1 to devs (g1): alone");
+  await anna.says("✓ #2 to devs (g1): alone");
   await using li = await startClient(server.port, fixture);
   await li.type("1\n2\npw2\naddgroup:1\ngroupchat:1:hello\n");
   await anna.says(": hello");
   await anna.type("groupchat:1:welcome\n");
-  await anna.says("✓✓ #3 delivered to li (2) in devs (g1)");
+  await anna.says("✓✓ #5 delivered to li (2) in devs (g1)");
   await anna.type("history:g1\n");
   await anna.says(": welcome ✓✓ delivered to 1");
-  assertMatch(anna.stdout, /^#1 .* anna \(1\): alone ✓$/m);
-  assertEquals(anna.stdout.includes("✓✓ #1"), false, anna.stdout);
+  assertMatch(anna.stdout, /^#2 .* anna \(1\): alone ✓$/m);
+  assertEquals(anna.stdout.includes("✓✓ #2"), false, anna.stdout);
   assertEquals([await li.end(), await anna.end()], [0, 0]);
 });
 
@@ -490,7 +490,7 @@ terminalTest("a person logs in unseen, types while messages arrive, and leaves a
   await using anna = await startClientOnTerminal(server.port, fixture);
   await anna.says("choice: ");
   await anna.type("1\r");
-  await anna.says("user id: ");
+  await anna.says("name or id: ");
   await anna.type("1\r");
   await anna.says("password: ");
   await anna.type("pw1\r");

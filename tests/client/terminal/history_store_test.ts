@@ -1,5 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { prepareHistoryFile, serverFolder } from "../../../lib/client/terminal/history_path.ts";
+import { DatabaseSync } from "node:sqlite";
+import { DeviceStores } from "../../../lib/client/terminal/device_stores.ts";
 import { HistoryStore } from "../../../lib/client/terminal/history_store.ts";
 import type { ChatMessage } from "../../../lib/client/core/messages.ts";
 import { movePeer } from "../../../lib/client/core/receipts.ts";
@@ -95,7 +97,7 @@ Deno.test("the history file is readable by its user only, whatever was there bef
     const server = serverFolder(folder, "::1", 6000);
     await Deno.mkdir(server, { mode: 0o755 });
     await Deno.writeTextFile(`${server}/7.db`, "", { mode: 0o644 });
-    const path = prepareHistoryFile(server, 7);
+    const path = prepareHistoryFile(server, "7.db");
     {
       using store = new HistoryStore(path);
       store.insert(message(1));
@@ -107,7 +109,7 @@ Deno.test("the history file is readable by its user only, whatever was there bef
         }
       }
     }
-    using store = new HistoryStore(prepareHistoryFile(server, 7));
+    using store = new HistoryStore(prepareHistoryFile(server, "7.db"));
     assertEquals(store.latest("u1-2", 1), [message(1)]);
     assertEquals(store.outbox(), [{ cid: "c1", conversation: "u1-2", text: "waiting", at: 1 }]);
     store.removeFromOutbox("c1");
@@ -121,4 +123,113 @@ Deno.test("each server has a folder of its own", () => {
   assertEquals(serverFolder("/data", "Chat.Example.org", 6000), "/data/chat.example.org_6000");
   assertEquals(serverFolder("/data", "::1", 6001), "/data/__1_6001");
   assertEquals(serverFolder("/data", "../../etc", 1), "/data/.._.._etc_1");
+});
+
+Deno.test("what an entry says besides its text is kept; a message that is taken back keeps nothing", () => {
+  using store = new HistoryStore(":memory:");
+  const frame = { msgid: 6, id: 2, msg: "text 1", seq: 1, reply: 7, mentions: [1], cid: "c" };
+  store.insert({ ...message(1), frame });
+  assertEquals(store.find("u1-2", 1), { ...message(1), frame: { reply: 7, mentions: [1] } });
+  const action = { msgid: 23, conversation: "u1-2", seq: 2, id: 2, ref: 1, act: "edit", msg: "better" };
+  store.insert({ ...message(2, null), frame: action });
+  const system = { msgid: 25, conversation: "u1-2", seq: 3, by: 2, id: 9, what: "added" };
+  store.insert({ ...message(3, null), frame: system });
+  assertEquals(store.range("u1-2", 1, 3).map(({ frame }) => frame), [
+    { msgid: 23, id: 2, ref: 1, act: "edit", msg: "better" },
+    { msgid: 25, id: 9, what: "added" },
+  ]);
+  assertEquals(store.latest("u1-2", 10).map(({ seq }) => seq), [1, 3]);
+  store.replace({ ...message(1, "better"), frame: { edited: 5 } });
+  assertEquals(store.find("u1-2", 1), { ...message(1, "better"), frame: { edited: 5 } });
+  store.recall("u1-2", 1);
+  assertEquals(store.find("u1-2", 1), message(1, null));
+});
+
+Deno.test("a file of an earlier version is taken over, with what was to be sent", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "chat_test_" });
+  try {
+    {
+      using old = new DatabaseSync(`${folder}/7.db`);
+      old.exec(`
+        PRAGMA journal_mode = WAL;
+        CREATE TABLE Conversation (
+          id TEXT PRIMARY KEY, base INTEGER NOT NULL, top INTEGER NOT NULL, shown INTEGER NOT NULL
+        ) WITHOUT ROWID;
+        CREATE TABLE Message (
+          number INTEGER PRIMARY KEY, conversation TEXT NOT NULL, seq INTEGER, position INTEGER NOT NULL,
+          sender INTEGER NOT NULL, name TEXT NOT NULL, text TEXT, at INTEGER NOT NULL,
+          UNIQUE (conversation, seq)
+        );
+        CREATE TABLE Outbox (
+          number INTEGER PRIMARY KEY AUTOINCREMENT, cid TEXT NOT NULL UNIQUE, conversation TEXT NOT NULL,
+          text TEXT NOT NULL, at INTEGER NOT NULL
+        );
+        CREATE TABLE Peer (
+          conversation TEXT NOT NULL, id INTEGER NOT NULL, delivered INTEGER NOT NULL, read INTEGER NOT NULL,
+          PRIMARY KEY (conversation, id)
+        ) WITHOUT ROWID;
+        INSERT INTO Conversation VALUES ('u1-2', 0, 1, 1);
+        INSERT INTO Message VALUES (1, 'u1-2', 1, 1, 2, 'li', '"text 1"', 1001);
+        INSERT INTO Outbox VALUES (1, 'c1', 'u1-2', '"waiting"', 1);
+        INSERT INTO Peer VALUES ('u1-2', 2, 1, 1);
+      `);
+    }
+    const stores = new DeviceStores(folder);
+    assertEquals([stores.find(7), stores.find("li"), stores.findLogin()], [undefined, undefined, undefined]);
+    using store = stores.open(7);
+    assertEquals(store.latest("u1-2", 9), [message(1)]);
+    assertEquals(store.conversations(), [{ id: "u1-2", base: 0, top: 1, shown: 1 }]);
+    assertEquals(store.outbox(), [{ cid: "c1", conversation: "u1-2", text: "waiting", at: 1 }]);
+    assertEquals(store.peer("u1-2", 2), { delivered: 1, read: 1 });
+    store.insert({ ...message(2), frame: { reply: 1 } });
+    assertEquals(store.find("u1-2", 2)?.frame, { reply: 1 });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("each client of a user has a file of its own, and is the device again whose file is free", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "chat_test_" });
+  const files = () =>
+    Array.from(Deno.readDirSync(folder), ({ name }) => name).filter((name) => name.endsWith(".db"));
+  /** What a client does that logs in as user 7, Li, and becomes this device. */
+  const become = (stores: DeviceStores, device: number) => {
+    const store = stores.open(7);
+    store.saveSetting("name", "Li");
+    store.saveSetting("device", String(device));
+    store.saveSetting("token", `token ${device}`);
+    return store;
+  };
+  try {
+    const first = new DeviceStores(folder);
+    const second = new DeviceStores(folder);
+    assertEquals(first.find("li"), undefined);
+    const one = become(first, 70);
+    assertEquals([second.find("li"), second.find(7)], [undefined, undefined], "the first one has it");
+    const two = become(second, 71);
+    assertEquals(files().sort(), ["7-2.db", "7.db"]);
+    two[Symbol.dispose]();
+    assertEquals(second.find("LI"), 71);
+    assertEquals(new DeviceStores(folder).findLogin(7), undefined, "both are in use");
+    one[Symbol.dispose]();
+    second.release();
+    const third = new DeviceStores(folder);
+    assertEquals([third.find(8), third.find("anna"), third.find(7)], [undefined, undefined, 70]);
+    const kept = third.findLogin("li");
+    assertEquals([kept?.userId, kept?.name], [7, "Li"]);
+    const again = third.open(7);
+    assertEquals(again.setting("token"), kept?.token);
+    again[Symbol.dispose]();
+    const other = new DeviceStores(folder);
+    other.find(7);
+    other.open(8)[Symbol.dispose]();
+    assertEquals(
+      new DeviceStores(folder).find(7),
+      70,
+      "what was found is given back when somebody else logs in",
+    );
+    assertEquals(files().length, 3);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

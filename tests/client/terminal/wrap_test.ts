@@ -152,6 +152,8 @@ Deno.test(
       name: "devs (g1) li (2): x",
       description: "d",
       members: [{ ...friends[0], id: 2, name, state: "online", role: "normal" }],
+      memberCount: 1,
+      role: "",
     }];
     const profile = { id: 3, name: "me", friends, groups };
     const directory = new Directory(profile);
@@ -173,6 +175,10 @@ Deno.test(
         { kind: "receipt", receipt: { conversation: "g7", id: 2, kind: "read", seq: 1 } },
         directory,
       ),
+      ...eventLines({
+        kind: "entry",
+        entry: { ...message, text: null, frame: { msgid: 23, ref: 1, act: "edit", msg: "other words" } },
+      }, directory),
       historyLine(message, directory, store),
       ...eventLines({
         kind: "logged_in",
@@ -191,6 +197,7 @@ Deno.test(
       `2026-01-01 00:00:00 ${where} ${who}: hello`,
       `${who} took back #1 in ${where}`,
       `✓✓ #1 read by ${who} in ${where}`,
+      `${who} edited #1 in ${where}: other words`,
       `#1 2026-01-01 00:00:00 ${who}: hello`,
       "logged in as me (3)",
       "friends:",
