@@ -32,6 +32,7 @@ import { Rewind } from "./log/rewind.ts";
 import { ChatServer } from "./chat/server.ts";
 import type { Services, Settings } from "./chat/services.ts";
 import { AccessCodes } from "./store/access_codes.ts";
+import { Actions } from "./store/actions.ts";
 import { Groups } from "./store/groups.ts";
 import { Messages } from "./store/messages.ts";
 import { inspectDatabase, openDatabase } from "./store/open.ts";
@@ -108,12 +109,13 @@ export async function checkNode(options: ServeOptions, logger: Logger): Promise<
 
 /** Those of the options that handlers decide by. */
 function settingsOf(options: ServeOptions): Omit<Settings, "isClustered" | "udpPort"> {
-  const { persist, duplicateLogin, recallWindowMs, maxFrameBytes, signup, passwordMin } = options;
+  const { persist, duplicateLogin, recallWindowMs, editWindowMs, maxFrameBytes, signup, passwordMin } = options;
   const { heartbeatIntervalMs, heartbeatMisses } = options;
   return {
     persist,
     duplicateLogin,
     recallWindowMs,
+    editWindowMs,
     maxFrameBytes,
     signup,
     passwordMin,
@@ -144,6 +146,7 @@ async function assemble(
   const users = new Users(db);
   const groups = new Groups(db);
   const messages = new Messages(db);
+  const actions = new Actions(db);
   const origin = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
   // A free port is another one after each start; the name then only has to be this node's own.
   const node = options.nodeName ?? `${Deno.hostname()}-${options.port || origin}`;
@@ -257,6 +260,7 @@ async function assemble(
     codes: new AccessCodes(db),
     groups,
     messages,
+    actions,
     log,
     delivery,
     admission,

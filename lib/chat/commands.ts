@@ -4,6 +4,7 @@
  *
  * @module
  */
+import * as actions from "./action_handlers.ts";
 import * as codes from "./code_handlers.ts";
 import * as handlers from "./handlers.ts";
 import * as logins from "./login_handlers.ts";
@@ -158,7 +159,17 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     isCostly: true,
     fields: { conversation: "string", seq: "integer" },
     answer: ACK,
-    handler: handlers.recall,
+    handler: actions.recallMessage,
+  }],
+  [MSGID.ACTION_MSG, {
+    name: "ACTION_MSG",
+    needsLogin: true,
+    version: 3,
+    isCostly: true,
+    quota: "message",
+    fields: { conversation: "string", ref: "integer", act: "string" },
+    answer: ACK,
+    handler: actions.action,
   }],
   [MSGID.HEARTBEAT_MSG, {
     name: "HEARTBEAT_MSG",

@@ -5,7 +5,7 @@
  * @module
  */
 import { errorText, isTemporary } from "../base/errors.ts";
-import { KIND, kindOf, systemText, type Who } from "../protocol/entries.ts";
+import { KIND, kindOf, systemText } from "../protocol/entries.ts";
 import { membersOf } from "../protocol/members.ts";
 import { mendJson } from "../protocol/mend_json.ts";
 import { checkName } from "../protocol/names.ts";
@@ -14,8 +14,6 @@ import {
   conversationOfGroup,
   conversationOfUsers,
   ERRNO,
-  MSGID,
-  parseConversation,
   type ProtocolVersion,
   spliceFields,
 } from "../protocol/protocol.ts";
@@ -23,7 +21,7 @@ import type { Draft } from "../log/message_log.ts";
 import type { Cursor } from "../log/positions.ts";
 import { Refusal, refusalOf, type Request, tooMany } from "./request.ts";
 import type { Services } from "./services.ts";
-import type { Login, Session } from "./session.ts";
+import { type Login, type Session, whoIs } from "./session.ts";
 import type { Membership } from "../store/groups.ts";
 import type { HistoryRange, StoredMessage } from "../store/messages.ts";
 import { anotherTurn } from "../base/turn.ts";
@@ -83,10 +81,6 @@ export async function createGroup({ groups, delivery, log }: Services, request: 
   await delivery.subscribeGroup(groupId);
   enterGroup(session, login, groupId, membership, delivery);
   request.reply({ groupid: groupId });
-}
-
-function whoIs({ userId: id, name }: Login): Who {
-  return { id, name };
 }
 
 /** Counts code points, but of no text that has more of them than fit anyway. */
@@ -252,14 +246,26 @@ export function groupChat(services: Services, request: Request): Promise<void> |
   return append(services, request, { conversation, sender: userId, text: chatText(request) });
 }
 
+/** What only the server says of a message. */
+const SERVER_FIELDS: ReadonlySet<string> = new Set([
+  "conversation",
+  "seq",
+  "at",
+  "recalled",
+  "edited",
+  "reactions",
+  "reaction_counts",
+  "pinned",
+]);
+
 /**
  * The text to store and forward: the sender's own, unless it lies about the name, leaves its own fields out, uses the
  * server's, says a field twice (two parsers could disagree on who is speaking), or is spelled as not every reader takes it.
  */
 function chatText({ frame, text, memberCount, isPlain, login }: Request): string {
+  const fields = Object.keys(frame);
   const isAsSent = frame.name === login.name && "id" in frame && "time" in frame &&
-    !("conversation" in frame) && !("seq" in frame) && !("at" in frame) && !("recalled" in frame) &&
-    Object.keys(frame).length === memberCount;
+    fields.length === memberCount && !fields.some((field) => SERVER_FIELDS.has(field));
   if (isAsSent && isPlain) return text;
   const mended = mendJson(isAsSent ? text : putRight(text, login));
   if (mended.fault !== undefined) throw new Refusal(ERRNO.MALFORMED, mended.fault);
@@ -269,7 +275,7 @@ function chatText({ frame, text, memberCount, isPlain, login }: Request): string
 /** The values stay as they were sent: JSON.stringify would round numbers, and cannot go as deep as JSON.parse. */
 function putRight(text: string, { userId, name }: Login): string {
   const members = membersOf(text);
-  for (const field of ["conversation", "seq", "at", "recalled"]) members.delete(field);
+  for (const field of SERVER_FIELDS) members.delete(field);
   members.set("name", JSON.stringify(name));
   if (!members.has("id")) members.set("id", String(userId));
   if (!members.has("time")) members.set("time", JSON.stringify(timeText(Date.now())));
@@ -336,7 +342,7 @@ function checkPosition(request: Request): { conversation: ConversationId; seq: n
  * How far a conversation goes for a client: whatever it can have, by login, reply, frame or history, has moved one of these
  * along. What is named beyond that need not be looked for in the database.
  */
-function endOf({ newest, own }: Cursor): number {
+export function endOf({ newest, own }: Cursor): number {
   return Math.max(newest, own);
 }
 
@@ -453,31 +459,6 @@ function historyReply(conversation: ConversationId, rows: StoredMessage[], more:
     message === null ? `{"seq":${seq},"recalled":true}` : spliceFields(message, conversation, seq, at)
   );
   return `{"conversation":"${conversation}","messages":[${messages.join(",")}],"more":${more}}`;
-}
-
-/** RECALL_MSG: by the sender, or in a group by its creator; the text is gone for good. */
-export async function recall(services: Services, request: Request): Promise<void> {
-  const { messages, delivery, settings } = services;
-  const { login } = request;
-  const conversation = request.string("conversation");
-  const seq = request.integer("seq");
-  const place = parseConversation(conversation);
-  const cursor = login.mailbox.cursor(conversation);
-  const isThere = cursor !== undefined && seq > cursor.since && seq <= endOf(cursor);
-  const row = isThere ? await messages.one(conversation, seq) : undefined;
-  if (!place || !row) throw new Refusal(ERRNO.NOT_FOUND, "There is no such message");
-  const isCreator = "groupId" in place && login.groups.get(place.groupId) === "creator";
-  if (row.sender !== login.userId && !isCreator) {
-    throw new Refusal(ERRNO.NOT_ALLOWED, "Only its sender, or the group's creator, can recall a message");
-  }
-  if (Date.now() - row.at > settings.recallWindowMs || settings.recallWindowMs === 0) {
-    throw new Refusal(ERRNO.NOT_ALLOWED, "It is too late to recall this message");
-  }
-  if (await messages.recall(conversation, seq)) {
-    const frame = { msgid: MSGID.RECALL_MSG, conversation, seq, id: login.userId };
-    delivery.sendEvent(conversation, login.userId, JSON.stringify(frame));
-  }
-  request.reply({ conversation, seq });
 }
 
 /** HEARTBEAT_MSG: any frame is a sign of life, this one only asks for an answer. */

@@ -16,6 +16,7 @@ import type { PageRoom } from "./page_room.ts";
 import type { Passwords } from "./password.ts";
 import type { Quotas } from "./quotas.ts";
 import type { AccessCodes } from "../store/access_codes.ts";
+import type { Actions } from "../store/actions.ts";
 import type { Groups } from "../store/groups.ts";
 import type { Messages } from "../store/messages.ts";
 import type { Users } from "../store/users.ts";
@@ -29,6 +30,8 @@ export interface Settings {
   duplicateLogin: "refuse" | "replace";
   /** How long a message can be recalled, ms; 0: never. */
   recallWindowMs: number;
+  /** How long a message can be edited, ms; 0: never. */
+  editWindowMs: number;
   /** A longer frame ends its connection; clients are told at login. */
   maxFrameBytes: number;
   /** Who may sign up. */
@@ -89,6 +92,8 @@ export interface Services {
   codes: AccessCodes;
   /** Tables. */
   groups: Groups;
+  /** What has been done to entries. */
+  actions: Actions;
   /** The log's reading side. */
   messages: Messages;
   /** The log's writing side. */

@@ -5,6 +5,7 @@
  */
 import type { EndOptions } from "../net/connection.ts";
 import type { Mailbox, Outlet } from "../log/mailbox.ts";
+import type { Who } from "../protocol/entries.ts";
 import { MSGID, type NoticeCode, type ProtocolVersion } from "../protocol/protocol.ts";
 import type { GroupRole } from "../store/groups.ts";
 import { Throttle } from "../base/throttle.ts";
@@ -57,6 +58,11 @@ export interface Login {
   readonly groups: Map<number, GroupRole>;
   /** What the user still has to receive. */
   readonly mailbox: Mailbox;
+}
+
+/** As entries of the log name who is logged in. */
+export function whoIs({ userId: id, name }: Login): Who {
+  return { id, name };
 }
 
 /** One connection's session. */

@@ -92,6 +92,8 @@ export interface ServeOptions extends StorageOptions {
   duplicateLogin: "refuse" | "replace";
   /** How long a message can be recalled; 0: never. */
   recallWindowMs: number;
+  /** How long a message can be edited, ms; 0: never. */
+  editWindowMs: number;
   /** How long a resume token is good for. */
   tokenTtlMs: number;
   /** After this a message without an acknowledgement is sent again. */
@@ -383,6 +385,14 @@ const MESSAGES = {
     help: "how long a message can be recalled; 0: never",
     parse: duration("0", "365d"),
     fallback: "120",
+    isReloadable: true,
+  },
+  editWindowMs: {
+    flag: "edit-window",
+    placeholder: "TIME",
+    help: "how long a message can be edited; 0: never",
+    parse: duration("0", "365d"),
+    fallback: "1d",
     isReloadable: true,
   },
   ackTimeoutMs: {

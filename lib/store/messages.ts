@@ -122,15 +122,6 @@ export class Messages {
     return (await this.after(conversation, seq - 1, 1)).find((row) => row.seq === seq);
   }
 
-  /** Takes the text of a message away for good; false when that had happened already. */
-  async recall(conversation: ConversationId, seq: number): Promise<boolean> {
-    const { changes } = await this.#db.run(
-      "UPDATE Message SET message = NULL, recalled = 1 WHERE conversation = ? AND seq = ? AND recalled = 0",
-      [conversation, seq],
-    );
-    return changes > 0;
-  }
-
   /** How far a member of a one-to-one conversation has come, and how many messages it has still to get. */
   async undelivered(
     conversation: ConversationId,

@@ -25,19 +25,28 @@ interface Unanswered {
 /** Which messages of a conversation a user has. */
 class Progress {
   /** Has everything up to this. */
-  upTo: number;
+  upTo = 0;
   /** Has told so up to this. */
-  told: number;
+  told = 0;
   readonly #beyond = new Set<number>();
+  #hasBegun = false;
 
-  constructor(start: number) {
-    this.upTo = start;
-    this.told = start;
+  /** Where it begins, unless that is known. */
+  begin(start: number): void {
+    if (this.#hasBegun) return;
+    this.#hasBegun = true;
+    this.upTo = this.told = start;
+    for (const seq of this.#beyond) if (seq <= start) this.#beyond.delete(seq);
+    this.#advance();
   }
 
   add(seq: number): void {
     if (seq <= this.upTo) return;
     this.#beyond.add(seq);
+    if (this.#hasBegun) this.#advance();
+  }
+
+  #advance(): void {
     while (this.#beyond.delete(this.upTo + 1)) this.upTo++;
   }
 }
@@ -112,7 +121,7 @@ export class V2User extends LoadUser {
     if (reply.errno !== 0) throw new NotLetIn(reply);
     this.#token = reply.token;
     for (const { conversation, delivered } of reply.conversations ?? []) {
-      if (!this.#progress.has(conversation)) this.#progress.set(conversation, new Progress(delivered));
+      this.#progressOf(conversation).begin(delivered);
     }
     // The server may have forgotten the last second of what it was told.
     for (const progress of this.#progress.values()) progress.told = 0;
@@ -186,14 +195,20 @@ export class V2User extends LoadUser {
 
   #onChat(frame: Frame): void {
     const isNew = this.hear(frame);
+    // Before the first that it is sent there is nothing for it: who has made and joined a group is told to version 3 only.
+    this.#progressOf(frame.conversation ?? "").begin((frame.seq ?? 0) - 1);
     this.#have(frame);
     if (isNew && ++this.#untold >= ACK_EVERY) this.#tellDelivered();
   }
 
   #have({ conversation = "", seq = 0 }: Frame): void {
+    this.#progressOf(conversation).add(seq);
+  }
+
+  #progressOf(conversation: string): Progress {
     let progress = this.#progress.get(conversation);
-    if (!progress) this.#progress.set(conversation, progress = new Progress(0));
-    progress.add(seq);
+    if (!progress) this.#progress.set(conversation, progress = new Progress());
+    return progress;
   }
 
   #onAck(frame: Frame): void {

@@ -1,0 +1,208 @@
+/**
+ * What has been done to entries of the log: earlier texts, reactions, pins. Each method is a part of the transaction that
+ * writes the entry which tells of it, under the lock on the conversation.
+ *
+ * @module
+ */
+import { KIND } from "../protocol/entries.ts";
+import type { ConversationId } from "../protocol/protocol.ts";
+import type { Database, SqlConnection } from "./database.ts";
+
+/** A chat entry that something is to be done to. */
+export interface Target {
+  /** User id. */
+  sender: number;
+  /** When it was stored, ms since the epoch. */
+  at: number;
+  /** The sender's JSON object; null once recalled. */
+  message: string | null;
+}
+
+/** A text that an entry has had. */
+export interface Edition {
+  /** When it was written, ms since the epoch. */
+  at: number;
+  /** A JSON object. */
+  message: string;
+}
+
+const encoder = new TextEncoder();
+
+/** Reads and writes Version, Reaction, ReactionCount and Pin, and what Message shows of them. */
+export class Actions {
+  readonly #db: Database;
+
+  /** Reads and writes `db`. */
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** The chat entry at this place. */
+  async target(tx: SqlConnection, conversation: ConversationId, seq: number): Promise<Target | undefined> {
+    const [row] = await tx.query<{ sender: number; at: number; message: string | null }>(
+      "SELECT sender, at, message FROM Message WHERE conversation = ? AND seq = ? AND kind = ?",
+      [conversation, seq, KIND.chat],
+    );
+    return row;
+  }
+
+  /** How many earlier texts an entry has, and how long they are together, in bytes. */
+  async editionSize(
+    tx: SqlConnection,
+    conversation: ConversationId,
+    seq: number,
+  ): Promise<{ count: number; bytes: number }> {
+    const [row] = await tx.query<{ count: number; bytes: number | string | null }>(
+      "SELECT COUNT(*) AS count, SUM(OCTET_LENGTH(message)) AS bytes FROM Version WHERE conversation = ? AND seq = ?",
+      [conversation, seq],
+    );
+    return { count: row?.count ?? 0, bytes: Number(row?.bytes ?? 0) };
+  }
+
+  /** Replaces a text; the former one is kept. `until`: the seq of the edit. */
+  async edit(
+    tx: SqlConnection,
+    conversation: ConversationId,
+    seq: number,
+    until: number,
+    former: Edition,
+    message: string,
+  ): Promise<void> {
+    await tx.insert({
+      into: "INSERT INTO Version (conversation, seq, until, at, message)",
+      rows: [[conversation, seq, until, former.at, former.message]],
+    });
+    await tx.run("UPDATE Message SET message = ? WHERE conversation = ? AND seq = ?", [
+      message,
+      conversation,
+      seq,
+    ]);
+  }
+
+  /** The texts that an entry had before its present one, oldest first. */
+  async editions(conversation: ConversationId, seq: number): Promise<Edition[]> {
+    return await this.#db.query<{ at: number; message: string }>(
+      "SELECT at, message FROM Version WHERE conversation = ? AND seq = ? ORDER BY until",
+      [conversation, seq],
+    );
+  }
+
+  /** Puts an emoji of `userId` to an entry; false: it is there already. */
+  async addReaction(
+    tx: SqlConnection,
+    conversation: ConversationId,
+    seq: number,
+    emoji: string,
+    userId: number,
+    at: number,
+  ): Promise<boolean> {
+    const { dialect } = this.#db;
+    const bytes = encoder.encode(emoji);
+    const { changes } = await tx.run(
+      `${dialect.insertIgnore} INTO Reaction (conversation, seq, emoji, userid, at) VALUES (?, ?, ?, ?, ?)`,
+      [conversation, seq, bytes, userId, at],
+    );
+    if (changes === 0) return false;
+    await tx.insert({
+      into: "INSERT INTO ReactionCount (conversation, seq, emoji, users)",
+      rows: [[conversation, seq, bytes, 1]],
+      tail: dialect.upsert(["conversation", "seq", "emoji"], { users: "users + new.users" }),
+    });
+    return true;
+  }
+
+  /** How many kinds of emoji an entry has. */
+  async reactionKinds(tx: SqlConnection, conversation: ConversationId, seq: number): Promise<number> {
+    const [row] = await tx.query<{ count: number }>(
+      "SELECT COUNT(*) AS count FROM ReactionCount WHERE conversation = ? AND seq = ?",
+      [conversation, seq],
+    );
+    return row?.count ?? 0;
+  }
+
+  /** Takes an emoji of `userId` away from an entry; false: it is not there. */
+  async removeReaction(
+    tx: SqlConnection,
+    conversation: ConversationId,
+    seq: number,
+    emoji: string,
+    userId: number,
+  ): Promise<boolean> {
+    const key = [conversation, seq, encoder.encode(emoji)];
+    const { changes } = await tx.run(
+      "DELETE FROM Reaction WHERE conversation = ? AND seq = ? AND emoji = ? AND userid = ?",
+      [...key, userId],
+    );
+    if (changes === 0) return false;
+    const count = "ReactionCount WHERE conversation = ? AND seq = ? AND emoji = ? AND users";
+    const { changes: isLast } = await tx.run(`DELETE FROM ${count} <= 1`, key);
+    if (isLast === 0) {
+      await tx.run(
+        "UPDATE ReactionCount SET users = users - 1 WHERE conversation = ? AND seq = ? AND emoji = ?",
+        key,
+      );
+    }
+    return true;
+  }
+
+  /** Pins an entry; false: it is pinned. */
+  async pin(
+    tx: SqlConnection,
+    conversation: ConversationId,
+    seq: number,
+    userId: number,
+    at: number,
+  ): Promise<boolean> {
+    const { changes } = await tx.run(
+      `${this.#db.dialect.insertIgnore} INTO Pin (conversation, seq, userid, at) VALUES (?, ?, ?, ?)`,
+      [conversation, seq, userId, at],
+    );
+    return changes > 0;
+  }
+
+  /** How many entries of a conversation are pinned. */
+  async pins(tx: SqlConnection, conversation: ConversationId): Promise<number> {
+    const [row] = await tx.query<{ count: number }>(
+      "SELECT COUNT(*) AS count FROM Pin WHERE conversation = ?",
+      [conversation],
+    );
+    return row?.count ?? 0;
+  }
+
+  /** Takes the pin from an entry; false: there is none. */
+  async unpin(tx: SqlConnection, conversation: ConversationId, seq: number): Promise<boolean> {
+    const { changes } = await tx.run("DELETE FROM Pin WHERE conversation = ? AND seq = ?", [
+      conversation,
+      seq,
+    ]);
+    return changes > 0;
+  }
+
+  /**
+   * Takes all texts of an entry away for good, the ones of its edits included, whose entries get the text `edited` in place
+   * of their own; and everything that was put to it.
+   */
+  async recall(
+    tx: SqlConnection,
+    conversation: ConversationId,
+    seq: number,
+    edited: string,
+  ): Promise<void> {
+    const place = [conversation, seq];
+    const edits = await tx.query<{ until: number }>(
+      "SELECT until FROM Version WHERE conversation = ? AND seq = ?",
+      place,
+    );
+    for (const { until } of edits) {
+      await tx.run("UPDATE Message SET message = ? WHERE conversation = ? AND seq = ?", [
+        edited,
+        conversation,
+        until,
+      ]);
+    }
+    for (const table of ["Version", "Reaction", "ReactionCount", "Pin"]) {
+      await tx.run(`DELETE FROM ${table} WHERE conversation = ? AND seq = ?`, place);
+    }
+    await tx.run("UPDATE Message SET message = NULL, recalled = 1 WHERE conversation = ? AND seq = ?", place);
+  }
+}
