@@ -93,8 +93,9 @@ Deno.test("a group on three nodes: every member gets every message once, in orde
   await waitFor(
     "all stored",
     async () =>
-      (await cluster.column(`SELECT last_seq FROM Conversation WHERE id = '${conversation}'`))[0] ===
-        String(total),
+      (await cluster.column(
+        `SELECT COUNT(*) FROM Message WHERE conversation = '${conversation}' AND kind = 0`,
+      ))[0] === String(total),
   );
   await away.logIn(port(2));
 
