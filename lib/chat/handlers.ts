@@ -14,14 +14,17 @@ import {
   conversationOfGroup,
   conversationOfUsers,
   ERRNO,
+  type JsonObject,
   type ProtocolVersion,
   spliceFields,
+  toJson,
 } from "../protocol/protocol.ts";
 import type { Draft } from "../log/message_log.ts";
 import type { Cursor } from "../log/positions.ts";
 import { Refusal, refusalOf, type Request, tooMany } from "./request.ts";
 import type { Services } from "./services.ts";
 import { type Login, type Session, whoIs } from "./session.ts";
+import type { Marks } from "../store/actions.ts";
 import type { Membership } from "../store/groups.ts";
 import type { HistoryRange, StoredMessage } from "../store/messages.ts";
 import { anotherTurn } from "../base/turn.ts";
@@ -348,8 +351,9 @@ export function endOf({ newest, own }: Cursor): number {
 
 /** HISTORY_MSG. */
 export async function history(services: Services, request: Request): Promise<void> {
-  const { login, frame } = request;
+  const { login, frame, session: { version } } = request;
   const conversation = request.string("conversation");
+  if (version === 3 && frame.versions !== undefined) return await editions(services, request, conversation);
   const limit = frame.limit === undefined ? HISTORY_MAX : request.integer("limit");
   if (limit < 1 || limit > HISTORY_MAX) {
     throw new Refusal(ERRNO.MALFORMED, `"limit" is not between 1 and ${HISTORY_MAX}`);
@@ -371,7 +375,7 @@ export async function history(services: Services, request: Request): Promise<voi
     // One more than asked for tells whether there are more.
     const { rows, cost } = await readHistory(
       services,
-      request.session.version,
+      version,
       conversation,
       { ...range, limit: limit + 1, isForward },
       room,
@@ -382,7 +386,8 @@ export async function history(services: Services, request: Request): Promise<voi
     const newest = Math.max(...kept.map(({ seq }) => seq), 0);
     if (newest > cursor.newest) login.mailbox.notice(conversation, newest);
     if (!isForward) kept.reverse();
-    const reply = historyReply(conversation, kept, more);
+    const marks = version === 3 ? await marksOf(services, conversation, kept) : undefined;
+    const reply = historyReply(conversation, kept, more, marks);
     const release = () => pages.release(room);
     request.replyJson(reply, { written: release, dropped: release });
     await payForPage(services, request.login, cost);
@@ -454,11 +459,66 @@ function keepWithin(rows: StoredMessage[], limit: number, room: number): StoredM
 }
 
 /** The messages' own texts are put together as they are. */
-function historyReply(conversation: ConversationId, rows: StoredMessage[], more: boolean): string {
-  const messages = rows.map(({ seq, at, message }) =>
-    message === null ? `{"seq":${seq},"recalled":true}` : spliceFields(message, conversation, seq, at)
-  );
+function historyReply(
+  conversation: ConversationId,
+  rows: StoredMessage[],
+  more: boolean,
+  marks?: ReadonlyMap<number, Marks>,
+): string {
+  const messages = rows.map(({ seq, at, message }) => {
+    if (message === null) return `{"seq":${seq},"recalled":true}`;
+    const own = marks?.get(seq);
+    const text = own ? `${message.slice(0, -1)}${marksText(own)}}` : message;
+    return spliceFields(text, conversation, seq, at);
+  });
   return `{"conversation":"${conversation}","messages":[${messages.join(",")}],"more":${more}}`;
+}
+
+/** What members have put to the entries of a page, whose rows ascend. */
+async function marksOf(
+  { actions }: Services,
+  conversation: ConversationId,
+  rows: readonly StoredMessage[],
+): Promise<ReadonlyMap<number, Marks> | undefined> {
+  const [first, last] = [rows[0]?.seq, rows.at(-1)?.seq];
+  return first === undefined || last === undefined
+    ? undefined
+    : await actions.marks(conversation, first, last);
+}
+
+/** Members of a chat frame, each with a comma before it. */
+function marksText({ counts, users, isPinned }: Marks): string {
+  const fields: JsonObject = {};
+  if (users.size > 0) fields.reactions = Object.fromEntries(users);
+  const more = [...counts].filter(([emoji, count]) => count > (users.get(emoji)?.length ?? 0));
+  if (more.length > 0) fields.reaction_counts = Object.fromEntries(more);
+  if (isPinned) fields.pinned = true;
+  const text = toJson(fields).slice(1, -1);
+  return text === "" ? "" : `,${text}`;
+}
+
+/** HISTORY_MSG with `versions`: all texts that an entry has had, the present one last. */
+async function editions(services: Services, request: Request, conversation: ConversationId): Promise<void> {
+  const { actions, messages } = services;
+  const { login } = request;
+  const seq = request.integer("versions");
+  if (!Number.isSafeInteger(seq)) throw new Refusal(ERRNO.MALFORMED, 'Field "versions" is not an integer');
+  const cursor = login.mailbox.cursor(conversation);
+  const isThere = cursor !== undefined && seq > cursor.since && seq <= endOf(cursor);
+  const row = isThere ? await messages.one(conversation, seq) : undefined;
+  if (!row || (row.message !== null && kindOf(row.message) !== KIND.chat)) {
+    throw new Refusal(ERRNO.NOT_FOUND, "There is no such message");
+  }
+  const former = row.message === null ? [] : await actions.editions(conversation, seq);
+  const texts = row.message === null ? former : [...former, { at: row.at, message: row.message }];
+  let cost = 0;
+  const parts = texts.map(({ at, message }) => {
+    const members = membersOf(message);
+    cost += ROW_COST + message.length;
+    return `{"seq":${seq},"at":${members.get("edited") ?? at},"msg":${members.get("msg") ?? '""'}}`;
+  });
+  request.replyJson(`{"conversation":"${conversation}","messages":[${parts.join(",")}],"more":false}`);
+  await payForPage(services, login, cost);
 }
 
 /** HEARTBEAT_MSG: any frame is a sign of life, this one only asks for an answer. */

@@ -7,6 +7,7 @@
 import { KIND } from "../protocol/entries.ts";
 import type { ConversationId } from "../protocol/protocol.ts";
 import type { Database, SqlConnection } from "./database.ts";
+import { queryAll } from "./query_all.ts";
 
 /** A chat entry that something is to be done to. */
 export interface Target {
@@ -26,7 +27,23 @@ export interface Edition {
   message: string;
 }
 
+/** What members have put to an entry. */
+export interface Marks {
+  /** By emoji, how many have put it there. */
+  counts: Map<string, number>;
+  /** By emoji, who, by id: some of them, where they are many. */
+  users: Map<string, number[]>;
+  /** It is pinned. */
+  isPinned: boolean;
+}
+
+/** As many of those who have put an emoji to an entry are named. */
+const USERS_NAMED = 50;
+/** So many rows are read at once, those of whoever is not named included. */
+const ROWS_AT_ONCE = 2_000;
+
 const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 
 /** Reads and writes Version, Reaction, ReactionCount and Pin, and what Message shows of them. */
 export class Actions {
@@ -176,6 +193,51 @@ export class Actions {
       seq,
     ]);
     return changes > 0;
+  }
+
+  /** What has been put to the entries from seq `first` to `last`, which are a page at most. */
+  async marks(conversation: ConversationId, first: number, last: number): Promise<Map<number, Marks>> {
+    const marks = new Map<number, Marks>();
+    const of = (seq: number) => {
+      const found = marks.get(seq) ?? { counts: new Map(), users: new Map(), isPinned: false };
+      marks.set(seq, found);
+      return found;
+    };
+    const range = "WHERE conversation = ? AND seq >= ? AND seq <= ?";
+    const params = [conversation, first, last];
+    const [counts, pins] = await Promise.all([
+      this.#db.query<{ seq: number; emoji: Uint8Array; users: number }>(
+        `SELECT seq, emoji, users FROM ReactionCount ${range}`,
+        params,
+      ),
+      this.#db.query<{ seq: number }>(`SELECT seq FROM Pin ${range}`, params),
+    ]);
+    let total = 0;
+    for (const { seq, emoji, users } of counts) {
+      of(seq).counts.set(decoder.decode(emoji), users);
+      total += users;
+    }
+    for (const { seq } of pins) of(seq).isPinned = true;
+    if (total === 0) return marks;
+    const select = "SELECT seq, emoji, userid FROM Reaction";
+    type ReactionRow = { seq: number; emoji: Uint8Array; userid: number };
+    const rows = total <= ROWS_AT_ONCE
+      ? await this.#db.query<ReactionRow>(`${select} ${range} ORDER BY seq, emoji, userid`, params)
+      : await queryAll<ReactionRow>(
+        this.#db,
+        counts.map(({ seq, emoji }) => ({
+          sql: `${select} WHERE conversation = ? AND seq = ? AND emoji = ? ORDER BY userid LIMIT ${USERS_NAMED}`,
+          params: [conversation, seq, emoji],
+        })),
+      );
+    for (const { seq, emoji, userid } of rows) {
+      const { users } = of(seq);
+      const text = decoder.decode(emoji);
+      const named = users.get(text);
+      if (!named) users.set(text, [userid]);
+      else if (named.length < USERS_NAMED) named.push(userid);
+    }
+    return marks;
   }
 
   /**

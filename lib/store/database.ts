@@ -31,9 +31,9 @@ export interface Insertion {
   tail?: string;
 }
 
-/** A condition and its parameters. */
+/** A piece of SQL and its parameters. */
 export interface Condition {
-  /** To stand behind WHERE. */
+  /** To stand behind WHERE, or a whole SELECT. */
   sql: string;
   /** For the marks in `sql`. */
   params: SqlValue[];

@@ -283,6 +283,153 @@ onEachDatabase("actions", {
     ]);
   },
 
+  "history shows messages as they are now, and what was done to them in its place": async (place) => {
+    await using ann = await place.newPerson("ann", { v: 3 });
+    await using li = await place.newPerson("li", { v: 3 });
+    await using two = await place.newPerson("two", { v: 2 });
+    const groupid = await newGroup(place, ann, li);
+    await two.client.request({ msgid: 9, id: two.id, groupid });
+    const conversation = `g${groupid}`;
+    const { seq: one = 0 } = await ann.client.request(groupChat(ann, groupid, "one"));
+    const { seq: plain = 0 } = await ann.client.request(groupChat(ann, groupid, "plain"));
+    const { seq: gone = 0 } = await ann.client.request(groupChat(ann, groupid, "gone"));
+    for (const who of [li, ann]) await act(who, conversation, one, { act: "react", emoji: "👍", on: true });
+    await act(li, conversation, one, { act: "react", emoji: "1", on: true });
+    await act(li, conversation, one, { act: "react", emoji: "\\", on: true });
+    const { at: edited } = await act(ann, conversation, one, { act: "edit", msg: "ONE" });
+    await act(ann, conversation, one, { act: "pin", on: true });
+    await act(ann, conversation, gone, { act: "recall" });
+    const { messages = [] } = await li.client.request({ msgid: 15, conversation, after: one - 1 });
+    const [first, second, third, ...rest] = messages;
+    assertEquals(first, {
+      ...groupChat(ann, groupid, "ONE"),
+      cid: first?.cid ?? "",
+      edited,
+      reactions: { "👍": [ann.id, li.id].sort((a, b) => a - b), "1": [li.id], "\\": [li.id] },
+      pinned: true,
+      conversation,
+      seq: one,
+      at: first?.at ?? 0,
+    });
+    assertEquals([second?.seq, second?.reactions, second?.pinned, second?.edited], [
+      plain,
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    assertEquals<object | undefined>(third, { seq: gone, recalled: true });
+    assertEquals(rest.map(({ act }) => act), ["react", "react", "react", "react", "edit", "pin", "recall"]);
+    // The same from the other end, page by page, and of a page without what was done.
+    const { messages: [only] = [] } = await li.client.request({
+      msgid: 15,
+      conversation,
+      before: one + 1,
+      limit: 1,
+    });
+    assertEquals(only, first);
+    const page = await two.client.request({ msgid: 15, conversation, after: one - 1 });
+    assertEquals(
+      page.messages?.map(({ seq, msg, edited: at, reactions, pinned }) => [seq, msg, at, reactions, pinned]),
+      [
+        [one, "ONE", edited, undefined, undefined],
+        [plain, "plain", undefined, undefined, undefined],
+        [gone, undefined, undefined, undefined, undefined],
+      ],
+    );
+  },
+
+  "of those who have reacted fifty are named, and all counted": async (place) => {
+    await using ann = await place.newPerson("ann", { v: 3 });
+    const conversation = conversationOf(ann, ann);
+    const ref = await say(ann, ann, "note");
+    await say(ann, ann, "another");
+    await act(ann, conversation, ref, { act: "react", emoji: "👍", on: true });
+    await act(ann, conversation, ref, { act: "react", emoji: "🎉", on: true });
+    const own = Number(
+      (await place.sql(`SELECT userid FROM Reaction WHERE conversation = '${conversation}' LIMIT 1`))[0]?.[0],
+    );
+    assertEquals(own, ann.id);
+    for (const others of [60, 3_000]) {
+      const ids = Array.from({ length: others }, (_, i) => 100_000 + others * 10 + i);
+      const emoji =
+        `(SELECT emoji FROM ReactionCount c WHERE c.conversation = '${conversation}' AND users <> 1 OR c.conversation = '${conversation}' ORDER BY emoji DESC LIMIT 1)`;
+      await place.sql(
+        `INSERT INTO Reaction (conversation, seq, emoji, userid, at) SELECT '${conversation}', ${ref}, e.emoji, i.id, 1 FROM ` +
+          `${emoji} e, (${ids.map((id) => `SELECT ${id} AS id`).slice(0, 400).join(" UNION ALL ")}) i`,
+      );
+      await place.sql(
+        `UPDATE ReactionCount SET users = users + ${others} WHERE conversation = '${conversation}' AND emoji = ` +
+          `(SELECT emoji FROM (SELECT emoji FROM ReactionCount WHERE conversation = '${conversation}' ORDER BY emoji DESC LIMIT 1) x)`,
+      );
+      const { messages: [message] = [] } = await ann.client.request({
+        msgid: 15,
+        conversation,
+        after: 0,
+        limit: 1,
+      });
+      const reactions = Object(message?.reactions);
+      const counts = Object(message?.reaction_counts);
+      assertEquals(Object.keys(counts).length, 1);
+      const [many = ""] = Object.keys(counts);
+      assertEquals([reactions[many].length, counts[many]], [50, others === 60 ? 61 : 3_061]);
+      const [few = ""] = Object.keys(reactions).filter((key) => key !== many);
+      assertEquals(reactions[few], [ann.id]);
+    }
+  },
+
+  "members can read all texts that a message has had": async (place) => {
+    await using ann = await place.newPerson("ann", { v: 3 });
+    await using li = await place.newPerson("li", { v: 3 });
+    await using stranger = await place.newPerson("stranger", { v: 3 });
+    const conversation = conversationOf(ann, li);
+    const ref = await say(ann, li, 'one " \u2028');
+    const plain = await say(ann, li, "plain");
+    const two = await act(ann, conversation, ref, { act: "edit", msg: "two" });
+    const three = await act(ann, conversation, ref, { act: "edit", msg: "three" });
+    const versions = ({ client }: Person, seq: unknown) =>
+      client.request({ msgid: 15, conversation, versions: seq });
+    const { messages: [first] = [] } = await li.client.request({
+      msgid: 15,
+      conversation,
+      after: 0,
+      limit: 1,
+    });
+    const page = await versions(li, ref);
+    assertEquals([page.msgid, page.errno, page.conversation, page.more], [16, 0, conversation, false]);
+    assertEquals<object[] | undefined>(page.messages, [
+      { seq: ref, at: first?.at ?? 0, msg: 'one " \u2028' },
+      { seq: ref, at: two.at ?? 0, msg: "two" },
+      { seq: ref, at: three.at ?? 0, msg: "three" },
+    ]);
+    assertEquals((await versions(li, plain)).messages?.map(({ msg }) => msg), ["plain"]);
+    assertEquals((await versions(stranger, ref)).errno, 6);
+    for (const seq of [0, -1, two.seq, 1_000]) assertEquals((await versions(li, seq)).errno, 6);
+    for (const seq of ["1", null, 1.5]) assertEquals((await versions(li, seq)).errno, 4);
+    await act(ann, conversation, ref, { act: "recall" });
+    assertEquals((await versions(li, ref)).messages, []);
+  },
+
+  "a message has at most a hundred former texts": async (place) => {
+    await using ann = await place.newPerson("ann", { v: 3 });
+    const conversation = conversationOf(ann, ann);
+    const ref = await say(ann, ann, "0");
+    const replies = await ann.client.requestAll(
+      Array.from(
+        { length: 101 },
+        (_, i) => ({ msgid: 23, conversation, ref, act: "edit", msg: String(i + 1) }),
+      ),
+    );
+    assertEquals(replies.map(({ errno }) => errno), [...Array(100).fill(0), 7]);
+    const { messages = [] } = await ann.client.request({ msgid: 15, conversation, versions: ref });
+    assertEquals(messages.map(({ msg }) => msg), Array.from({ length: 101 }, (_, i) => String(i)));
+    const long = await say(ann, ann, "x");
+    const texts = Array.from({ length: 20 }, (_, i) => String(i).repeat(60_000).slice(0, 60_000));
+    const edits = await ann.client.requestAll(
+      texts.map((msg) => ({ msgid: 23, conversation, ref: long, act: "edit", msg })),
+    );
+    assertEquals(edits.filter(({ errno }) => errno === 7).length, 2);
+  },
+
   "what the server says of a message nobody else can say": async (place) => {
     await using ann = await place.newPerson("ann", { v: 3 });
     await using li = await place.newPerson("li", { v: 3 });
