@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { isIP } from "node:net";
 import type { Accepted, Admit } from "../net/admit.ts";
 import { type ByteSocket, unread, writeAll } from "../net/byte_socket.ts";
 import { formatHostPort } from "../base/host_port.ts";
@@ -124,7 +125,8 @@ async function receive(
       locate(person);
       if (head.path === WEBSOCKET_PATH) {
         checkOrigin(head, origins, options.tls !== undefined);
-        await writeInTime(visitor.socket, encoder.encode(acceptWebSocket(head)));
+        const accept = encoder.encode(acceptWebSocket(head));
+        if (!await writeInTime(visitor.socket, accept)) return undefined;
         counters.upgraded++;
         const socket = rest.length > 0 ? unread(visitor.socket, rest) : visitor.socket;
         return { socket, remote, person, isDirect: false, isWebSocket: true };
@@ -139,20 +141,18 @@ async function receive(
       answer = refusalAnswer(error);
     }
     // All connections share the bytes of a file.
-    await writeInTime(visitor.socket, writeHead(answer), answer.body);
-    if (isLast) {
-      await visitor.socket.closeWrite();
-      return undefined;
-    }
+    const isThere = await writeInTime(visitor.socket, writeHead(answer), answer.body, isLast);
+    if (isLast || !isThere) return undefined;
   }
 }
 
-/** Undefined: the client has no more to ask. */
+/** Undefined: the client has no more to ask, or is gone. */
 async function receiveHead(
   socket: ByteSocket,
   first: Uint8Array,
 ): Promise<{ head: RequestHead; rest: Uint8Array } | undefined> {
   let isLate = false;
+  let length = first.length;
   const late = setTimeout(() => {
     isLate = true;
     socket.close();
@@ -160,7 +160,7 @@ async function receiveHead(
   try {
     let buffer = new Uint8Array(Math.max(FIRST_BUFFER_BYTES, first.length));
     buffer.set(first);
-    for (let length = first.length, scanned = 0;;) {
+    for (let scanned = 0;;) {
       const bytes = buffer.subarray(0, length);
       const head = parseRequestHead(bytes, scanned);
       if (head) return { head, rest: bytes.subarray(head.length) };
@@ -171,22 +171,33 @@ async function receiveHead(
         buffer = larger;
       }
       const count = await socket.read(buffer.subarray(length));
-      if (count === null) {
-        if (length === 0) return undefined;
-        throw new Error("it ended within a request");
-      }
+      if (count === null) return undefined;
       length += count;
     }
   } catch (error) {
-    throw isLate ? new Error("its request did not come in time") : error;
+    if (error instanceof HttpRefusal) throw error;
+    if (isLate && length > 0) throw new Error("its request did not come in time");
+    // Browsers open connections that they may need, and keep them; and whoever has gone needs no answer.
+    return undefined;
   } finally {
     clearTimeout(late);
   }
 }
 
-function writeInTime(socket: ByteSocket, head: Uint8Array, body: Uint8Array = NOTHING): Promise<void> {
-  const written = writeAll(socket, head).then(() => writeAll(socket, body));
-  return giveUpAfter(ANSWER_MS, written, () => {
+/** False: the client is gone. */
+function writeInTime(
+  socket: ByteSocket,
+  head: Uint8Array,
+  body: Uint8Array = NOTHING,
+  isLast: boolean = false,
+): Promise<boolean> {
+  const write = async () => {
+    await writeAll(socket, head);
+    await writeAll(socket, body);
+    if (isLast) await socket.closeWrite();
+    return true;
+  };
+  return giveUpAfter(ANSWER_MS, write().catch(() => false), () => {
     socket.close();
     return new Error("it does not read its answer");
   });
@@ -204,6 +215,10 @@ function identify(
   const own = formatHostPort(hostname, port);
   const forwarded = headers.get("x-forwarded-for")?.split(",").map((address) => address.trim()) ?? [];
   let address = hostname;
-  while (forwarded.length > 0 && proxies.trusts(address)) address = forwarded.pop() ?? "";
+  while (proxies.trusts(address)) {
+    const named = forwarded.pop() ?? "";
+    if (isIP(named) === 0) break;
+    address = named;
+  }
   return address === hostname ? { remote: own, address } : { remote: `${address} through ${own}`, address };
 }

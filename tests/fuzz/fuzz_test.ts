@@ -11,6 +11,7 @@ import { ChatClient, groupChat, newPerson, signUp } from "../support/chat_client
 import { type Cluster, startCluster } from "../support/cluster.ts";
 import { readMetrics, readVitals } from "../faults/vitals.ts";
 import { waitFor } from "../support/process.ts";
+import { WebHttpFuzzer, WebSocketFuzzer } from "./web_fuzzers.ts";
 import { randomFrom, testSeed } from "../support/random.ts";
 import { Bystanders } from "./bystanders.ts";
 import {
@@ -101,6 +102,7 @@ async function makeTarget(cluster: Cluster, onFault: (text: string) => void): Pr
     proxiedPort: cluster.node("P").port,
     udpPort: node.address("udp").port,
     httpPort: node.address("http").port,
+    webPort: node.address("web").port,
     redisPort: cluster.redis.port,
     channelPrefix: `chat:${id}:`,
     secret,
@@ -126,7 +128,14 @@ function failures(log: string): string[] {
 
 Deno.test(`nobody notices ${SECONDS} s of what nobody should send (CHAT_TEST_SEED=${seed})`, async () => {
   console.log(`CHAT_TEST_SEED=${seed}`);
-  await using cluster = await startCluster(["A"], ["--http", "127.0.0.1:0", "--udp", "0"]);
+  await using cluster = await startCluster(["A"], [
+    "--http",
+    "127.0.0.1:0",
+    "--udp",
+    "0",
+    "--web",
+    "127.0.0.1:0",
+  ]);
   await cluster.startNode("P", 0, { CHAT_PROXY_PROTOCOL: "127.0.0.1" });
   const faults = new Set<string>();
   const target = await makeTarget(cluster, (text) => faults.add(text));
@@ -145,6 +154,8 @@ Deno.test(`nobody notices ${SECONDS} s of what nobody should send (CHAT_TEST_SEE
     new Run("datagrams", new DatagramFuzzer(target)),
     new Run("envelopes", new EnvelopeFuzzer(target)),
     new Run("HTTP", new HttpFuzzer(target)),
+    new Run("HTTP for browsers", new WebHttpFuzzer(target)),
+    new Run("WebSockets", new WebSocketFuzzer(target)),
     new Run("options", new OptionFuzzer(target)),
   ];
   const end = performance.now() + SECONDS * 1_000;

@@ -24,6 +24,8 @@ export interface Target {
   udpPort: number;
   /** Where operators ask. */
   httpPort: number;
+  /** Where browsers are served. */
+  webPort: number;
   /** The bus. */
   redisPort: number;
   /** What the nodes' channels begin with. */
@@ -49,7 +51,7 @@ const FRAMES = 40;
 const COMMAND_LINES = 20;
 
 /** A frame of each kind that clients send, as it should be, among users `ids`. */
-function frames(id: number, ids: readonly number[], random: Random): Record<string, unknown>[] {
+export function frames(id: number, ids: readonly number[], random: Random): Record<string, unknown>[] {
   const other = random.pick(ids);
   const conversation = random.pick(["g1", `u${Math.min(id, other)}-${Math.max(id, other)}`]);
   const text = { id, name: `fuzzer ${id}`, msg: "hi", time: TIME };

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isFile, NGINX_STREAM_MODULE } from "../support/process.ts";
+import { freePort, isFile, NGINX_STREAM_MODULE } from "../support/process.ts";
 
 /** Where a node listens on 127.0.0.1. */
 export interface NodePorts {
@@ -12,32 +12,46 @@ export interface NodePorts {
   tcp: number;
   /** For heartbeats. */
   udp: number;
+  /** For browsers. */
+  web?: number;
 }
 
 /** The ports in the shipped file, node by node; the third is commented out there. */
-const SHIPPED_NODES: readonly NodePorts[] = [
-  { tcp: 6000, udp: 6100 },
-  { tcp: 6002, udp: 6102 },
-  { tcp: 6004, udp: 6104 },
+const SHIPPED_NODES: readonly Required<NodePorts>[] = [
+  { tcp: 6000, udp: 6100, web: 8100 },
+  { tcp: 6002, udp: 6102, web: 8102 },
+  { tcp: 6004, udp: 6104, web: 8104 },
 ];
+/** nginx makes these when it starts, in folders that are root's. */
+const TEMPORARY = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((kind) =>
+  `${kind}_temp_path ${kind};`
+).join(" ");
 
 /**
- * The text of nginx/nginx.conf without what belongs to the machine: where to log, and the stream module's
- * file where nginx has the module built in.
+ * The text of nginx/nginx.conf without what belongs to the machine: where to log, where to put what is in passing, and the
+ * stream module's file where nginx has the module built in.
  */
 export async function shippedNginxConfig(): Promise<string> {
   const config = await Deno.readTextFile(new URL("../../nginx/nginx.conf", import.meta.url));
-  const withoutLog = config.replace(/^error_log .*\n/m, "");
+  const withoutLog = config.replace(/^error_log .*\n/m, "").replace(/^http {$/m, `$& ${TEMPORARY}`);
   return isFile(NGINX_STREAM_MODULE) ? withoutLog : withoutLog.replace(/^load_module .*\n/m, "");
 }
 
-/** The shipped configuration for two or three `nodes`, with clients on `port` and heartbeats on `udpPort`. */
+/**
+ * The shipped configuration for two or three `nodes`, with clients on `port`, heartbeats on `udpPort` and browsers on
+ * `webPort`, where a test has them.
+ */
 export async function nginxConfig(
-  { port, udpPort, nodes }: { port: number; udpPort: number; nodes: readonly NodePorts[] },
+  { port, udpPort, webPort = freePort(), nodes }: {
+    port: number;
+    udpPort: number;
+    webPort?: number;
+    nodes: readonly NodePorts[];
+  },
 ): Promise<string> {
-  const ports = new Map([[8000, port], [6001, udpPort]]);
-  SHIPPED_NODES.forEach(({ tcp, udp }, i) => {
-    ports.set(tcp, nodes[i]?.tcp ?? tcp).set(udp, nodes[i]?.udp ?? udp);
+  const ports = new Map([[8000, port], [6001, udpPort], [8080, webPort], [8443, webPort]]);
+  SHIPPED_NODES.forEach(({ tcp, udp, web }, i) => {
+    ports.set(tcp, nodes[i]?.tcp ?? tcp).set(udp, nodes[i]?.udp ?? udp).set(web, nodes[i]?.web ?? web);
   });
   const shipped = await shippedNginxConfig();
   const config = nodes.length === 3

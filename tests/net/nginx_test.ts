@@ -225,7 +225,7 @@ Deno.test("with its lines uncommented, clients speak TLS and nodes plain TCP", a
   const { port, nginx } = await startFront([a, b], (config) =>
     config
       .replace(/^ *listen \d+ so_keepalive.*\n/m, "")
-      .replace(/# (listen \d+ ssl|ssl_)/g, "$1")
+      .replace(/# (listen \d+ ssl|ssl_)(?=[^]*^http \{)/gm, "$1")
       .replace("/etc/nginx/chat.pem", certificate)
       .replace("/etc/nginx/chat.key", key));
   await using _ = nginx;

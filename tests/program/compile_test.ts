@@ -38,8 +38,8 @@ compiledTest("the executable brings a database up to date by itself", async (exe
   assertEquals([second.code, second.stdout.trim()], [0, "The database is up to date."]);
 });
 
-compiledTest("the executable serves, and its client talks to it", async (executable, cwd) => {
-  await using server = await startServer([], { executable, cwd });
+compiledTest("the executable serves, also the page, and its client talks to it", async (executable, cwd) => {
+  await using server = await startServer(["--web", "127.0.0.1:0"], { executable, cwd });
   assert(isFile(`${cwd}/chat.db`));
   const client = await runProgram(["client", server.host, String(server.port), "--no-history"], {
     executable,
@@ -48,5 +48,8 @@ compiledTest("the executable serves, and its client talks to it", async (executa
   });
   assertEquals(client.code, 0, client.stderr);
   assertStringIncludes(client.stdout, "your user id is 1");
+  const page = await fetch(`http://127.0.0.1:${server.address("web").port}/`);
+  const [, script = ""] = (await page.text()).match(/src="(app\.js[^"]*)"/) ?? [];
+  assertStringIncludes(await (await fetch(new URL(script, page.url))).text(), "WebSocket");
   assertEquals((await server.stop()).code, 0, server.stderr);
 });

@@ -216,7 +216,8 @@ export class RawWebSocket implements AsyncDisposable {
     await this.send({ ...frame, cid });
     while (true) {
       const reply: Frame = JSON.parse(await this.receiveText());
-      if (reply.cid === cid) return reply;
+      // A message to oneself comes back with what was sent.
+      if (reply.cid === cid && reply.errno !== undefined) return reply;
       this.#inbox.push(reply);
     }
   }

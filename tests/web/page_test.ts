@@ -212,6 +212,10 @@ Deno.test("over the network of a proxy that is trusted, a client is who the prox
     await opened("203\\.0\\.113\\.7:4711");
   }
   {
+    await using _ = await connect({ "x-forwarded-for": "unknown, 10.0.0.1" });
+    await opened("10\\.0\\.0\\.1 through 127");
+  }
+  {
     await using _ = await connect({});
     await opened("127\\.0\\.0\\.1:");
   }
