@@ -109,7 +109,8 @@ export async function checkNode(options: ServeOptions, logger: Logger): Promise<
 
 /** Those of the options that handlers decide by. */
 function settingsOf(options: ServeOptions): Omit<Settings, "isClustered" | "udpPort"> {
-  const { persist, duplicateLogin, recallWindowMs, editWindowMs, maxFrameBytes, signup, passwordMin } = options;
+  const { persist, duplicateLogin, recallWindowMs, editWindowMs, maxFrameBytes, signup, passwordMin } =
+    options;
   const { heartbeatIntervalMs, heartbeatMisses } = options;
   return {
     persist,

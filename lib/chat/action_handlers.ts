@@ -50,7 +50,10 @@ type Deed = (scene: Scene) => Promise<Record<string, string | boolean> | undefin
 /** Looks at what is asked for, before anything else is looked at. */
 type Act = (services: Services, request: Request) => Deed;
 
-const ACTS: ReadonlyMap<string, Act> = new Map([["edit", edit], ["react", react], ["pin", pin], ["recall", recall]]);
+const ACTS: ReadonlyMap<string, Act> = new Map([["edit", edit], ["react", react], ["pin", pin], [
+  "recall",
+  recall,
+]]);
 
 /** ACTION_MSG. */
 export async function action(services: Services, request: Request): Promise<void> {
@@ -58,8 +61,18 @@ export async function action(services: Services, request: Request): Promise<void
   const act = ACTS.get(name);
   if (!act) throw new Refusal(ERRNO.MALFORMED, `There is no act ${JSON.stringify(name.slice(0, 20))}`);
   const conversation = request.string("conversation");
-  const stored = await perform(services, request, conversation, request.integer("ref"), name, act, request.cid);
-  request.reply(stored ? { conversation: stored.conversation, seq: stored.seq, at: stored.at } : { conversation });
+  const stored = await perform(
+    services,
+    request,
+    conversation,
+    request.integer("ref"),
+    name,
+    act,
+    request.cid,
+  );
+  request.reply(
+    stored ? { conversation: stored.conversation, seq: stored.seq, at: stored.at } : { conversation },
+  );
 }
 
 /** RECALL_MSG: the same as an action; version 2 is told of it by a frame of its own. */
@@ -93,7 +106,9 @@ async function perform(
     sender: userId,
     ...(cid === undefined ? {} : { cid }),
     async decide(tx, at) {
-      const role = "groupId" in place ? (await groups.membership(tx, place.groupId, userId))?.role : undefined;
+      const role = "groupId" in place
+        ? (await groups.membership(tx, place.groupId, userId))?.role
+        : undefined;
       const target = await actions.target(tx, conversation, ref);
       if (!at || !target || ("groupId" in place && !role)) throw noSuchMessage();
       const fields = await deed({ tx, conversation, ref, target, role, place: at });
@@ -159,7 +174,9 @@ function edit({ actions, settings }: Services, request: Request): Deed {
     }
     const { count, bytes } = await actions.editionSize(tx, conversation, ref);
     if (count >= EDITIONS_MAX || bytes + former.length > EDITIONS_BYTES) {
-      throw notAllowed(`A message has at most ${EDITIONS_MAX} former texts, of ${EDITIONS_BYTES} bytes together`);
+      throw notAllowed(
+        `A message has at most ${EDITIONS_MAX} former texts, of ${EDITIONS_BYTES} bytes together`,
+      );
     }
     await actions.edit(tx, conversation, ref, place.seq, { at, message: former }, text);
     return { msg };

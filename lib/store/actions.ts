@@ -226,7 +226,8 @@ export class Actions {
       : await queryAll<ReactionRow>(
         this.#db,
         counts.map(({ seq, emoji }) => ({
-          sql: `${select} WHERE conversation = ? AND seq = ? AND emoji = ? ORDER BY userid LIMIT ${USERS_NAMED}`,
+          sql:
+            `${select} WHERE conversation = ? AND seq = ? AND emoji = ? ORDER BY userid LIMIT ${USERS_NAMED}`,
           params: [conversation, seq, emoji],
         })),
       );

@@ -10,7 +10,10 @@ import type { Condition, Database, Row } from "./database.ts";
 const READS_PER_STATEMENT = 50;
 
 /** The rows of all these SELECTs, which have the same columns, one after the other's. */
-export async function queryAll<Shape extends Row>(db: Database, reads: readonly Condition[]): Promise<Shape[]> {
+export async function queryAll<Shape extends Row>(
+  db: Database,
+  reads: readonly Condition[],
+): Promise<Shape[]> {
   const rows: Shape[] = [];
   for (let start = 0; start < reads.length; start += READS_PER_STATEMENT) {
     if (start > 0) await anotherTurn();

@@ -304,6 +304,21 @@ Deno.test("people chat between WebSocket and TCP, in long texts of many bytes, t
   }
 });
 
+Deno.test("a WebSocket speaks version 2 from its first frame on, and version 3 for whoever asks", async () => {
+  await using web = await startWeb();
+  await using socket = await RawWebSocket.connect(web.port);
+  // Version 1 would not answer a frame that is malformed, nor one of version 2.
+  assertEquals((await socket.request({ msgid: 18 })).msgid, 19);
+  const { id } = await socket.request({ msgid: 4, name: "ann", password: PASSWORD });
+  await using old = await RawWebSocket.connect(web.port);
+  await old.request({ msgid: 1, id, password: PASSWORD });
+  assertEquals((await old.request({ msgid: 6, toid: id, msg: "hi" })).errno, 4);
+  assertEquals((await socket.request({ msgid: 4, v: 3, name: "li", password: PASSWORD })).errno, 0);
+  const { errno, name } = await socket.request({ msgid: 1, v: 3, id: Number(id) + 1, password: PASSWORD });
+  assertEquals([errno, name], [0, "li"]);
+  assertEquals((await socket.request({ msgid: 6, toid: id, msg: "hi" })).errno, 0);
+});
+
 Deno.test("a request that is no right one for a WebSocket, or of another site's page, gets none", async () => {
   await using web = await startWeb("--web-origin", "https://chat.example,http://other.example:81");
   const { port } = web;

@@ -74,11 +74,16 @@ Deno.test("a renewed certificate is served after SIGHUP; one that cannot be used
   await serveFrom(first);
   await using server = await startServer([
     ...["--sqlite", `${folder.path}/chat.db`, "--tls-port", "0", "--tls-cert", paths.cert],
-    ...["--tls-key", paths.key],
+    ...["--tls-key", paths.key, "--web", "127.0.0.1:0", "--web-tls"],
   ]);
-  const isTrustedBy = async ({ authority }: { authority: string }) => {
+  const isTrustedBy = async (certificate: { authority: string }) => {
+    const [chat, web] = [await isTrustedOn("tls", certificate), await isTrustedOn("web", certificate)];
+    assertEquals(chat, web);
+    return chat;
+  };
+  const isTrustedOn = async (kind: "tls" | "web", { authority }: { authority: string }) => {
     const caCerts = [await Deno.readTextFile(authority)];
-    const { port } = server.address("tls");
+    const { port } = server.address(kind);
     const conn = await Deno.connectTls({ hostname: "localhost", port, caCerts });
     try {
       return await conn.handshake().then(() => true, () => false);

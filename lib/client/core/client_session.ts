@@ -431,7 +431,9 @@ export class ClientSession {
         this.#link.close(reply.text);
       }
     });
-    if (token !== undefined && !this.#isProbed && this.#options.modern !== undefined) this.#watchResume(identity);
+    if (token !== undefined && !this.#isProbed && this.#options.modern !== undefined) {
+      this.#watchResume(identity);
+    }
   }
 
   #authenticate(request: JsonObject, onReply: (reply: Reply) => void): void {

@@ -60,9 +60,7 @@ export function detailsOf({ frame = {} }: ChatMessage): MessageDetails {
     mentions: frame.mentions === "all" ? "all" : idsOf(frame.mentions),
     editedAt: integerOf(frame.edited, 1),
     reactions: new Map(
-      isJsonObject(reactions)
-        ? Object.entries(reactions).map(([emoji, users]) => [emoji, idsOf(users)])
-        : [],
+      isJsonObject(reactions) ? Object.entries(reactions).map(([emoji, users]) => [emoji, idsOf(users)]) : [],
     ),
     isPinned: frame.pinned === true,
   };

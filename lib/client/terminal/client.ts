@@ -211,7 +211,9 @@ class Client {
     if (reply.errno === ERRNO.OK) return true;
     this.#stores?.release();
     const isTooOld = typeof who === "string" && reply.errno === ERRNO.MALFORMED;
-    this.#fail(`login: ${isTooOld ? "this server knows its users by their ids: type that instead" : reply.text}`);
+    this.#fail(
+      `login: ${isTooOld ? "this server knows its users by their ids: type that instead" : reply.text}`,
+    );
     return false;
   }
 

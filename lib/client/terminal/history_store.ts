@@ -53,11 +53,33 @@ const ADDED_COLUMNS: readonly (readonly [table: string, column: string, type: st
 
 /** Fields of a frame that have columns, or say nothing that is not said by them. */
 const COLUMNS: ReadonlySet<string> = new Set(
-  ["msgid", "conversation", "seq", "at", "id", "by", "name", "msg", "time", "toid", "groupid", "cid", "recalled"],
+  [
+    "msgid",
+    "conversation",
+    "seq",
+    "at",
+    "id",
+    "by",
+    "name",
+    "msg",
+    "time",
+    "toid",
+    "groupid",
+    "cid",
+    "recalled",
+  ],
 );
 
 /** Likewise of an entry that is no message: `id` and `msg` belong to what was done. */
-const OTHER_COLUMNS: ReadonlySet<string> = new Set(["msgid", "conversation", "seq", "at", "by", "name", "cid"]);
+const OTHER_COLUMNS: ReadonlySet<string> = new Set([
+  "msgid",
+  "conversation",
+  "seq",
+  "at",
+  "by",
+  "name",
+  "cid",
+]);
 
 /** What is kept of a device of version 3: its user's name, its id and token at the server, and the server's `epoch`. */
 export type Setting = "name" | "device" | "token" | "epoch";
@@ -258,7 +280,9 @@ export class HistoryStore implements ClientStore {
 
   /** What is to be sent, oldest first. */
   outbox(): OutboxEntry[] {
-    return this.#all("SELECT cid, conversation, text, at, details FROM Outbox ORDER BY number").map((row) => ({
+    return this.#all("SELECT cid, conversation, text, at, details FROM Outbox ORDER BY number").map((
+      row,
+    ) => ({
       cid: text(row.cid),
       conversation: text(row.conversation),
       text: decode(row.text) ?? "",

@@ -39,7 +39,9 @@ function messageLine(message: ChatMessage, directory: Directory): string {
   const groupId = groupIdOf(conversation);
   const where = groupId === undefined ? "" : `${directory.describeGroup(groupId)} `;
   const isOwn = sender === directory.me.id && groupId === undefined;
-  const who = isOwn ? `you to ${directory.describeConversation(conversation)}` : directory.describeUser(sender);
+  const who = isOwn
+    ? `you to ${directory.describeConversation(conversation)}`
+    : directory.describeUser(sender);
   return `${formatTime(at)} ${where}${who}${replyMark(message)}: ${text ?? ""}`;
 }
 
