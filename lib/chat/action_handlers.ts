@@ -9,11 +9,12 @@ import { membersOf } from "../protocol/members.ts";
 import { mendJson } from "../protocol/mend_json.ts";
 import { type ConversationId, ERRNO, MSGID, parseConversation, toJson } from "../protocol/protocol.ts";
 import type { Place, Stored } from "../log/message_log.ts";
+import { endOf } from "../log/positions.ts";
 import type { Target } from "../store/actions.ts";
 import type { SqlConnection } from "../store/database.ts";
 import type { GroupRole } from "../store/groups.ts";
-import { endOf } from "./handlers.ts";
 import { Refusal, type Request } from "./request.ts";
+import { mentionsOf } from "./references.ts";
 import type { Services } from "./services.ts";
 import { whoIs } from "./session.ts";
 
@@ -239,12 +240,14 @@ function recall({ actions, settings }: Services, { login: { userId } }: Request)
       throw notAllowed("It is too late to recall this message");
     }
     if (target.message === null) return undefined;
-    await actions.recall(tx, conversation, ref, actionText(senderOf(target), ref, "edit"));
+    const members = membersOf(target.message);
+    const named = mentionsOf(members.get("mentions"));
+    await actions.recall(tx, conversation, ref, actionText(senderOf(target.sender, members), ref, "edit"), named);
     return {};
   };
 }
 
-function senderOf({ sender: id, message }: Target): Who {
-  const name: unknown = JSON.parse(membersOf(message ?? "{}").get("name") ?? '""');
+function senderOf(id: number, members: ReadonlyMap<string, string>): Who {
+  const name: unknown = JSON.parse(members.get("name") ?? '""');
   return { id, name: typeof name === "string" ? name : "" };
 }

@@ -20,7 +20,8 @@ import {
   toJson,
 } from "../protocol/protocol.ts";
 import type { Draft } from "../log/message_log.ts";
-import type { Cursor } from "../log/positions.ts";
+import { endOf } from "../log/positions.ts";
+import { checkReferences, hasReferences } from "./references.ts";
 import { Refusal, refusalOf, type Request, tooMany } from "./request.ts";
 import type { Services } from "./services.ts";
 import { type Login, type Session, whoIs } from "./session.ts";
@@ -151,13 +152,26 @@ function enterGroup(
 export function oneChat(services: Services, request: Request): Promise<void> | void {
   const to = request.integer("toid");
   const isKnown = services.users.isKnown(to);
+  const send = () =>
+    referring(services, request, conversationOfUsers(request.login.userId, to), (mentions) =>
+      sendOneChat(services, request, to, mentions));
   // The usual case waits for nothing, so that a connection's messages are stored together.
-  if (isKnown) return sendOneChat(services, request, to);
+  if (isKnown) return send();
   if (isKnown === false) throw noSuchUser(to);
   return lookUpReceiver(services, request, to).then((exists) => {
     if (!exists) throw noSuchUser(to);
-    return sendOneChat(services, request, to);
+    return send();
   });
+}
+
+/** Sends a message when what it refers to, if anything, has been looked at. */
+function referring(
+  services: Services,
+  request: Request,
+  conversation: ConversationId,
+  send: (mentions?: readonly number[]) => Promise<void> | void,
+): Promise<void> | void {
+  return hasReferences(request) ? checkReferences(services, request, conversation).then(send) : send();
 }
 
 function noSuchUser(id: number): Refusal {
@@ -197,13 +211,18 @@ async function receiverExists(users: Services["users"], session: Session, id: nu
   }
 }
 
-function sendOneChat(services: Services, request: Request, to: number): Promise<void> | void {
+function sendOneChat(
+  services: Services,
+  request: Request,
+  to: number,
+  mentions?: readonly number[],
+): Promise<void> | void {
   const { userId } = request.login;
   const text = chatText(request);
-  if (services.settings.persist === "all") return storeOneChat(services, request, to, text);
+  if (services.settings.persist === "all") return storeOneChat(services, request, to, text, mentions);
   const isDelivered = services.delivery.deliverUnlogged({ sender: userId, receiver: to, text });
   const finish = (delivered: boolean) =>
-    delivered ? replyUnlogged(request, to) : storeOneChat(services, request, to, text);
+    delivered ? replyUnlogged(request, to) : storeOneChat(services, request, to, text, mentions);
   return typeof isDelivered === "boolean" ? finish(isDelivered) : finishLater(request, isDelivered, finish);
 }
 
@@ -212,7 +231,13 @@ function replyUnlogged(request: Request, to: number): void {
   request.reply({ conversation: conversationOfUsers(request.login.userId, to), at: Date.now() });
 }
 
-function storeOneChat(services: Services, request: Request, to: number, text: string): Promise<void> | void {
+function storeOneChat(
+  services: Services,
+  request: Request,
+  to: number,
+  text: string,
+  mentions?: readonly number[],
+): Promise<void> | void {
   const { backlogs, limited } = services;
   const { userId, mailbox } = request.login;
   const conversation = conversationOfUsers(userId, to);
@@ -221,7 +246,7 @@ function storeOneChat(services: Services, request: Request, to: number, text: st
     limited.undelivered++;
     throw new Refusal(ERRNO.TOO_MANY_REQUESTS, "Too much of yours waits for this user already");
   }
-  return append(services, request, { conversation, users: [userId, to], sender: userId, text });
+  return append(services, request, { conversation, users: [userId, to], sender: userId, text }, mentions);
 }
 
 /** The frame after this one may be handled before the other node has answered. */
@@ -246,7 +271,8 @@ export function groupChat(services: Services, request: Request): Promise<void> |
   const groupId = request.integer("groupid");
   if (!groups.has(groupId)) throw new Refusal(ERRNO.NOT_ALLOWED, `You are not a member of group ${groupId}`);
   const conversation = conversationOfGroup(groupId);
-  return append(services, request, { conversation, sender: userId, text: chatText(request) });
+  return referring(services, request, conversation, (mentions) =>
+    append(services, request, { conversation, sender: userId, text: chatText(request) }, mentions));
 }
 
 /** What only the server says of a message. */
@@ -295,8 +321,10 @@ function append(
   { log, logger, failureLines }: Services,
   request: Request,
   draft: Draft,
+  mentions?: readonly number[],
 ): Promise<void> | void {
   const { session, cid } = request;
+  if (mentions !== undefined && mentions.length > 0) draft.mentions = mentions;
   session.beginAppend();
   log.add(cid === undefined ? draft : { ...draft, cid }, {
     stored({ conversation, seq, at }) {
@@ -339,14 +367,6 @@ function checkPosition(request: Request): { conversation: ConversationId; seq: n
     throw new Refusal(ERRNO.MALFORMED, `The conversation ends before seq ${seq}`);
   }
   return { conversation, seq };
-}
-
-/**
- * How far a conversation goes for a client: whatever it can have, by login, reply, frame or history, has moved one of these
- * along. What is named beyond that need not be looked for in the database.
- */
-export function endOf({ newest, own }: Cursor): number {
-  return Math.max(newest, own);
 }
 
 /** HISTORY_MSG. */

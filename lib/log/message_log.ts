@@ -55,6 +55,8 @@ export interface Draft {
   cid?: string;
   /** The sender's JSON object. */
   text: string;
+  /** User ids of those whom it names; 0: everybody. */
+  mentions?: readonly number[];
 }
 
 /** A message in the log. */
@@ -408,6 +410,7 @@ export class MessageLog {
     }
     await this.#insertMembers(tx, placed);
     await this.#insertMessages(tx, placed);
+    await this.#insertMentions(tx, placed);
   }
 
   /**
@@ -448,6 +451,14 @@ export class MessageLog {
         text,
       ]),
     });
+  }
+
+  async #insertMentions(tx: SqlConnection, placed: Placed[]): Promise<void> {
+    const rows: SqlValue[][] = [];
+    for (const { seq, entry: { draft: { conversation, mentions } } } of placed) {
+      for (const userId of mentions ?? []) rows.push([conversation, userId, seq]);
+    }
+    if (rows.length > 0) await tx.insert({ into: "INSERT INTO Mention (conversation, userid, seq)", rows });
   }
 
   #settle(placed: Placed[]): void {

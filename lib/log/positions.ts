@@ -34,6 +34,14 @@ export interface Cursor {
   own: number;
 }
 
+/**
+ * How far a conversation goes for a client: whatever it can have, by login, reply, frame or history, has moved one of these
+ * along. What is named beyond that need not be looked for in the database.
+ */
+export function endOf({ newest, own }: Cursor): number {
+  return Math.max(newest, own);
+}
+
 /** A position that has been written: others may want to hear of it. */
 export interface Move {
   /** Who moved. */

@@ -243,13 +243,14 @@ export class Actions {
 
   /**
    * Takes all texts of an entry away for good, the ones of its edits included, whose entries get the text `edited` in place
-   * of their own; and everything that was put to it.
+   * of their own; and everything that was put to it. `named`: whom it names.
    */
   async recall(
     tx: SqlConnection,
     conversation: ConversationId,
     seq: number,
     edited: string,
+    named: readonly number[],
   ): Promise<void> {
     const place = [conversation, seq];
     const edits = await tx.query<{ until: number }>(
@@ -265,6 +266,10 @@ export class Actions {
     }
     for (const table of ["Version", "Reaction", "ReactionCount", "Pin"]) {
       await tx.run(`DELETE FROM ${table} WHERE conversation = ? AND seq = ?`, place);
+    }
+    if (named.length > 0) {
+      const { sql, params } = this.#db.dialect.isOneOf("userid", named);
+      await tx.run(`DELETE FROM Mention WHERE conversation = ? AND seq = ? AND ${sql}`, [...place, ...params]);
     }
     await tx.run("UPDATE Message SET message = NULL, recalled = 1 WHERE conversation = ? AND seq = ?", place);
   }
