@@ -46,6 +46,8 @@ const FLAGS = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
+  "--disable-breakpad",
+  "--disable-crash-reporter",
   "--disable-features=Translate,MediaRouter,OptimizationHints",
   // A page of a test that is not in front is as awake as the one that is.
   "--disable-backgrounding-occluded-windows",
@@ -53,6 +55,7 @@ const FLAGS = [
   "--disable-background-timer-throttling",
   "--force-color-profile=srgb",
   "--lang=en-GB",
+  "--accept-lang=en-GB",
   "--hide-scrollbars",
   "about:blank",
 ];

@@ -318,11 +318,11 @@ Deno.test("the page and all that it names take less than 150 KiB on the wire", a
   assertLess(bytes, 150 * 1024);
 });
 
-browserTest("the page connects, and has nothing to complain about", async () => {
+browserTest("the page shows where to log in, and has nothing to complain about", async () => {
   await using web = await startWeb();
   await using chromium = await startChromium();
   await using browser = await chromium.browser();
   const page = await browser.open(`http://127.0.0.1:${web.port}/`);
-  await page.see("Connected");
+  await page.see("Log in");
   assertEquals(page.complaints, []);
 });

@@ -171,6 +171,11 @@ export class Account {
     this.#inbox.read(conversation, seq);
   }
 
+  /** Asks for what is behind the newest entry that is here. */
+  look(conversation: ConversationId): Promise<void> {
+    return this.#inbox.look(conversation);
+  }
+
   /**
    * Takes up conversations that the login reply had no room for, or that began since, from where the server says that
    * they stand.

@@ -154,6 +154,16 @@ export class Inbox {
     }
   }
 
+  /** Asks whether there is anything behind what is here: the reply to a request of one's own may be all that tells of it. */
+  async look(id: ConversationId): Promise<void> {
+    const conversation = this.#find(id);
+    const round = this.#round;
+    const after = conversation.top;
+    const page = await this.#peer.askHistory(id, after, HISTORY_PAGE);
+    if (page === undefined || round !== this.#round || conversation.top !== after) return;
+    this.#store.transaction(() => this.#storePage(conversation, page, { after, settled: after }));
+  }
+
   /** A person has seen everything up to `seq`. */
   read(id: ConversationId, seq: number): void {
     const conversation = this.#find(id);

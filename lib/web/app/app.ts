@@ -1,9 +1,53 @@
 /**
- * The page's program: holds a connection to the node that the page came from.
+ * The page's program.
  *
  * @module
  */
-import { watchConnection } from "./connection_state.ts";
 
-const status = document.querySelector("#status");
-watchConnection(new URL("/ws", location.href), (text) => status?.replaceChildren(text));
+import { EntryView } from "./entry_view.ts";
+import { Model } from "./model.ts";
+import { applyTheme, prefs } from "./prefs.ts";
+import { Shell } from "./shell.ts";
+import { languageTag, setLanguage } from "./texts.ts";
+
+const model = new Model();
+let shell: Shell | undefined;
+let entry: EntryView | undefined;
+
+function speak(): void {
+  setLanguage(prefs.language, navigator.languages);
+  document.documentElement.lang = languageTag();
+}
+
+/** Puts into the page what belongs there now. */
+function show(): void {
+  if (model.account?.token === undefined) {
+    shell?.close();
+    shell = undefined;
+    if (entry !== undefined) return;
+    entry = new EntryView(model, again);
+    document.body.replaceChildren(entry.element);
+    entry.focus();
+  } else if (shell === undefined) {
+    entry = undefined;
+    document.body.replaceChildren();
+    shell = new Shell(model, again);
+    document.body.prepend(shell.element);
+  }
+}
+
+/** All texts are made anew. */
+function again(): void {
+  speak();
+  shell?.close();
+  shell = undefined;
+  entry = undefined;
+  show();
+}
+
+applyTheme();
+speak();
+model.listen((topics) => {
+  if (topics.has("account")) show();
+});
+void model.start();

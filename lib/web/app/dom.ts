@@ -12,7 +12,7 @@ export type Attributes = {
   [name: string]: string | number | boolean | undefined | null | ((event: never) => void);
 };
 
-/** Makes an element: `el("button", { type: "button", onclick: send }, "Send")`. */
+/** Makes an element: `el("button", { type: "button", onclick: close }, "×")`. */
 export function el<Tag extends keyof HTMLElementTagNameMap>(
   tag: Tag,
   attributes: Attributes = {},

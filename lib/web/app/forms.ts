@@ -1,0 +1,47 @@
+/**
+ * Fields, and forms that say what is wrong where it is.
+ *
+ * @module
+ */
+
+import { el } from "./dom.ts";
+import type { Attributes, Child } from "./dom.ts";
+
+/** A field with its label. */
+export function field(
+  label: string,
+  attributes: Attributes,
+): { element: HTMLElement; input: HTMLInputElement } {
+  const input = el("input", { class: "input", type: "text", ...attributes });
+  return { element: el("label", { class: "field" }, el("span", {}, label), input), input };
+}
+
+/** A form. `onSubmit` resolves with what is wrong, or with nothing; until then it cannot be sent again. */
+export function form(
+  parts: readonly Child[],
+  submit: string,
+  onSubmit: () => Promise<string>,
+): HTMLFormElement {
+  const problem = el("p", { class: "problem", role: "alert", hidden: true });
+  const button = el("button", { type: "submit", class: "button main" }, submit);
+  const element = el(
+    "form",
+    {
+      class: "form",
+      novalidate: true,
+      onsubmit: async (event: SubmitEvent) => {
+        event.preventDefault();
+        if (button.disabled) return;
+        button.disabled = true;
+        const text = await onSubmit().catch((error: unknown) => String(error));
+        button.disabled = false;
+        problem.hidden = text === "";
+        problem.textContent = text;
+      },
+    },
+    ...parts,
+    problem,
+    button,
+  );
+  return element;
+}

@@ -1,0 +1,116 @@
+/**
+ * Everything the page says, in each language; and dates and numbers as they are written there.
+ *
+ * @module
+ */
+
+import { ENGLISH } from "./texts_en.ts";
+import { CHINESE } from "./texts_zh.ts";
+
+/** A text's name. */
+export type TextKey = keyof typeof ENGLISH;
+
+/** The languages, by their tags, with their own names. */
+export const LANGUAGES: readonly { tag: string; name: string; table: Readonly<Record<TextKey, string>> }[] = [
+  { tag: "en", name: "English", table: ENGLISH },
+  { tag: "zh-CN", name: "简体中文", table: CHINESE },
+];
+
+let language = LANGUAGES[0] as (typeof LANGUAGES)[number];
+/** Of the browser, for dates: somebody who reads English in Berlin has 24 hours a day. */
+let locale = "en";
+
+/** Chooses a language: `wanted`, or where that is empty the first of `browser`'s that there is. */
+export function setLanguage(wanted: string, browser: readonly string[]): void {
+  const primary = (tag: string) => tag.split("-")[0];
+  const find = (tag: string) =>
+    LANGUAGES.find((known) => known.tag === tag) ??
+      LANGUAGES.find((known) => primary(known.tag) === primary(tag));
+  const known = [wanted, ...browser].map((tag) => find(tag)).find((found) => found !== undefined);
+  language = known ?? language;
+  locale = browser.find((tag) => find(tag) === language) ?? language.tag;
+  formats.clear();
+}
+
+/** The tag of the language that is spoken. */
+export function languageTag(): string {
+  return language.tag;
+}
+
+/** A text, with `{name}` replaced by what `values` has for it. */
+export function t(key: TextKey, values: Readonly<Record<string, string | number>> = {}): string {
+  return language.table[key].replace(/\{(\w+)\}/g, (_, name) => {
+    const value = values[name];
+    return typeof value === "number" ? number(value) : value ?? "";
+  });
+}
+
+/** A text that depends on a number `{n}`: `key` with "_one" or "_other" behind it. */
+export function plural<Key extends string>(
+  key: `${Key}_other` extends TextKey ? Key : never,
+  n: number,
+  values: Readonly<Record<string, string | number>> = {},
+): string {
+  const rule = new Intl.PluralRules(language.tag).select(n);
+  const one = `${key}_one` as TextKey;
+  return t(rule === "one" && one in language.table ? one : `${key}_other` as TextKey, { ...values, n });
+}
+
+/** A name within a text: its direction stays its own. */
+export function isolate(name: string): string {
+  return `\u2068${name}\u2069`;
+}
+
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+function format(at: number, options: Intl.DateTimeFormatOptions): string {
+  const key = JSON.stringify(options);
+  const known = formats.get(key) ?? new Intl.DateTimeFormat(locale, options);
+  formats.set(key, known);
+  return known.format(at);
+}
+
+/** "1,234". */
+export function number(value: number): string {
+  return new Intl.NumberFormat(locale).format(value);
+}
+
+/** "14:05". */
+export function time(at: number): string {
+  return format(at, { hour: "2-digit", minute: "2-digit" });
+}
+
+/** Day and time in full. */
+export function fullTime(at: number): string {
+  return format(at, { dateStyle: "full", timeStyle: "short" });
+}
+
+/** The same number for all moments of one day here. */
+export function dayOf(at: number): number {
+  const date = new Date(at);
+  return date.getFullYear() * 10_000 + date.getMonth() * 100 + date.getDate();
+}
+
+const DAY_MS = 86_400_000;
+
+/** "Today", "Yesterday", "Monday, 3 March". */
+export function day(at: number, now: number): string {
+  if (dayOf(at) === dayOf(now)) return t("today");
+  if (dayOf(at) === dayOf(now - DAY_MS)) return t("yesterday");
+  const isThisYear = new Date(at).getFullYear() === new Date(now).getFullYear();
+  return format(at, {
+    weekday: "long",
+    day: "numeric",
+    month: "long",
+    ...(isThisYear ? {} : { year: "numeric" }),
+  });
+}
+
+/** As short as it can be: the time today, a weekday this week, else a date. */
+export function shortTime(at: number, now: number): string {
+  if (at <= 0) return "";
+  if (dayOf(at) === dayOf(now)) return time(at);
+  if (dayOf(at) === dayOf(now - DAY_MS)) return t("yesterday");
+  if (now - at < 6 * DAY_MS) return format(at, { weekday: "short" });
+  return format(at, { day: "numeric", month: "short" });
+}

@@ -1,0 +1,108 @@
+/**
+ * A node with its page, and a Chromium to look at it.
+ *
+ * @module
+ */
+
+import { ChatClient, PASSWORD, signUp } from "../support/chat_client.ts";
+import { type Browser, type Chromium, type Page, startChromium, type View } from "../support/chromium.ts";
+import { freePort, type TemporaryFolder, temporaryFolder } from "../support/process.ts";
+import { type Server, startServer, UNMEASURED } from "../support/services.ts";
+
+/** What everybody types who signs up in a page. */
+export const SECRET: string = PASSWORD;
+
+/** A node that can be killed and started again, on the same ports with the same data. */
+export class AppSite implements AsyncDisposable {
+  /** Where the page is. */
+  readonly url: string;
+  /** The browsers' program. */
+  readonly chromium: Chromium;
+  readonly #folder: TemporaryFolder;
+  readonly #webPort: number;
+  readonly #port: number;
+  readonly #args: readonly string[];
+  #server: Server | undefined;
+
+  private constructor(chromium: Chromium, folder: TemporaryFolder, args: readonly string[]) {
+    this.#args = args;
+    this.chromium = chromium;
+    this.#folder = folder;
+    this.#webPort = freePort();
+    this.#port = freePort();
+    this.url = `http://127.0.0.1:${this.#webPort}/`;
+  }
+
+  /** Starts both; `args`: further options of the node. */
+  static async start(...args: string[]): Promise<AppSite> {
+    const site = new AppSite(await startChromium(), await temporaryFolder(), args);
+    try {
+      await site.startNode();
+      return site;
+    } catch (error) {
+      await site[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Where clients on TCP connect. */
+  get port(): number {
+    return this.#port;
+  }
+
+  /** Starts the node, again. */
+  async startNode(): Promise<void> {
+    const files = ["--sqlite", `${this.#folder.path}/chat.db`, "--web", `127.0.0.1:${this.#webPort}`];
+    this.#server = await startServer([...files, ...UNMEASURED, ...this.#args], { port: this.#port });
+  }
+
+  /** Kills the node, the hard way unless told otherwise. */
+  async killNode(signal: Deno.Signal = "SIGKILL"): Promise<void> {
+    await this.#server?.kill(signal);
+    this.#server = undefined;
+  }
+
+  /** A new user, who is logged in nowhere; resolves with the id. */
+  async signUp(name: string): Promise<number> {
+    await using client = await ChatClient.connect(this.#port);
+    return await signUp(client, name);
+  }
+
+  /** Opens the page in a browser and signs a new user up. */
+  async enter(browser: Browser, name: string, view: View = {}): Promise<Page> {
+    const page = await browser.open(this.url, view);
+    await page.click(".entry-foot .link");
+    await page.fill("input[name=username]", name);
+    await page.fill("input[name=password]", SECRET);
+    await page.press("Enter");
+    await page.waitFor("document.querySelector('.shell')");
+    return page;
+  }
+
+  /** Ends both and removes the data. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.killNode();
+    await this.chromium[Symbol.asyncDispose]();
+    await this.#folder[Symbol.asyncDispose]();
+  }
+}
+
+/** Opens a conversation by its address. */
+export async function openConversation(page: Page, id: string): Promise<void> {
+  await page.evaluate(`location.hash = ${JSON.stringify(id)}`);
+  await page.waitFor("document.querySelector('.composer textarea')");
+}
+
+/** Types a message into the open conversation and sends it. */
+export async function say(page: Page, text: string): Promise<void> {
+  await page.click(".composer textarea");
+  await page.type(text);
+  await page.press("Enter");
+}
+
+/** The texts of the log, as far as they are in the page. */
+export function texts(page: Page): Promise<string[]> {
+  return page.evaluate(
+    "[...document.querySelectorAll('.row .text')].map((text) => text.firstChild?.textContent ?? '')",
+  );
+}
