@@ -242,7 +242,13 @@ function recall({ actions, settings }: Services, { login: { userId } }: Request)
     if (target.message === null) return undefined;
     const members = membersOf(target.message);
     const named = mentionsOf(members.get("mentions"));
-    await actions.recall(tx, conversation, ref, actionText(senderOf(target.sender, members), ref, "edit"), named);
+    await actions.recall(
+      tx,
+      conversation,
+      ref,
+      actionText(senderOf(target.sender, members), ref, "edit"),
+      named,
+    );
     return {};
   };
 }

@@ -153,8 +153,12 @@ export function oneChat(services: Services, request: Request): Promise<void> | v
   const to = request.integer("toid");
   const isKnown = services.users.isKnown(to);
   const send = () =>
-    referring(services, request, conversationOfUsers(request.login.userId, to), (mentions) =>
-      sendOneChat(services, request, to, mentions));
+    referring(
+      services,
+      request,
+      conversationOfUsers(request.login.userId, to),
+      (mentions) => sendOneChat(services, request, to, mentions),
+    );
   // The usual case waits for nothing, so that a connection's messages are stored together.
   if (isKnown) return send();
   if (isKnown === false) throw noSuchUser(to);
@@ -271,8 +275,13 @@ export function groupChat(services: Services, request: Request): Promise<void> |
   const groupId = request.integer("groupid");
   if (!groups.has(groupId)) throw new Refusal(ERRNO.NOT_ALLOWED, `You are not a member of group ${groupId}`);
   const conversation = conversationOfGroup(groupId);
-  return referring(services, request, conversation, (mentions) =>
-    append(services, request, { conversation, sender: userId, text: chatText(request) }, mentions));
+  return referring(
+    services,
+    request,
+    conversation,
+    (mentions) =>
+      append(services, request, { conversation, sender: userId, text: chatText(request) }, mentions),
+  );
 }
 
 /** What only the server says of a message. */

@@ -269,7 +269,10 @@ export class Actions {
     }
     if (named.length > 0) {
       const { sql, params } = this.#db.dialect.isOneOf("userid", named);
-      await tx.run(`DELETE FROM Mention WHERE conversation = ? AND seq = ? AND ${sql}`, [...place, ...params]);
+      await tx.run(`DELETE FROM Mention WHERE conversation = ? AND seq = ? AND ${sql}`, [
+        ...place,
+        ...params,
+      ]);
     }
     await tx.run("UPDATE Message SET message = NULL, recalled = 1 WHERE conversation = ? AND seq = ?", place);
   }
