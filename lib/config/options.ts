@@ -156,9 +156,11 @@ export interface ClientOptions {
   device: string | null;
   /** Who uses this machine; null: unknown. */
   localUser: string | null;
+  /** The terminal may be coloured. */
+  colors: boolean;
   /** With `user`: from the environment, never an argument; null: to be asked for. */
   password: string | null;
-  /** Folder for what was said, a file for each server and user; null: keep nothing. */
+  /** Folder for what was said, a file for each server and device; null: keep nothing. */
   historyFolder: string | null;
 }
 
@@ -596,7 +598,7 @@ const TALKING = {
   historyFolder: {
     flag: "history",
     placeholder: "FOLDER",
-    help: "where to keep what was said, in a file for each server and user; --no-history keeps nothing",
+    help: "where to keep what was said, in a file for each server and device; --no-history keeps nothing",
     parse: path,
     fallbackHelp: "~/.local/share/chatserver",
   },
@@ -612,7 +614,10 @@ const SERVE: Table<Omit<ServeOptions, "command">> = {
   ...OPERATION,
 };
 
-const CLIENT: Table<Omit<ClientOptions, "command" | "password" | "localUser">> = { ...ADDRESS, ...TALKING };
+const CLIENT: Table<Omit<ClientOptions, "command" | "password" | "localUser" | "colors">> = {
+  ...ADDRESS,
+  ...TALKING,
+};
 
 const MIGRATE: Table<Omit<MigrateOptions, "command">> = { ...STORAGE, ...LOGGING };
 

@@ -293,7 +293,14 @@ export function parseOptions(args: readonly string[], sources: OptionSources): O
       ? null
       : values.historyFolder ?? defaultHistoryFolder(sources);
     const password = sources.env("CHAT_PASSWORD") ?? null;
-    return { command, ...values, historyFolder, password, localUser: sources.env("USER") || null };
+    return {
+      command,
+      ...values,
+      historyFolder,
+      password,
+      localUser: sources.env("USER") || null,
+      colors: !sources.env("NO_COLOR") && sources.env("TERM") !== "dumb",
+    };
   }
   checkStorage(given);
   if (command === "migrate") return { command, ...given.values(TABLES.migrate) };

@@ -161,9 +161,9 @@ export class Account {
     this.store[Symbol.dispose]();
   }
 
-  /** Sends a message, now or as soon as that is possible. */
-  send(conversation: ConversationId, text: string, fields?: MessageFields): void {
-    this.#outbox.add(conversation, text, fields);
+  /** Sends a message, now or as soon as that is possible; returns its cid. */
+  send(conversation: ConversationId, text: string, fields?: MessageFields): string {
+    return this.#outbox.add(conversation, text, fields);
   }
 
   /** The user has seen everything up to `seq`; for a client that says so itself (`isForScript`). */

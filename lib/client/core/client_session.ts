@@ -269,7 +269,8 @@ export class ClientSession {
    */
   resume(id: number, token: string): void {
     this.#identity = { id, password: undefined, token };
-    this.#open();
+    if (this.#link.isOpen) this.#restore(this.#identity);
+    else this.#open();
   }
 
   /** Connects now, where it waits to do so; asks the server for a sign of life, where it is connected. */

@@ -62,6 +62,11 @@ export class Directory {
     return this.#names.get(id);
   }
 
+  /** Everybody whose name is known, by id. */
+  names(): ReadonlyMap<number, string> {
+    return this.#names;
+  }
+
   /** "online" or "offline", or undefined of whom the server has not told. */
   stateOf(id: number): string | undefined {
     return this.#states.get(id);

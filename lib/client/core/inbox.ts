@@ -295,8 +295,8 @@ export class Inbox {
       shown,
       ...(isUnreadMissing ? { base: start, top: start } : {}),
     });
-    // What another device has received is not for a script.
-    if (this.#isForScript) conversation.told = Math.max(conversation.told, delivered);
+    // What another device has received is not for a script; in version 3 each device has its own.
+    if (this.#isForScript && !this.#isModern) conversation.told = Math.max(conversation.told, delivered);
     conversation.known = Math.max(conversation.known, delivered);
     conversation.deliveredSent = delivered;
     conversation.readSent = read;

@@ -82,13 +82,14 @@ export class Outbox {
     return this.#waiting.some(isTo) || [...this.#inFlight.values()].some(isTo);
   }
 
-  /** Writes a message into the outbox and sends it as soon as that is possible. */
-  add(conversation: ConversationId, text: string, fields?: MessageFields): void {
+  /** Writes a message into the outbox and sends it as soon as that is possible; returns its cid. */
+  add(conversation: ConversationId, text: string, fields?: MessageFields): string {
     const at = this.#peer.wallNow();
     const entry = { cid: createCid(at), conversation, text, at, ...(fields === undefined ? {} : { fields }) };
     this.#store.addToOutbox(entry);
     this.#waiting.push(entry);
     this.#sendNext();
+    return entry.cid;
   }
 
   /** Logged in: sends everything that is here, oldest first. In version 1 sending is all there is. */

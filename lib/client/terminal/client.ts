@@ -1,7 +1,7 @@
 /**
- * The terminal client: two menus, as the original's.
+ * The terminal client.
  *
- * On a terminal it edits lines in place and asks. On a pipe it reads one line for each answer and command, writes results
+ * On a terminal it edits lines in place and asks; with version 1 by the original's two menus. On a pipe it reads one line for each answer and command, writes results
  * to standard output and lines about the connection to standard error. At the end of its input it waits until everything
  * was acknowledged and everything that waited for the user has arrived; its exit code is 0 when nothing was refused.
  *
@@ -35,6 +35,8 @@ import type { Patience } from "../core/settle.ts";
 import { onEndingSignal, openTerminal } from "./terminal.ts";
 import type { Dial } from "../core/transport.ts";
 import { createDialer } from "./tcp_transport.ts";
+import { parseSlash } from "./slash.ts";
+import { Talk } from "./talk.ts";
 import { TtyScreen } from "./tty_screen.ts";
 import { eventLines } from "./view.ts";
 
@@ -55,10 +57,10 @@ const MENU_LINES: readonly string[] = ["1. login", "2. register", "3. quit"];
 const SCRIPT_PATIENCE_MS = 30_000;
 /** A person has said quit. */
 const PERSON_PATIENCE_MS = 2000;
+/** The original's commands, which a person may go on typing; in an open conversation `help` is a word like others. */
+const ORIGINAL = /^\s*(?:chat|groupchat|addfriend|creategroup|addgroup|history|recall|help):/i;
 /** As the protocol has it. */
 const DEVICE_NAME_MAX = 64;
-/** Off until the server has all of it. */
-const SPEAKS_VERSION_3: boolean = false;
 /** So far a script may run ahead of the acknowledgements. */
 const MAX_UNSENT = 256;
 
@@ -98,8 +100,14 @@ class Client {
   /** The store of the account that is logged in, and the login reply that comes before it. */
   #store: HistoryStore | undefined;
   #loginReply: JsonObject = {};
+  /** What a person has before them who is logged in, from version 2 on. */
+  #talk: Talk | undefined;
+  /** Settles when a kept login has worked, or has not. */
+  #resuming: PromiseWithResolvers<boolean> | undefined;
   /** Set when the client is to end, whatever it is doing. */
   #endingCode: number | undefined;
+  /** What can be typed was said once. */
+  #isGreeted = false;
   /** Something was refused: a script's exit code says so. */
   #hasFailed = false;
 
@@ -116,16 +124,17 @@ class Client {
       dial,
       server: `${options.host}:${options.port}`,
       isV1: options.v1,
-      isForScript: !isInteractive,
+      // Who opens conversations says what has been read.
+      isForScript: !isInteractive || !options.v1,
       clock,
       wallNow: Date.now,
       random: Math.random,
       openStore: (userId, version) => this.#openStore(userId, version),
       onEvent: (event) => this.#show(event),
-      ...(options.v1 || !SPEAKS_VERSION_3 ? {} : { modern: this.#modern() }),
+      ...(options.v1 ? {} : { modern: this.#modern() }),
     });
     this.#screen = isInteractive
-      ? new TtyScreen(terminal, () => this.#end(EXIT.ok))
+      ? new TtyScreen(terminal, () => this.#end(EXIT.ok), options.colors)
       : new PipeScreen(terminal, () => this.#end(EXIT.failure));
   }
 
@@ -139,7 +148,7 @@ class Client {
       const problem = await this.#session.connect();
       if (this.#endingCode === undefined) {
         if (problem !== "") throw new FatalError(EXIT.unavailable, problem);
-        await this.#talk();
+        await this.#serve();
       }
       return this.#endingCode ?? await this.#finish();
     } finally {
@@ -152,9 +161,11 @@ class Client {
     }
   }
 
-  async #talk(): Promise<void> {
+  async #serve(): Promise<void> {
     const { user, password } = this.#options;
-    if (user !== null) {
+    const isResumed = password === null && this.#screen.isInteractive &&
+      await this.#resume(user === null ? undefined : readWho(user));
+    if (user !== null && !isResumed) {
       const wasLoggedIn = await this.#loginAs(readWho(user), password ?? undefined);
       // The rest of a script was meant for that user.
       if (!wasLoggedIn && !this.#screen.isInteractive) return;
@@ -162,8 +173,103 @@ class Client {
     let isOn = true;
     while (isOn) {
       const { account } = this.#session;
-      isOn = account === undefined ? await this.#startMenu() : await this.#chat(account);
+      if (account === undefined) {
+        const hasMenu = this.#options.v1 || !this.#screen.isInteractive;
+        isOn = hasMenu ? await this.#startMenu() : await this.#askName();
+      } else {
+        isOn = this.#talk === undefined
+          ? await this.#chat(account)
+          : await this.#converse(account, this.#talk);
+      }
     }
+  }
+
+  /** Goes on as who was logged in here before, and has not logged out. */
+  async #resume(who: number | string | undefined): Promise<boolean> {
+    const kept = this.#stores?.findLogin(who);
+    if (kept === undefined) return false;
+    this.#resuming = Promise.withResolvers<boolean>();
+    this.#session.resume(kept.userId, kept.token);
+    const isResumed = await this.#resuming.promise;
+    if (!isResumed) this.#stores?.release();
+    return isResumed;
+  }
+
+  /** Asks a person who they are; false when they leave. */
+  async #askName(): Promise<boolean> {
+    if (!this.#isGreeted) {
+      this.#screen.print("your name logs you in, /register makes a new user, /quit leaves");
+    }
+    this.#isGreeted = true;
+    const line = await this.#screen.readLine("name: ");
+    if (line === undefined) return false;
+    const name = line.trim();
+    switch (name.toLowerCase()) {
+      case "":
+        break;
+      case "/quit":
+      case "quit":
+        return false;
+      case "/register":
+        await this.#register();
+        break;
+      default:
+        if (name.startsWith("/")) {
+          this.#fail(`there is no ${name} before you are logged in; there are /register and /quit`);
+        } else await this.#loginAs(readWho(name), undefined);
+    }
+    return true;
+  }
+
+  /** A person's conversations, until they log out; false when they leave. */
+  async #converse(account: Account, talk: Talk): Promise<boolean> {
+    const actions = new Actions(this.#session, account);
+    for (;;) {
+      const line = await this.#screen.readLine(printable(talk.prompt), {
+        isRemembered: true,
+        complete: (text) => talk.complete(text),
+        isTakenOff: (text) => talk.isMessage(text) && !ORIGINAL.test(text),
+        onInterrupt: () => this.#interruptText(account),
+      });
+      if (this.#session.account !== account) return true;
+      if (line === undefined) return false;
+      if (line.trim() === "") continue;
+      if (line.startsWith("/") && !line.startsWith("//")) {
+        const name = parseSlash(line).command?.name;
+        if (name === "quit") return false;
+        if (name === "logout") return await this.#logout(account);
+        this.#report(talk.run(line));
+      } else if (talk.isMessage(line) && !ORIGINAL.test(line)) {
+        await this.#say(talk, line.replace(/^\/\//, "/"));
+      } else {
+        const command = parseCommand(line);
+        if (command.name === "quit") return false;
+        if (command.name === "loginout") return await this.#logout(account);
+        if (command.name !== "problem") this.#report(actions.run(command));
+        else if (ORIGINAL.test(line)) this.#fail(command.problem);
+        else await this.#say(talk, line);
+      }
+    }
+  }
+
+  /** What was pasted in several lines may be one message or several. */
+  async #say(talk: Talk, text: string): Promise<void> {
+    const lines = text.split("\n").filter((line) => line.trim() !== "");
+    let texts = [text];
+    if (lines.length > 1) {
+      this.#screen.print(`${lines.length} lines: one message (o), several (s), or none of it (n)?`);
+      const answer = await this.#screen.readLine("o, s or n: ");
+      const choice = answer?.trim().toLowerCase().charAt(0) ?? "n";
+      texts = choice === "o" ? [text] : choice === "s" ? lines : [];
+    }
+    for (const one of texts) await this.#report(Promise.resolve(talk.say(one)));
+  }
+
+  #interruptText({ unsent }: Account): string {
+    const fate = this.#store?.isKept ? "are kept and sent the next time" : "would be lost";
+    return unsent === 0
+      ? "Ctrl-C again leaves"
+      : `Ctrl-C again leaves; ${unsent} of your messages are not sent and ${fate}`;
   }
 
   /** One round of the first menu; false when there is nothing more to do. */
@@ -231,6 +337,10 @@ class Client {
     }
     if (reply.errno !== ERRNO.OK) this.#fail(`register: ${reply.text}`);
     else this.#screen.print(`registered: your user id is ${integerOf(reply.frame.id) ?? "unknown"}`);
+    const id = integerOf(reply.frame.id, 1);
+    if (id !== undefined && this.#screen.isInteractive && !this.#options.v1) {
+      await this.#loginAs(id, password);
+    }
   }
 
   /** The second menu, until logout; false when there is nothing more to do. */
@@ -250,8 +360,7 @@ class Client {
         case "quit":
           return false;
         case "loginout":
-          await this.#logout(account);
-          return true;
+          return await this.#logout(account);
         default:
           await this.#run(actions, command);
       }
@@ -279,13 +388,16 @@ class Client {
     }
   }
 
-  async #logout(account: Account): Promise<void> {
+  /** Always true: there is the menu then. */
+  async #logout(account: Account): Promise<true> {
     await this.#settle();
     const { unsent } = account;
     if (account.version === 3 && this.#store !== undefined) forgetDevice(this.#store);
     const problem = await this.#session.logout();
+    this.#talk = undefined;
     this.#screen.print(problem === "" ? "logged out" : `logged out; ${problem}`);
     this.#tellUnsent(unsent);
+    return true;
   }
 
   /** The input has ended, or the user has said quit. */
@@ -324,13 +436,20 @@ class Client {
   #modern(): ModernClient {
     return {
       device: deviceName(this.#options),
-      deviceOf: (who) => this.#stores?.find(who),
-      onLink: () => {},
+      deviceOf: (who) => {
+        const isLoggedIn = this.#session.account !== undefined;
+        return isLoggedIn ? Number(this.#store?.setting("device")) || undefined : this.#stores?.find(who);
+      },
+      onLink: () => {
+        if (this.#talk !== undefined) this.#screen.changePrompt(printable(this.#talk.prompt));
+      },
       onLogin: (frame) => {
         this.#loginReply = frame;
-        if (this.#session.account !== undefined && this.#store !== undefined) keepDevice(this.#store, frame);
+        const isOurs = frame.id === this.#session.account?.directory.me.id && frame.device_id !== undefined;
+        if (isOurs && this.#store !== undefined) keepDevice(this.#store, frame);
+        this.#talk?.takeLogin(frame);
       },
-      onFrame: () => {},
+      onFrame: (frame) => this.#talk?.takeFrame(frame),
     };
   }
 
@@ -353,13 +472,32 @@ class Client {
   }
 
   #show(event: SessionEvent): void {
+    const { account } = this.#session;
+    if (event.kind === "logged_in" && account !== undefined) {
+      this.#resuming?.resolve(true);
+      if (this.#screen.isInteractive && account.version > 1) {
+        this.#talk = new Talk(this.#session, account, this.#screen);
+        for (const [id, name] of this.#store?.names() ?? []) {
+          if (account.directory.nameOf(id) === undefined) account.directory.learnName(id, name);
+        }
+        this.#talk.takeLogin(this.#loginReply);
+        this.#talk.greet();
+        return;
+      }
+    }
+    if (this.#talk !== undefined && event.kind !== "logged_out") {
+      this.#talk.show(event);
+      return;
+    }
     for (const line of eventLines(event, this.#session.account?.directory)) {
       if (event.kind === "status") this.#screen.status(line);
       else this.#screen.print(line);
     }
     if (event.kind === "refused") this.#hasFailed = true;
     if (event.kind !== "logged_out") return;
+    this.#talk = undefined;
     this.#store = undefined;
+    this.#resuming?.resolve(false);
     this.#hasFailed = true;
     this.#screen.cancelLine();
   }
@@ -373,7 +511,7 @@ class Client {
   #end(exitCode: number): void {
     this.#endingCode ??= exitCode;
     this.#screen.close();
-    this.#session.stop();
+    this.#leave();
   }
 }
 

@@ -10,7 +10,8 @@ export type Target = { userId: number } | { groupId: number };
 /** A command, understood. */
 export type Command =
   | { name: "help" }
-  | { name: "loginout" | "quit" }
+  | { name: "loginout" }
+  | { name: "quit" }
   | { name: "chat" | "groupchat"; to: Target; text: string }
   | { name: "addfriend"; friendId: number }
   | { name: "creategroup"; groupName: string; description: string }

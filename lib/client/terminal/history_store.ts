@@ -269,6 +269,12 @@ export class HistoryStore implements ClientStore {
     return integer(rows[0]?.seq);
   }
 
+  /** The names that people had when they said something last, by id. */
+  names(): Map<number, string> {
+    const rows = this.#all("SELECT sender, name, MAX(number) FROM Message WHERE name <> '' GROUP BY sender");
+    return new Map(rows.map(({ sender, name }) => [integer(sender), text(name)]));
+  }
+
   /** Forgets the text of a recalled message. */
   recall(conversation: ConversationId, seq: number): void {
     this.#run(

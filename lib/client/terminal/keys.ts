@@ -22,6 +22,7 @@ export type ControlKey =
   | "kill_to_end"
   | "kill_word"
   | "redraw"
+  | "complete"
   | "interrupt"
   | "eof";
 
@@ -40,6 +41,7 @@ const CONTROLS: Readonly<Record<string, ControlKey>> = {
   "\x05": "end",
   "\x06": "right",
   "\x08": "backspace",
+  "\x09": "complete",
   "\x0a": "enter",
   "\x0b": "kill_to_end",
   "\x0c": "redraw",

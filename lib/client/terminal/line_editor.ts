@@ -13,6 +13,7 @@ export type EditorOutcome =
   | { kind: "edited" }
   | { kind: "submitted"; text: string }
   | { kind: "cleared" }
+  | { kind: "completing" }
   | { kind: "interrupted" }
   | { kind: "ended" };
 
@@ -65,6 +66,26 @@ export class LineEditor {
     this.#replace("");
   }
 
+  /** Goes on with the same line behind another prompt. */
+  changePrompt(prompt: string): void {
+    this.#prompt = prompt;
+  }
+
+  /** The line before the cursor. */
+  get textBeforeCursor(): string {
+    return this.#cells.slice(0, this.#cursor).join("");
+  }
+
+  /** Puts a text in place of what stands before the cursor from an offset on. */
+  completeFrom(offset: number, text: string): void {
+    const rest = this.#cells.slice(this.#cursor).join("");
+    const before = this.textBeforeCursor.slice(0, offset) + text;
+    this.#replace(before);
+    const cursor = this.#cursor;
+    this.#replace(before + rest);
+    this.#cursor = cursor;
+  }
+
   /** Applies one key. */
   handle(key: Key): EditorOutcome {
     if (key.kind === "control") return this.#control(key.name);
@@ -108,7 +129,9 @@ export class LineEditor {
 
   /** A prompt that takes more than half of a narrow terminal gives way to the text. */
   #visiblePrompt(): string {
-    return textWidth(this.#prompt) > this.#columns / 2 ? "" : this.#prompt;
+    if (textWidth(this.#prompt) <= this.#columns / 2) return this.#prompt;
+    const short = this.#prompt.replace(/ \(.*\)(?=> $)/, "");
+    return textWidth(short) <= this.#columns / 2 ? short : "";
   }
 
   /** Moves the visible part so that the cursor is in it and no room is wasted. */
@@ -136,6 +159,8 @@ export class LineEditor {
         return { kind: "interrupted" };
       case "redraw":
         return { kind: "cleared" };
+      case "complete":
+        return this.#isSecret ? { kind: "edited" } : { kind: "completing" };
       case "eof":
         if (this.#cells.length === 0) return { kind: "ended" };
         this.#remove(this.#cursor, this.#cursor + 1);

@@ -5,6 +5,8 @@
  */
 
 import { printable } from "../../base/printable.ts";
+import { rowText } from "./row.ts";
+import type { Row } from "./row.ts";
 import type { ReadLineOptions, Screen, Terminal } from "./screen.ts";
 import { terminalRows } from "./wrap.ts";
 
@@ -37,6 +39,22 @@ export class PipeScreen implements Screen {
     const { isOutputTerminal } = this.#terminal;
     this.#write(() => this.#terminal.write(this.#drawn(line, isOutputTerminal) + "\n"));
   }
+
+  /** The same. */
+  show(row: Row): void {
+    this.print(rowText(row));
+  }
+
+  /** What is printed stays as it is. */
+  update(): boolean {
+    return false;
+  }
+
+  /** There are no prompts. */
+  changePrompt(): void {}
+
+  /** Nor anybody who hears. */
+  ring(): void {}
 
   /** One line on standard error. */
   status(line: string): void {

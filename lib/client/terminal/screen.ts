@@ -4,12 +4,28 @@
  * @module
  */
 
+import type { Row } from "./row.ts";
+
+/** What may stand where the user presses Tab. */
+export interface Completion {
+  /** Where in the text before the cursor that begins. */
+  start: number;
+  /** What may stand there. */
+  candidates: readonly string[];
+}
+
 /** How a line is asked for. */
 export interface ReadLineOptions {
   /** Show nothing of what is typed, and remember nothing. */
   isSecret?: boolean;
   /** Offer the line again on the up key. */
   isRemembered?: boolean;
+  /** Says what may stand at the end of `text`. */
+  complete?(text: string): Completion;
+  /** True for a line that is taken off the screen when it has been entered. */
+  isTakenOff?(line: string): boolean;
+  /** Given, Ctrl-C clears the line and this is said; only a second one ends. */
+  onInterrupt?(): string;
 }
 
 /** A place to print lines and read lines. */
@@ -21,6 +37,17 @@ export interface Screen {
    * terminal's row goes on indented.
    */
   print(line: string): void;
+  /**
+   * Prints a row, which {@link update} may draw again while it is on the screen. A screen without that prints it, and no
+   * more.
+   */
+  show(row: Row, key?: string): void;
+  /** Draws a row anew where it stands, under another key if one is given. False: it is not there. */
+  update(key: string, row: Row, newKey?: string): boolean;
+  /** Shows another prompt before the line that is being read. */
+  changePrompt(prompt: string): void;
+  /** Makes itself heard. */
+  ring(): void;
   /** Prints a line about the connection, apart from the results where that is possible. */
   status(line: string): void;
   /** The next line, or undefined when there will be none: end of input, Ctrl-C, or the screen was closed. */
@@ -49,6 +76,8 @@ export interface Terminal {
   setRaw(isRaw: boolean): void;
   /** The width in cells. */
   columns(): number;
+  /** The height in rows. */
+  rows(): number;
   /** Calls `listener` when the size changes; returns what stops that. */
   onResize(listener: () => void): () => void;
 }

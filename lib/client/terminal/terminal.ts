@@ -8,6 +8,7 @@ import type { Terminal } from "./screen.ts";
 
 const INPUT_BYTES = 16 * 1024;
 const DEFAULT_COLUMNS = 80;
+const DEFAULT_ROWS = 24;
 const encoder = new TextEncoder();
 
 type Output = typeof Deno.stdout;
@@ -36,12 +37,13 @@ async function readInput(buffer: Uint8Array): Promise<Uint8Array | undefined> {
   }
 }
 
-function columns(): number {
+function size(): { columns: number; rows: number } {
   try {
-    return Deno.consoleSize().columns || DEFAULT_COLUMNS;
+    const { columns, rows } = Deno.consoleSize();
+    return { columns: columns || DEFAULT_COLUMNS, rows: rows || DEFAULT_ROWS };
   } catch {
     // No size to be had, for instance on a serial line.
-    return DEFAULT_COLUMNS;
+    return { columns: DEFAULT_COLUMNS, rows: DEFAULT_ROWS };
   }
 }
 
@@ -63,7 +65,8 @@ export function openTerminal(): Terminal {
     write: (text) => writeWhole(Deno.stdout, text),
     writeError: (text) => writeWhole(Deno.stderr, text),
     setRaw: (isRaw) => Deno.stdin.setRaw(isRaw),
-    columns,
+    columns: () => size().columns,
+    rows: () => size().rows,
     onResize,
   };
 }

@@ -7,18 +7,35 @@
 import { KeyDecoder } from "./keys.ts";
 import type { Key } from "./keys.ts";
 import { ERASE_ROW, LineEditor } from "./line_editor.ts";
-import { printable } from "../../base/printable.ts";
 import type { ReadLineOptions, Screen, Terminal } from "./screen.ts";
-import { terminalRows } from "./wrap.ts";
+import { drawRow, rowText } from "./row.ts";
+import type { Row } from "./row.ts";
+import { guardRows } from "./wrap.ts";
 
 const BRACKETED_PASTE_ON = "\x1b[?2004h";
 const BRACKETED_PASTE_OFF = "\x1b[?2004l";
+/** What is left in a row of what stood there before goes. */
+const END_OF_ROW = "\x1b[K\r\n";
+const ERASE_BELOW = "\x1b[J";
 const CLEAR_SCREEN = "\x1b[H\x1b[2J";
 /** Keys typed ahead while no line is asked for; what is beyond is dropped. */
 const MAX_TYPED_AHEAD = 1000;
 
+/** Rows that are remembered as long as they may be on the screen. */
+const MOST_BLOCKS = 200;
+
+/** A line on the screen. */
+interface Block {
+  key: string | undefined;
+  /** How many rows it takes. */
+  rows: number;
+  /** Those, as they were written, without the end of the last one. */
+  text: string;
+}
+
 interface Prompt {
-  isRemembered: boolean;
+  text: string;
+  options: ReadLineOptions;
   resolve(line: string | undefined): void;
 }
 
@@ -32,12 +49,20 @@ export class TtyScreen implements Screen {
   readonly #onInterrupt: () => void;
   readonly #editor: LineEditor;
   readonly #stopResize: () => void;
+  readonly #isColoured: boolean;
+  /** What was printed last, down to the row of the prompt. */
+  #blocks: Block[] = [];
+  /** Ctrl-C was the last key. */
+  #isInterrupted = false;
+  /** Tab was the last key, and left several. */
+  #isCompleting = false;
   #prompt: Prompt | undefined;
   #typedAhead: Key[] = [];
   #isClosed = false;
 
   /** Takes the terminal over; {@link close} gives it back. */
-  constructor(terminal: Terminal, onInterrupt: () => void) {
+  constructor(terminal: Terminal, onInterrupt: () => void, isColoured = false) {
+    this.#isColoured = isColoured;
     this.#terminal = terminal;
     this.#onInterrupt = onInterrupt;
     this.#editor = new LineEditor(terminal.columns());
@@ -49,10 +74,59 @@ export class TtyScreen implements Screen {
 
   /** Prints above the line being typed. */
   print(line: string): void {
+    this.show([line]);
+  }
+
+  /** Likewise, a row that may be drawn again. */
+  show(row: Row, key?: string): void {
     if (this.#isClosed) return;
-    const rows = terminalRows(printable(line), this.#terminal.columns(), "\r\n");
-    if (this.#prompt === undefined) this.#write(rows + "\r\n");
-    else this.#write(`${ERASE_ROW}${rows}\r\n${this.#editor.render()}`);
+    const block = this.#block(row, key);
+    this.#remember(block);
+    if (this.#prompt === undefined) this.#write(block.text + "\r\n");
+    else this.#write(`${ERASE_ROW}${block.text}\r\n${this.#editor.render()}`);
+  }
+
+  /** Draws a row anew where it stands, if it is seen; what is below it moves when it takes more rows now, or fewer. */
+  update(key: string, row: Row, newKey = key): boolean {
+    const index = this.#blocks.findLastIndex((block) => block.key === key);
+    const before = this.#blocks[index];
+    if (before === undefined || this.#isClosed || this.#prompt === undefined) return false;
+    const up = this.#blocks.slice(index).reduce((sum, { rows }) => sum + rows, 0);
+    if (up >= this.#terminal.rows()) return false;
+    const block = this.#block(row, newKey);
+    this.#blocks[index] = block;
+    if (block.text === before.text) return true;
+    const isInPlace = block.rows === before.rows;
+    const drawn = isInPlace ? [block] : this.#blocks.slice(index);
+    const down = isInPlace ? up - block.rows : 0;
+    const text = drawn.map(({ text }) => text.replaceAll("\r\n", END_OF_ROW) + END_OF_ROW).join("");
+    const toPrompt = isInPlace ? (down > 0 ? `\x1b[${down}B` : "") : ERASE_BELOW;
+    this.#write(`\r\x1b[${up}A${text}${toPrompt}${this.#editor.render()}`);
+    return true;
+  }
+
+  /** Shows another prompt before the line that is being typed. */
+  changePrompt(prompt: string): void {
+    if (this.#prompt === undefined || this.#prompt.text === prompt) return;
+    this.#prompt.text = prompt;
+    this.#editor.changePrompt(prompt);
+    this.#write(this.#editor.render());
+  }
+
+  /** The terminal's bell. */
+  ring(): void {
+    this.#write("\x07");
+  }
+
+  #block(row: Row, key: string | undefined): Block {
+    const columns = this.#terminal.columns();
+    const rows = drawRow(row, columns, this.#isColoured);
+    return { key, rows: rows.length, text: guardRows(rows.join("\r\n"), rowText(row), columns) };
+  }
+
+  #remember(block: Block): void {
+    this.#blocks.push(block);
+    if (this.#blocks.length > MOST_BLOCKS) this.#blocks.shift();
   }
 
   /** The same place: a person reads both. */
@@ -66,7 +140,7 @@ export class TtyScreen implements Screen {
     if (this.#prompt !== undefined) throw new Error("Cannot read a line: one is being read already");
     this.#editor.begin(prompt, { isSecret: options.isSecret ?? false });
     const { promise, resolve } = Promise.withResolvers<string | undefined>();
-    this.#prompt = { isRemembered: options.isRemembered ?? false, resolve };
+    this.#prompt = { text: prompt, options, resolve };
     this.#write(this.#editor.render());
     this.#handleTypedAhead();
     return promise;
@@ -146,22 +220,64 @@ export class TtyScreen implements Screen {
 
   #handle(prompt: Prompt, key: Key): void {
     const outcome = this.#editor.handle(key);
+    const wasInterrupted = this.#isInterrupted;
+    const wasCompleting = this.#isCompleting;
+    this.#isInterrupted = false;
+    this.#isCompleting = false;
     switch (outcome.kind) {
       case "submitted":
-        this.#write(this.#editor.renderEntered() + "\r\n");
-        if (prompt.isRemembered) this.#editor.remember(outcome.text);
-        this.#endPrompt(outcome.text);
+        this.#submit(prompt, outcome.text);
+        break;
+      case "completing":
+        this.#complete(prompt, wasCompleting);
         break;
       case "cleared":
+        this.#blocks = [];
         this.#write(CLEAR_SCREEN);
         break;
       case "interrupted":
+        if (prompt.options.onInterrupt !== undefined && !wasInterrupted) {
+          this.#editor.begin(prompt.text, { isSecret: false });
+          this.#isInterrupted = true;
+          this.print(prompt.options.onInterrupt());
+          break;
+        }
+        this.#leave();
+        break;
       case "ended":
         this.#leave();
         break;
       case "edited":
         break;
     }
+  }
+
+  #submit({ options }: Prompt, text: string): void {
+    if (options.isTakenOff?.(text)) this.#write(ERASE_ROW);
+    else {
+      const entered = this.#editor.renderEntered();
+      this.#remember({ key: undefined, rows: entered.split("\r\n").length, text: entered });
+      this.#write(entered + "\r\n");
+    }
+    if (options.isRemembered) this.#editor.remember(text);
+    this.#endPrompt(text);
+  }
+
+  /** What all have in common is put in; when that is nothing, a second Tab lists them. */
+  #complete({ options }: Prompt, isAgain: boolean): void {
+    const before = this.#editor.textBeforeCursor;
+    const { start, candidates } = options.complete?.(before) ?? { start: 0, candidates: [] };
+    const [only, ...others] = candidates;
+    if (only === undefined) return;
+    const common = others.reduce((prefix, candidate) => {
+      let length = 0;
+      while (length < prefix.length && prefix[length] === candidate[length]) length++;
+      return prefix.slice(0, length);
+    }, only);
+    if (others.length === 0) this.#editor.completeFrom(start, common);
+    else if (common.length > before.length - start) this.#editor.completeFrom(start, common);
+    else if (isAgain) this.print(`  ${candidates.map((candidate) => candidate.trim()).join("  ")}`);
+    this.#isCompleting = others.length > 0;
   }
 
   #leave(): void {
@@ -172,6 +288,8 @@ export class TtyScreen implements Screen {
 
   #resize(): void {
     this.#editor.resize(this.#terminal.columns());
+    // A terminal lays out anew what is on it, each in its own way.
+    this.#blocks = [];
     if (this.#prompt !== undefined) this.#write(this.#editor.render());
   }
 }

@@ -23,7 +23,8 @@ const READ_MARK = "✓✓ read";
 /** So much of an own message is repeated beside its mark. */
 const EXCERPT = 40;
 
-function groupIdOf(conversation: ConversationId): number | undefined {
+/** The group of a conversation; undefined of a one-to-one conversation. */
+export function groupIdOf(conversation: ConversationId): number | undefined {
   const parsed = parseConversation(conversation);
   return parsed !== undefined && "groupId" in parsed ? parsed.groupId : undefined;
 }

@@ -68,7 +68,11 @@ export function wrapLine(line: string, columns: number): string[] {
 
 /** The rows of a line as they are written to a terminal, without the end of the last one. */
 export function terminalRows(line: string, columns: number, lineEnd: string): string {
-  const rows = wrapLine(line, columns).join(lineEnd);
+  return guardRows(wrapLine(line, columns).join(lineEnd), line, columns);
+}
+
+/** The drawn rows of a line, written so that none of them can run over into the next. */
+export function guardRows(rows: string, line: string, columns: number): string {
   const isCounted = ONE_CELL_EACH.test(line) || 2 * line.length < columns;
   return isCounted ? rows : AUTOWRAP_OFF + rows + AUTOWRAP_ON;
 }

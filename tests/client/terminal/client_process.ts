@@ -117,34 +117,41 @@ export async function startClient(
 }
 
 /**
- * A client on a terminal of 60 columns, which util-linux' `script` makes: what is typed goes to the terminal, what it draws
+ * A client on a terminal, of 60 columns and 20 rows where nothing else is said, which util-linux' `script` makes: what is typed goes to the terminal, what it draws
  * is the output. Before the client comes its process id; behind it `stty -a` says how it left the terminal.
  */
 export async function startClientOnTerminal(
   port: number,
-  options: ClientProcessOptions,
+  options: ClientProcessOptions & { args?: readonly string[]; columns?: number; rows?: number },
 ): Promise<ClientProcess> {
-  const quoted = (await clientCommand(port)).map((word) => `'${word}'`).join(" ");
+  const { args = [], columns = 60, rows = 20 } = options;
+  const quoted = (await clientCommand(port, args)).map((word) => `'${word}'`).join(" ");
   const client = `sh -c 'echo "pid $$"; exec "$@"' sh ${quoted}`;
-  const shell = `stty cols 60 rows 20; ${client}; echo "exit code $?"; stty -a`;
-  return new ClientProcess(["script", "--quiet", "--flush", "--command", shell, "/dev/null"], options);
+  const shell = `stty cols ${columns} rows ${rows}; ${client}; echo "exit code $?"; stty -a`;
+  return new ClientProcess(["script", "--quiet", "--flush", "--command", shell, "/dev/null"], {
+    env: { NO_COLOR: "1" },
+    ...options,
+  });
 }
 
 /** What a terminal shows after this output: its rows, as far as the client's few sequences go. */
 export function drawn(output: string): string[] {
   const rows = [""];
+  let line = 0;
   let column = 0;
   for (const [token] of output.matchAll(/\x1b\[[\x30-\x3f]*[\x40-\x7e]|[^]/gu)) {
-    const row = [...(rows.at(-1) ?? "")];
-    const move = /^\x1b\[(\d*)C$/.exec(token);
-    if (token === "\n") rows.push("");
+    const row = [...(rows[line] ?? "")];
+    const [, count, direction] = /^\x1b\[(\d*)([ABC])$/.exec(token) ?? [];
+    if (token === "\n") rows[++line] ??= "";
     else if (token === "\r") column = 0;
-    else if (token === "\x1b[K") rows[rows.length - 1] = row.slice(0, column).join("");
-    else if (move) column += Number(move[1] || 1);
+    else if (token === "\x1b[J") rows.splice(line + 1);
+    else if (token === "\x1b[K") rows[line] = row.slice(0, column).join("");
+    else if (direction === "C") column += Number(count || 1);
+    else if (direction !== undefined) line += (direction === "A" ? -1 : 1) * Number(count || 1);
     else if (!token.startsWith("\x1b")) {
       while (row.length < column) row.push(" ");
       row[column++] = token;
-      rows[rows.length - 1] = row.join("");
+      rows[line] = row.join("");
     }
   }
   return rows;

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { PipeScreen } from "../../../lib/client/terminal/pipe_screen.ts";
 import type { Terminal } from "../../../lib/client/terminal/screen.ts";
 import { TtyScreen } from "../../../lib/client/terminal/tty_screen.ts";
@@ -56,6 +56,10 @@ class FakeTerminal implements Terminal {
 
   columns(): number {
     return this.width;
+  }
+
+  rows(): number {
+    return 4;
   }
 
   onResize(listener: () => void): () => void {
@@ -222,4 +226,63 @@ Deno.test("a reader of the output that goes away ends the client, once, and is n
     screen.print("lost");
     assertEquals([await line, ends], [undefined, 1]);
   }
+});
+
+Deno.test("a row is drawn anew where it stands, as long as it is on the screen", async () => {
+  const terminal = new FakeTerminal();
+  terminal.width = 20;
+  const screen = new TtyScreen(terminal, () => {}, true);
+  const line = screen.readLine("> ");
+  screen.show([{ text: "14:02 ", style: "2" }, "ann", ": one …"], "one");
+  screen.print("two");
+  terminal.written();
+  assertEquals(screen.update("one", [{ text: "14:02 ", style: "2" }, "ann", ": one ✓"]), true);
+  assertEquals(
+    terminal.written(),
+    "\r\x1b[2A\x1b[?7l\x1b[2m14:02 \x1b[0mann: one ✓\x1b[?7h\x1b[K\r\n\x1b[1B\r\x1b[K> \r\x1b[2C",
+  );
+  assertEquals(screen.update("one", ["a text of more than one row"]), true);
+  assertEquals(
+    terminal.written(),
+    "\r\x1b[2Aa text of more \x1b[K\r\n     than one row\x1b[K\r\ntwo\x1b[K\r\n\x1b[J\r\x1b[K> \r\x1b[2C",
+  );
+  screen.update("one", ["14:02 ann: one ✓"]);
+  terminal.written();
+  assertEquals(screen.update("nobody's", ["text"]), false);
+  screen.update("one", ["14:02 ann: one ✓"], "another");
+  assertEquals(screen.update("one", ["14:02 ann: one ✓"]), false);
+  screen.print("three");
+  screen.print("four");
+  assertEquals(screen.update("another", ["14:02 ann: one ✓"]), false, "it has been scrolled away");
+  screen.close();
+  assertEquals(await line, undefined);
+});
+
+Deno.test("Ctrl-C clears the line once and ends the second time; anything else in between begins anew", async () => {
+  const terminal = new FakeTerminal();
+  let interrupts = 0;
+  const screen = new TtyScreen(terminal, () => interrupts++);
+  const line = screen.readLine("> ", { onInterrupt: () => "once more" });
+  await terminal.type("half a line\x03");
+  await terminal.type("x\x03");
+  assertEquals(interrupts, 0);
+  assertEquals(terminal.output.match(/once more/g)?.length, 2);
+  await terminal.type("\x03");
+  assertEquals([interrupts, await line], [1, undefined]);
+});
+
+Deno.test("Tab puts in what all candidates have in common, and lists them the second time", async () => {
+  const terminal = new FakeTerminal();
+  const screen = new TtyScreen(terminal, () => {});
+  const names = ["ann ", "anna "];
+  const line = screen.readLine("> ", {
+    complete: (text) => ({ start: 6, candidates: names.filter((name) => name.startsWith(text.slice(6))) }),
+  });
+  await terminal.type("/chat a\t");
+  terminal.written();
+  await terminal.type("\t");
+  assertMatch(terminal.written(), / {2}ann {2}anna/);
+  await terminal.type("a\t\r");
+  assertEquals(await line, "/chat anna ");
+  screen.close();
 });
