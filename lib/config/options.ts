@@ -154,6 +154,8 @@ export interface ClientOptions {
   user: string | null;
   /** What the user calls this device; null: by its host's name. */
   device: string | null;
+  /** On a pipe: print what happens as JSON. */
+  json: boolean;
   /** Who uses this machine; null: unknown. */
   localUser: string | null;
   /** The terminal may be coloured. */
@@ -588,6 +590,12 @@ const TALKING = {
     placeholder: "NAME",
     help: "what this terminal is called on your other devices; without it USER@HOST terminal",
     parse: characters(64),
+  },
+  json: {
+    flag: "json",
+    help: "on a pipe, print what happens as JSON, an object a line",
+    parse: yesOrNo,
+    fallback: "false",
   },
   v1: {
     flag: "v1",

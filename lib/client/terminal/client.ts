@@ -19,12 +19,14 @@ import type { Action, Outcome } from "./actions.ts";
 import { ClientSession } from "../core/client_session.ts";
 import type { ModernClient } from "../core/client_session.ts";
 import { parseCommand, parseInteger } from "./commands.ts";
+import type { Directory } from "../core/directory.ts";
 import type { SessionEvent } from "../core/events.ts";
 import { fallBack } from "../core/other_log.ts";
 import { readProfile } from "../core/profile.ts";
 import { DeviceStores } from "./device_stores.ts";
 import { serverFolder } from "./history_path.ts";
 import { HistoryStore } from "./history_store.ts";
+import { eventJson } from "./json_lines.ts";
 import { integerOf, textOf } from "../core/messages.ts";
 import { PipeScreen } from "./pipe_screen.ts";
 import { plainReason } from "./plain_reason.ts";
@@ -135,7 +137,7 @@ class Client {
     });
     this.#screen = isInteractive
       ? new TtyScreen(terminal, () => this.#end(EXIT.ok), options.colors)
-      : new PipeScreen(terminal, () => this.#end(EXIT.failure));
+      : new PipeScreen(terminal, () => this.#end(EXIT.failure), options.json);
   }
 
   async run(): Promise<number> {
@@ -471,6 +473,17 @@ class Client {
     }
   }
 
+  #printEvent(event: SessionEvent, directory: Directory | undefined): void {
+    if (this.#options.json && this.#screen instanceof PipeScreen) {
+      this.#screen.printJson(eventJson(event));
+      return;
+    }
+    for (const line of eventLines(event, directory)) {
+      if (event.kind === "status") this.#screen.status(line);
+      else this.#screen.print(line);
+    }
+  }
+
   #show(event: SessionEvent): void {
     const { account } = this.#session;
     if (event.kind === "logged_in" && account !== undefined) {
@@ -489,10 +502,7 @@ class Client {
       this.#talk.show(event);
       return;
     }
-    for (const line of eventLines(event, this.#session.account?.directory)) {
-      if (event.kind === "status") this.#screen.status(line);
-      else this.#screen.print(line);
-    }
+    this.#printEvent(event, account?.directory);
     if (event.kind === "refused") this.#hasFailed = true;
     if (event.kind !== "logged_out") return;
     this.#talk = undefined;

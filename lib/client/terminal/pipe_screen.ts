@@ -4,7 +4,8 @@
  * @module
  */
 
-import { printable } from "../../base/printable.ts";
+import { printable, printableJson } from "../../base/printable.ts";
+import type { JsonObject } from "../../protocol/protocol.ts";
 import { rowText } from "./row.ts";
 import type { Row } from "./row.ts";
 import type { ReadLineOptions, Screen, Terminal } from "./screen.ts";
@@ -20,6 +21,7 @@ export class PipeScreen implements Screen {
   readonly isInteractive = false;
   readonly #terminal: Terminal;
   readonly #onBroken: () => void;
+  readonly #isJson: boolean;
   readonly #decoder = new TextDecoder();
   #buffer = "";
   /** After CR: an LF that follows belongs to it. */
@@ -28,19 +30,34 @@ export class PipeScreen implements Screen {
   readonly #closed = Promise.withResolvers<undefined>();
   #isClosed = false;
 
-  /** Reads nothing until the first {@link readLine}. `onBroken` is called once when nobody reads the output any more. */
-  constructor(terminal: Terminal, onBroken: () => void) {
+  /**
+   * Reads nothing until the first {@link readLine}. `onBroken` is called once when nobody reads the output any more. `isJson`: every
+   * line is an object, and all of them are on standard output.
+   */
+  constructor(terminal: Terminal, onBroken: () => void, isJson = false) {
+    this.#isJson = isJson;
     this.#terminal = terminal;
     this.#onBroken = onBroken;
   }
 
   /** One line on standard output. */
   print(line: string): void {
+    const [, problem] = /^! (.*)$/s.exec(line) ?? [];
+    if (this.#isJson) {
+      return this.printJson(
+        problem === undefined ? { event: "text", text: line } : { event: "error", text: problem },
+      );
+    }
     const { isOutputTerminal } = this.#terminal;
     this.#write(() => this.#terminal.write(this.#drawn(line, isOutputTerminal) + "\n"));
   }
 
-  /** The same. */
+  /** One line that is a JSON object. */
+  printJson(object: JsonObject): void {
+    this.#write(() => this.#terminal.write(printableJson(JSON.stringify(object)) + "\n"));
+  }
+
+  /** One line on standard output. */
   show(row: Row): void {
     this.print(rowText(row));
   }
@@ -58,6 +75,7 @@ export class PipeScreen implements Screen {
 
   /** One line on standard error. */
   status(line: string): void {
+    if (this.#isJson) return this.printJson({ event: "status", text: line });
     const { isErrorTerminal } = this.#terminal;
     this.#write(() => this.#terminal.writeError(this.#drawn(`* ${line}`, isErrorTerminal) + "\n"));
   }

@@ -168,6 +168,41 @@ Deno.test("two people talk, whichever version each of them speaks, and version 2
   }
 });
 
+Deno.test("with --json a script gets an object for everything that happens", async () => {
+  await using fixture = await startWithUsers();
+  const { server } = fixture;
+  const asJson = { ...fixture, args: ["--json"] };
+  const script = ["1", "1", "pw1", "addfriend:2", 'chat:2:"quoted" \x1b[2J', "chat:99:nobody", "nonsense"];
+  const { code, stdout, stderr } = await runScript(server, script, asJson);
+  const lines = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+  assertEquals([code, stderr], [1, ""]);
+  assertEquals(lines.map(({ event }) => event).filter((event) => event !== "status"), [
+    "logged_in",
+    "text",
+    "error",
+    "stored",
+    "refused",
+  ]);
+  const stored = lines.find(({ event }) => event === "stored");
+  assertEquals(
+    { ...stored, at: typeof stored.at },
+    {
+      event: "stored",
+      conversation: "u1-2",
+      seq: 1,
+      at: "number",
+      id: 1,
+      name: "anna",
+      text: '"quoted" \x1b[2J',
+    },
+  );
+  const li = await runScript(server, ["1", "2", "pw2"], asJson);
+  const [message] = li.stdout.split("\n").filter((line) => line.includes('"message"')).map((line) =>
+    JSON.parse(line)
+  );
+  assertEquals([li.code, message.event, message.seq, message.name], [0, "message", 1, "anna"]);
+});
+
 Deno.test("a user who was away gets everything once, in order, though the client is killed in the middle", async () => {
   await using fixture = await startWithUsers(UNMEASURED);
   const { server } = fixture;
