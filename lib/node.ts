@@ -33,6 +33,7 @@ import { ChatServer } from "./chat/server.ts";
 import type { Services, Settings } from "./chat/services.ts";
 import { AccessCodes } from "./store/access_codes.ts";
 import { Actions } from "./store/actions.ts";
+import { Contacts } from "./store/contacts.ts";
 import { Groups } from "./store/groups.ts";
 import { Messages } from "./store/messages.ts";
 import { inspectDatabase, openDatabase } from "./store/open.ts";
@@ -111,7 +112,7 @@ export async function checkNode(options: ServeOptions, logger: Logger): Promise<
 function settingsOf(options: ServeOptions): Omit<Settings, "isClustered" | "udpPort"> {
   const { persist, duplicateLogin, recallWindowMs, editWindowMs, maxFrameBytes, signup, passwordMin } =
     options;
-  const { heartbeatIntervalMs, heartbeatMisses } = options;
+  const { heartbeatIntervalMs, heartbeatMisses, directory, maxFriends } = options;
   return {
     persist,
     duplicateLogin,
@@ -120,6 +121,8 @@ function settingsOf(options: ServeOptions): Omit<Settings, "isClustered" | "udpP
     maxFrameBytes,
     signup,
     passwordMin,
+    directory,
+    maxFriends,
     heartbeatIntervalMs,
     heartbeatMisses,
   };
@@ -146,6 +149,7 @@ async function assemble(
 
   const users = new Users(db);
   const groups = new Groups(db);
+  const contacts = new Contacts(db);
   const messages = new Messages(db);
   const actions = new Actions(db);
   const origin = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
@@ -259,6 +263,7 @@ async function assemble(
     failureLines: new LogBudget(CLIENT_LINES_PER_SECOND),
     users,
     codes: new AccessCodes(db),
+    contacts,
     groups,
     messages,
     actions,

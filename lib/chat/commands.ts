@@ -8,6 +8,7 @@ import * as actions from "./action_handlers.ts";
 import * as codes from "./code_handlers.ts";
 import * as handlers from "./handlers.ts";
 import * as logins from "./login_handlers.ts";
+import * as people from "./people_handlers.ts";
 import { MSGID, type ProtocolVersion } from "../protocol/protocol.ts";
 import type { Answer } from "./request.ts";
 
@@ -92,9 +93,9 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     version: 1,
     isCostly: true,
     quota: "lookup",
-    fields: { id: "integer", friendid: "integer" },
+    fields: { id: "integer", friendid: "integer?" },
     answer: ACK,
-    handler: handlers.addFriend,
+    handler: people.addFriend,
   }],
   [MSGID.CREATE_GROUP_MSG, {
     name: "CREATE_GROUP_MSG",
@@ -170,6 +171,16 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     fields: { conversation: "string", ref: "integer", act: "string" },
     answer: ACK,
     handler: actions.action,
+  }],
+  [MSGID.FIND_MSG, {
+    name: "FIND_MSG",
+    needsLogin: true,
+    version: 3,
+    isCostly: true,
+    quota: "lookup",
+    fields: { limit: "integer?" },
+    answer: ACK,
+    handler: people.find,
   }],
   [MSGID.HEARTBEAT_MSG, {
     name: "HEARTBEAT_MSG",

@@ -21,6 +21,7 @@ import {
 } from "../protocol/protocol.ts";
 import type { Draft } from "../log/message_log.ts";
 import { endOf } from "../log/positions.ts";
+import { noSuchUser } from "./people_handlers.ts";
 import { checkReferences, hasReferences } from "./references.ts";
 import { Refusal, refusalOf, type Request, tooMany } from "./request.ts";
 import type { Services } from "./services.ts";
@@ -53,17 +54,6 @@ export type Handler = (services: Services, request: Request) => Promise<void> | 
 export function nameProblem(name: string): string | undefined {
   const problem = checkName(name);
   return problem === undefined ? undefined : `The name ${problem}`;
-}
-
-/** ADD_FRIEND_MSG: one direction only. */
-export async function addFriend({ users }: Services, request: Request): Promise<void> {
-  const { userId } = request.login;
-  const friendId = request.integer("friendid");
-  if (friendId === userId) throw new Refusal(ERRNO.NOT_ALLOWED, "You cannot add yourself as a friend");
-  const friend = await users.find(friendId);
-  if (!friend) throw noSuchUser(friendId);
-  await users.addFriend(userId, friendId);
-  request.reply({ friendid: friendId, name: friend.name, state: friend.state });
 }
 
 /** CREATE_GROUP_MSG: the creator is its first member. */
@@ -176,10 +166,6 @@ function referring(
   send: (mentions?: readonly number[]) => Promise<void> | void,
 ): Promise<void> | void {
   return hasReferences(request) ? checkReferences(services, request, conversation).then(send) : send();
-}
-
-function noSuchUser(id: number): Refusal {
-  return new Refusal(ERRNO.NOT_FOUND, `There is no user ${id}`);
 }
 
 /**

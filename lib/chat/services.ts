@@ -17,6 +17,7 @@ import type { Passwords } from "./password.ts";
 import type { Quotas } from "./quotas.ts";
 import type { AccessCodes } from "../store/access_codes.ts";
 import type { Actions } from "../store/actions.ts";
+import type { Contacts } from "../store/contacts.ts";
 import type { Groups } from "../store/groups.ts";
 import type { Messages } from "../store/messages.ts";
 import type { Users } from "../store/users.ts";
@@ -38,6 +39,10 @@ export interface Settings {
   signup: "open" | "invite" | "closed";
   /** Least length of a new password, in characters. */
   passwordMin: number;
+  /** Whether users are found by how their names begin, or by the whole name only. */
+  directory: "open" | "closed";
+  /** Friends that a user may add. */
+  maxFriends: number;
   /** Between two heartbeats a client should send, ms. */
   heartbeatIntervalMs: number;
   /** Silent intervals after which a connection is closed. */
@@ -88,6 +93,8 @@ export interface Services {
   failureLines: LogBudget;
   /** Tables. */
   users: Users;
+  /** Tables. */
+  contacts: Contacts;
   /** Tables. */
   codes: AccessCodes;
   /** Tables. */

@@ -124,6 +124,10 @@ export interface ServeOptions extends StorageOptions {
   signupRate: number;
   /** Least length of a new password, in characters. */
   passwordMin: number;
+  /** Whether users are found by how their names begin, or by the whole name only. */
+  directory: "open" | "closed";
+  /** Friends that a user may add. */
+  maxFriends: number;
   /** Most client connections at a time. */
   maxConnections: number;
   /** Of those, most that are not logged in. */
@@ -487,6 +491,22 @@ const LIMITS = {
     help: "least length of a new password; a version 1 client cannot be told why a shorter one is refused",
     parse: integer(1, 100),
     fallback: "1",
+    isReloadable: true,
+  },
+  directory: {
+    flag: "directory",
+    placeholder: "open|closed",
+    help: "whether users are found by how their names begin, or by their whole names only",
+    parse: oneOf(["open", "closed"]),
+    fallback: "open",
+    isReloadable: true,
+  },
+  maxFriends: {
+    flag: "max-friends",
+    placeholder: "N",
+    help: "friends that a user may add",
+    parse: integer(0, 100_000),
+    fallback: "500",
     isReloadable: true,
   },
 } satisfies Partial<Table<ServeOptions>>;
