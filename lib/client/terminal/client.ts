@@ -460,7 +460,10 @@ class Client {
       this.#screen.status("the server speaks only version 1: no acknowledgements, and nothing is kept");
     }
     this.#store = version === 1 ? new HistoryStore(":memory:") : this.#openKept(userId);
-    if (version === 3) keepDevice(this.#store, this.#loginReply);
+    if (version === 3) {
+      keepDevice(this.#store, this.#loginReply);
+      if (!this.#screen.isInteractive) beginAtUnread(this.#store, this.#loginReply);
+    }
     return this.#store;
   }
 
@@ -546,6 +549,20 @@ function keepDevice(store: HistoryStore, frame: JsonObject): void {
     store.saveSetting("device", String(integerOf(frame.device_id) ?? ""));
     store.saveSetting("token", textOf(frame.token));
     if (epoch !== "") store.saveSetting("epoch", epoch);
+  });
+}
+
+/**
+ * A new device is sent nothing old. But a script is there to receive: in conversations that are new here it begins with
+ * what the user has not read.
+ */
+function beginAtUnread(store: HistoryStore, frame: JsonObject): void {
+  const known = new Set(store.conversations().map(({ id }) => id));
+  store.transaction(() => {
+    for (const { conversation: id, lastSeq, read } of readProfile(frame, Date.now()).conversations) {
+      if (known.has(id) || read >= lastSeq) continue;
+      store.saveConversation({ id, base: read, top: read, shown: read });
+    }
   });
 }
 

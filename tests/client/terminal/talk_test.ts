@@ -66,8 +66,8 @@ for (const size of [{ columns: 80, rows: 24 }, { columns: 40, rows: 12 }]) {
       await register(ann, "ann");
       await using li = await open(site, "li", size);
       await register(li, "li");
-      await ann.type("/chat 2\r");
-      await shows(ann, /ann → user 2> $/);
+      await ann.type("/chat li\r");
+      await shows(ann, /ann → li> $/);
       await ann.type("hello, are you there?\r");
       await shows(ann, /^\d\d:\d\d #1 ann: hello, are you there\? ✓✓$/m);
       await shows(li, /^\d\d:\d\d ann: hello, are you there\?$/m);
@@ -128,6 +128,8 @@ terminalTest(
     await ann.says("Bob Ray (2) is on your list of friends");
     await ann.type("words for nobody\r");
     await shows(ann, /! no conversation is open: \/chat NAME opens one/);
+    await ann.type("/chat nobody\r");
+    await shows(ann, /! nobody is called "nobody"/);
     await ann.type("/nothing\r");
     await shows(ann, /! there is no \/nothing; \/help lists what there is/);
     await ann.type("/re\t\t");
