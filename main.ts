@@ -1,8 +1,9 @@
 /**
- * The program: a chat server node, its terminal client and its database upgrade in one executable.
+ * The program: a chat server node, its terminal client, its database upgrade and its administration in one executable.
  *
  * @module
  */
+import { runAdmin } from "./lib/admin/admin.ts";
 import { runClient } from "./lib/client/terminal/client.ts";
 import { errorText, EXIT, FatalError } from "./lib/base/errors.ts";
 import { helpText } from "./lib/config/help.ts";
@@ -63,6 +64,8 @@ async function run(options: Options): Promise<number> {
       return EXIT.ok;
     case "client":
       return await runClient(options);
+    case "admin":
+      return await runAdmin(options, openLog(options));
     case "migrate":
       return await runMigrate(options);
     case "serve":

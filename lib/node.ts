@@ -240,7 +240,6 @@ async function assemble(
     delivery,
     admission,
     logger,
-    now: () => performance.now(),
   });
   await orders.begin();
   const passwords = new Passwords();

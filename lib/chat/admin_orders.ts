@@ -6,6 +6,7 @@
  */
 import type { Admission } from "./admission.ts";
 import { errorText } from "../base/errors.ts";
+import { forgetOldest } from "../base/forget_oldest.ts";
 import type { Delivery } from "../log/delivery.ts";
 import type { Logger } from "../base/logger.ts";
 import { MSGID } from "../protocol/protocol.ts";
@@ -15,8 +16,8 @@ import type { Users } from "../store/users.ts";
 
 /** Events in one statement. */
 const PAGE = 200;
-/** A login takes no longer, ms: after that nobody needs to know that its user's sessions were ended. */
-const REMEMBERED_MS = 120_000;
+/** Users of whom it is remembered that their sessions were ended: a login may be under way that does not know of it yet. */
+const REMEMBERED = 10_000;
 
 /** What users are told whose sessions are ended. */
 const NOTICES: Partial<Record<AdminEvent["what"], string>> = {
@@ -39,15 +40,13 @@ export interface AdminOrderOptions {
   admission: Admission;
   /** For what is done. */
   logger: Logger;
-  /** Monotonic clock, ms; the one that accounts are read by. */
-  now: () => number;
 }
 
 /** One per node. */
 export class AdminOrders {
   readonly #options: AdminOrderOptions;
-  /** Users whose sessions were ended, with when; oldest first. */
-  readonly #endedAt = new Map<number, number>();
+  /** Users whose sessions were ended, with the event that did; oldest first. */
+  readonly #ended = new Map<number, number>();
   #newest: number | undefined;
   #isAsking = false;
 
@@ -73,13 +72,11 @@ export class AdminOrders {
     } finally {
       this.#isAsking = false;
     }
-    this.#forget();
   }
 
   async #catchUp(known: number): Promise<void> {
     const newest = await this.#options.events.newest();
-    // A database that has gone back in time counts from an earlier one.
-    if (newest < known) this.#newest = newest;
+    if (newest < known) this.#beginAnew(newest);
     for (let after = known; after < newest;) {
       const events = await this.#options.events.after(after, PAGE);
       if (events.length === 0) return;
@@ -90,11 +87,18 @@ export class AdminOrders {
     }
   }
 
-  #follow({ what, userId, detail }: AdminEvent): void {
+  /** A database that has gone back in time counts from an earlier event. */
+  #beginAnew(newest: number): void {
+    this.#newest = newest;
+    this.#ended.clear();
+    for (const session of this.#options.delivery.sessions) session.revoked = 0;
+  }
+
+  #follow({ id, what, userId, detail }: AdminEvent): void {
     const { logger, users, delivery } = this.#options;
     logger.info("an operator's order", { what, ...(userId === null ? {} : { user: userId }) });
     const notice = NOTICES[what];
-    if (userId !== null && notice !== undefined) this.#endSessions(userId, notice);
+    if (userId !== null && notice !== undefined) this.#endSessions(userId, id, notice);
     if (userId !== null && what === "delete") users.forget(userId);
     if (what === "announce") this.#announce(String(detail.text));
     if (what === "import") {
@@ -103,13 +107,15 @@ export class AdminOrders {
     }
   }
 
-  #endSessions(userId: number, text: string): void {
-    const { delivery, admission, now } = this.#options;
-    this.#endedAt.delete(userId);
-    this.#endedAt.set(userId, now());
+  /** Those that began before the event: who has logged in with the new password since goes on. */
+  #endSessions(userId: number, event: number, text: string): void {
+    const { delivery, admission } = this.#options;
+    this.#ended.delete(userId);
+    this.#ended.set(userId, event);
+    if (this.#ended.size > REMEMBERED) forgetOldest(this.#ended);
     const notice: Notice = { code: "revoked", text, reconnect: false };
     for (const session of [...delivery.sessions]) {
-      if (session.login?.userId !== userId) continue;
+      if (session.login?.userId !== userId || session.revoked >= event) continue;
       session.end(notice);
       admission.dismiss(session);
     }
@@ -128,16 +134,8 @@ export class AdminOrders {
     }
   }
 
-  /** Whether a login that knows the account as it was at `readAt`, by the clock of {@link AdminOrderOptions.now}, comes too late. */
-  isOutdated(userId: number, readAt: number): boolean {
-    return (this.#endedAt.get(userId) ?? -Infinity) >= readAt;
-  }
-
-  #forget(): void {
-    const now = this.#options.now();
-    for (const [userId, at] of this.#endedAt) {
-      if (now - at < REMEMBERED_MS) return;
-      this.#endedAt.delete(userId);
-    }
+  /** Whether sessions were ended by an event that is newer than `revoked`, which is what a login knows of. */
+  hasEnded(userId: number, revoked: number): boolean {
+    return (this.#ended.get(userId) ?? 0) > revoked;
   }
 }

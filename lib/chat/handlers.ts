@@ -402,7 +402,8 @@ export async function history(services: Services, request: Request): Promise<voi
     if (newest > cursor.newest) login.mailbox.notice(conversation, newest);
     if (!isForward) kept.reverse();
     const marks = version === 3 ? await marksOf(services, conversation, kept) : undefined;
-    const reply = historyReply(conversation, kept, more, marks);
+    const begins = version === 3 ? await services.messages.begins([conversation]) : undefined;
+    const reply = historyReply(conversation, kept, more, marks, begins?.get(conversation));
     const release = () => pages.release(room);
     request.replyJson(reply, { written: release, dropped: release });
     await payForPage(services, request.login, cost);
@@ -479,6 +480,7 @@ function historyReply(
   rows: StoredMessage[],
   more: boolean,
   marks?: ReadonlyMap<number, Marks>,
+  firstSeq?: number,
 ): string {
   const messages = rows.map(({ seq, at, message }) => {
     if (message === null) return `{"seq":${seq},"recalled":true}`;
@@ -486,7 +488,8 @@ function historyReply(
     const text = own ? `${message.slice(0, -1)}${marksText(own)}}` : message;
     return spliceFields(text, conversation, seq, at);
   });
-  return `{"conversation":"${conversation}","messages":[${messages.join(",")}],"more":${more}}`;
+  const first = firstSeq === undefined ? "" : `,"first_seq":${firstSeq}`;
+  return `{"conversation":"${conversation}","messages":[${messages.join(",")}],"more":${more}${first}}`;
 }
 
 /** What members have put to the entries of a page, whose rows ascend. */

@@ -11,7 +11,7 @@ import { checkInvite, uninvited } from "./code_handlers.ts";
 import { nameProblem } from "./handlers.ts";
 import { checkPatience, noteRefused } from "./patience.ts";
 import { checkPassword } from "./password.ts";
-import { ERRNO, type JsonObject, MSGID } from "../protocol/protocol.ts";
+import { ERRNO, type JsonObject, MSGID, type ProtocolVersion } from "../protocol/protocol.ts";
 import type { Verification } from "./password.ts";
 import { Refusal, type Request, tooMany } from "./request.ts";
 import type { Services } from "./services.ts";
@@ -155,9 +155,10 @@ async function welcome(
 ): Promise<void> {
   const { session } = request;
   const { admission } = services;
+  session.revoked = account.revoked;
   const login = await admission.admit(session, account.id, account.name, mode);
   if (!login) throw new Refusal(ERRNO.ALREADY_ONLINE, "This user is already online");
-  if (services.orders.isOutdated(account.id, account.readAt)) {
+  if (services.orders.hasEnded(account.id, account.revoked)) {
     await admission.dismiss(session);
     throw new Refusal(ERRNO.REFUSED, "This account has been changed; log in again");
   }
@@ -170,7 +171,7 @@ async function welcome(
       ]);
       const { token, hash } = await giveToken();
       if (services.settings.udpPort !== undefined) session.udpKey = createBeatKey(hash, account.password);
-      const conversations = await describeConversations(services, login);
+      const conversations = await describeConversations(services, login, session.version);
       const rest = {
         token,
         heartbeat: heartbeat(services, session),
@@ -251,12 +252,23 @@ function heartbeat({ settings }: Services, { udpKey }: Session): JsonObject {
 }
 
 /** Where the user stands in each conversation; of a one-to-one conversation also where the other one stands. */
-async function describeConversations({ messages }: Services, login: Login): Promise<JsonObject[]> {
+async function describeConversations(
+  { messages }: Services,
+  login: Login,
+  version: ProtocolVersion,
+): Promise<JsonObject[]> {
   const cursors = [...login.mailbox.cursors];
   const oneToOne = cursors.map(({ conversation }) => conversation).filter((id) => id.startsWith("u"));
-  const peers = await messages.peers(login.userId, oneToOne);
+  const [peers, begins] = await Promise.all([
+    messages.peers(login.userId, oneToOne),
+    version === 3
+      ? messages.begins(cursors.map(({ conversation }) => conversation))
+      : new Map<string, number>(),
+  ]);
   return cursors.map(({ conversation, newest, delivered, read }) => {
-    const place = { conversation, last_seq: newest, delivered, read };
+    const begin = begins.get(conversation);
+    const first = begin === undefined ? {} : { first_seq: begin };
+    const place = { conversation, ...first, last_seq: newest, delivered, read };
     const peer = peers.get(conversation);
     return peer ? { ...place, peer: { delivered: peer.delivered, read: peer.read } } : place;
   });

@@ -75,6 +75,8 @@ export class Session {
   readonly person: string | undefined;
   /** 2 or 3 once a login, signup or resume has asked for it. */
   version: ProtocolVersion = 1;
+  /** Of whose login it is the session, the newest event that had ended sessions of that user before. */
+  revoked = 0;
   /** Called when somebody has logged in or out. */
   onLogin: ((isLoggedIn: boolean) => void) | undefined;
   /** Since when nobody has been logged in, as of performance.now(). */

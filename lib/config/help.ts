@@ -15,11 +15,12 @@ const HEAD = `chatserver ${VERSION}: a chat server for one machine or a cluster 
   chatserver [serve] [HOST] [PORT] [OPTIONS]   run a server node (127.0.0.1 6000)
   chatserver client [HOST] [PORT] [OPTIONS]    talk to a server from the terminal
   chatserver migrate [OPTIONS]                 bring a database up to date
+  chatserver admin [COMMAND] [OPTIONS]         users, groups and messages (admin --help)
   chatserver --help | --version                (-h, -V)
 
-Each option may also be given as the environment variable named behind it, and those of serve and
-migrate in a file (--config): an option counts before its variable, a variable before the file.
-Where a variable with _FILE is named, it holds the path of a file with the value.
+Each option may also be given as the environment variable named behind it, and those of serve,
+migrate and admin in a file (--config): an option counts before its variable, a variable before
+the file. Where a variable with _FILE is named, it holds the path of a file with the value.
 TIME is a number of seconds or has a unit: 500ms, 30s, 5m, 12h, 30d. BYTES may be written 64K or 1M.
 `;
 

@@ -248,3 +248,13 @@ export function nodeName(text: string): string {
   }
   return text;
 }
+
+/** One line of at most `max` characters. */
+export function shortText(max: number): ParseValue<string> {
+  return (text) => {
+    if (text.trim() === "" || [...text].length > max || /\p{Cc}/u.test(text)) {
+      throw new Error(`is not one line of 1 to ${max} characters`);
+    }
+    return text;
+  };
+}

@@ -26,6 +26,7 @@ import {
   path,
   port,
   redisUrl,
+  shortText,
   webAddress,
   yesOrNo,
 } from "./option_values.ts";
@@ -176,11 +177,54 @@ export interface MigrateOptions extends StorageOptions {
   command: "migrate";
 }
 
+/** `chatserver admin`. What a command of its does not take is null or false. */
+export interface AdminOptions extends StorageOptions {
+  /** Do something for an operator, whether nodes run or not. */
+  command: "admin";
+  /** The words behind `admin`: which command, and what it is about. */
+  words: string[];
+  /** Only say how that command is used. */
+  isHelp: boolean;
+  /** Print JSON. */
+  json: boolean;
+  /** Do not ask whether it is meant. */
+  yes: boolean;
+  /** Who does it, for the audit. */
+  by: string | null;
+  /** Only what has a higher id. */
+  after: number | null;
+  /** Lines at most. */
+  limit: number | null;
+  /** How often a code can be used. */
+  uses: number | null;
+  /** How long a code is good. */
+  lifetimeMs: number | null;
+  /** For people. */
+  note: string | null;
+  /** Make a password. */
+  generate: boolean;
+  /** Make a code for a password. */
+  code: boolean;
+  /** Take the texts of a deleted user away. */
+  withMessages: boolean;
+  /** Trim what is older. */
+  olderThanMs: number | null;
+  /** Leave what somebody has not got. */
+  keepUndelivered: boolean;
+  /** Set right what is wrong. */
+  repair: boolean;
+  /** Only what was done to this user. */
+  of: string | null;
+  /** Only what was done of this kind. */
+  what: string | null;
+}
+
 /** What the command line asks for. */
 export type Options =
   | ServeOptions
   | ClientOptions
   | MigrateOptions
+  | AdminOptions
   /** Print {@linkcode helpText}. */
   | { command: "help" }
   /** Print {@linkcode VERSION}. */
@@ -204,6 +248,8 @@ export interface Option<Value> {
   isSecret?: boolean;
   /** A running node takes another value over at SIGHUP. */
   isReloadable?: boolean;
+  /** It is about one command that is given, and comes neither from a variable nor from a file. */
+  isFlagOnly?: boolean;
 }
 
 /** A row for each value: with a fallback, unless the value may be null. */
@@ -649,8 +695,124 @@ const CLIENT: Table<Omit<ClientOptions, "command" | "password" | "localUser" | "
 
 const MIGRATE: Table<Omit<MigrateOptions, "command">> = { ...STORAGE, ...LOGGING };
 
+/** What is asked of one command of `admin`. */
+const ORDERS = {
+  json: { flag: "json", help: "print JSON", parse: yesOrNo, fallback: "false", isFlagOnly: true },
+  yes: {
+    flag: "yes",
+    help: "do not ask whether it is meant",
+    parse: yesOrNo,
+    fallback: "false",
+    isFlagOnly: true,
+  },
+  by: {
+    flag: "by",
+    placeholder: "NAME",
+    help: "who does it, for the audit; by default the user of the system",
+    parse: shortText(60),
+    isFlagOnly: true,
+  },
+  after: {
+    flag: "after",
+    placeholder: "ID",
+    help: "only what has a higher id",
+    parse: integer(0, 2 ** 31 - 1),
+    isFlagOnly: true,
+  },
+  limit: {
+    flag: "limit",
+    placeholder: "N",
+    help: "lines at most; 100 by default",
+    parse: integer(1, 100_000),
+    isFlagOnly: true,
+  },
+  uses: {
+    flag: "uses",
+    placeholder: "N",
+    help: "how often the code can be used; 1 by default",
+    parse: integer(1, 1_000_000),
+    isFlagOnly: true,
+  },
+  lifetimeMs: {
+    flag: "lifetime",
+    placeholder: "TIME",
+    help: "how long the code is good",
+    parse: duration("1m", "3650d"),
+    isFlagOnly: true,
+  },
+  note: {
+    flag: "note",
+    placeholder: "TEXT",
+    help: "what the code is for, for people",
+    parse: shortText(200),
+    isFlagOnly: true,
+  },
+  generate: {
+    flag: "generate",
+    help: "make a password and print it",
+    parse: yesOrNo,
+    fallback: "false",
+    isFlagOnly: true,
+  },
+  code: {
+    flag: "code",
+    help: "print a code by which the user chooses a password, once",
+    parse: yesOrNo,
+    fallback: "false",
+    isFlagOnly: true,
+  },
+  withMessages: {
+    flag: "with-messages",
+    help: "take the texts of the user's messages away, too",
+    parse: yesOrNo,
+    fallback: "false",
+    isFlagOnly: true,
+  },
+  olderThanMs: {
+    flag: "older-than",
+    placeholder: "TIME",
+    help: "the age, 2d at least: a client may repeat what it said a day ago",
+    parse: duration("2d", "36500d"),
+    isFlagOnly: true,
+  },
+  keepUndelivered: {
+    flag: "keep-undelivered",
+    help: "leave what a member of the conversation has not got yet",
+    parse: yesOrNo,
+    fallback: "false",
+    isFlagOnly: true,
+  },
+  repair: {
+    flag: "repair",
+    help: "set right what can be",
+    parse: yesOrNo,
+    fallback: "false",
+    isFlagOnly: true,
+  },
+  of: {
+    flag: "of",
+    placeholder: "USER",
+    help: "only what was done to this user",
+    parse: shortText(100),
+    isFlagOnly: true,
+  },
+  what: {
+    flag: "what",
+    placeholder: "WHAT",
+    help: "only what was done of this kind, as in the second column",
+    parse: shortText(32),
+    isFlagOnly: true,
+  },
+} satisfies Partial<Table<AdminOptions>>;
+
+const ADMIN: Table<Omit<AdminOptions, "command" | "words" | "isHelp">> = {
+  ...STORAGE,
+  ...LOGGING,
+  ...ORDERS,
+};
+
 /** The table of each command. */
-export const TABLES = { serve: SERVE, client: CLIENT, migrate: MIGRATE } as const;
+export const TABLES = { serve: SERVE, client: CLIENT, migrate: MIGRATE, admin: ADMIN } as const;
 
 /** The name of a command. */
 export type CommandName = keyof typeof TABLES;
@@ -666,12 +828,12 @@ export interface HelpSection {
 /** The table in the order of the help. */
 export const HELP_SECTIONS: readonly HelpSection[] = [
   { heading: "serve: where to listen", options: Object.values(LISTENING) },
-  { heading: "serve and migrate: where options and data are", options: Object.values(STORAGE) },
+  { heading: "serve, migrate and admin: where options and data are", options: Object.values(STORAGE) },
   { heading: "serve: the cluster", options: Object.values(CLUSTER) },
   { heading: "serve: messages", options: Object.values(MESSAGES) },
   { heading: "serve: limits for each user and address", options: Object.values(LIMITS) },
   { heading: "serve: sessions", options: Object.values(SESSIONS) },
-  { heading: "serve: operation; the log also of migrate", options: Object.values(OPERATION) },
+  { heading: "serve: operation; the log also of migrate and admin", options: Object.values(OPERATION) },
   { heading: "client, beside --host and --port", options: Object.values(TALKING) },
 ];
 

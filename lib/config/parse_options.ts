@@ -139,6 +139,7 @@ class GivenOptions {
     const text = this.#args[flag];
     const positional = this.#positionals[flag];
     if (text === undefined && positional === undefined) {
+      if (option.isFlagOnly) return undefined;
       return fromEnvironment(option, this.#sources) ?? this.#fromFile(option);
     }
     if (text === "") throw usageError(`--${flag} needs a value: --${flag} ${placeholder}`);
@@ -178,6 +179,8 @@ class GivenOptions {
 
 /** The arguments HOST and PORT; each may be left out, as a host name is never a mere number. */
 function readPositionals(command: CommandName, args: readonly string[]): Record<string, string> {
+  // The words of admin are for its own commands to read.
+  if (command === "admin") return {};
   const isAddressed = command !== "migrate";
   const [host, port, ...more] = args.length === 1 && /^\d+$/.test(args[0] ?? "")
     ? [undefined, ...args]
@@ -279,14 +282,15 @@ function defaultHistoryFolder({ env }: OptionSources): string | null {
 export function parseOptions(args: readonly string[], sources: OptionSources): Options {
   const parsed = splitArgs(args);
   const [first, ...rest] = parsed._.map(String);
-  if (parsed.help || first === "help") return { command: "help" };
+  const isHelp = Boolean(parsed.help) || first === "help";
+  if (isHelp && first !== "admin") return { command: "help" };
   if (parsed.version) return { command: "version" };
   if (!isCommand(first)) refuseUnknownCommand(first);
   const command = isCommand(first) ? first : "serve";
   refuseForeignFlags(command, parsed);
   const positionals = readPositionals(command, isCommand(first) ? rest : parsed._.map(String));
   const given = new GivenOptions(parsed, positionals, sources);
-  given.filed = readFiled(command, given, sources);
+  if (!isHelp) given.filed = readFiled(command, given, sources);
   if (command === "client") {
     const values = given.values(TABLES.client);
     const historyFolder = parsed.history === false
@@ -303,6 +307,11 @@ export function parseOptions(args: readonly string[], sources: OptionSources): O
     };
   }
   checkStorage(given);
+  if (command === "admin") {
+    const values = given.values(TABLES.admin);
+    const by = values.by ?? (sources.env("SUDO_USER") || sources.env("USER") || null);
+    return { command, words: rest, isHelp, ...values, by };
+  }
   if (command === "migrate") return { command, ...given.values(TABLES.migrate) };
   const options = { command, ...given.values(TABLES.serve) };
   checkServer(options);

@@ -22,6 +22,13 @@ const COLUMNS = [
     mysql: "BIGINT NOT NULL DEFAULT 1",
     sqlite: "INTEGER NOT NULL DEFAULT 1",
   },
+  // The newest event that has ended the user's sessions: those that began before it.
+  {
+    table: "User",
+    column: "revoked",
+    mysql: "BIGINT NOT NULL DEFAULT 0",
+    sqlite: "INTEGER NOT NULL DEFAULT 0",
+  },
 ] as const;
 
 /** For an engine of this name. */

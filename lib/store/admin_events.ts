@@ -22,6 +22,15 @@ export type AdminAction =
   | "import"
   | "repair";
 
+/** What ends all sessions of the user whom it is done to. */
+const ENDS_SESSIONS: ReadonlySet<AdminAction> = new Set([
+  "password",
+  "reset",
+  "disable",
+  "delete",
+  "sessions",
+]);
+
 /** An event to be recorded. */
 export interface NewEvent {
   /** When, ms since the epoch. */
@@ -71,6 +80,9 @@ export async function recordEvent(tx: SqlConnection, event: NewEvent): Promise<n
     userId,
     JSON.stringify(detail),
   ]);
+  if (userId !== null && ENDS_SESSIONS.has(what)) {
+    await tx.run("UPDATE User SET revoked = ? WHERE id = ?", [id, userId]);
+  }
   return id;
 }
 

@@ -58,6 +58,7 @@ export interface HistoryRange {
 export class Messages {
   readonly #db: Database;
   readonly #positions: Lookup<number, MemberPosition & { userid: number }>;
+  readonly #begins: Lookup<ConversationId, { id: ConversationId; first_seq: number }>;
   readonly #peers: Lookup<ConversationId, Position & { userid: number; conversation: ConversationId }>;
 
   /** Reads and writes `db`. */
@@ -77,6 +78,13 @@ export class Messages {
           [userId, after?.conversation ?? ""],
         ),
       keyOf: ({ userid }) => userid,
+    });
+    this.#begins = new Lookup({
+      read: (conversations) => {
+        const { sql, params } = db.dialect.isOneOf("id", conversations);
+        return db.query(`SELECT id, first_seq FROM Conversation WHERE first_seq > 1 AND ${sql}`, params);
+      },
+      keyOf: ({ id }) => id,
     });
     this.#peers = new Lookup({
       read: (conversations) => {
@@ -165,6 +173,18 @@ export class Messages {
       }
     }
     return peers;
+  }
+
+  /** Where the log begins, for those of the conversations of which something has been trimmed. */
+  async begins(conversations: readonly ConversationId[]): Promise<Map<ConversationId, number>> {
+    const begins = new Map<ConversationId, number>();
+    for (let start = 0; start < conversations.length; start += KEYS_PER_STATEMENT) {
+      const some = conversations.slice(start, start + KEYS_PER_STATEMENT);
+      for (const rows of await Promise.all(some.map((conversation) => this.#begins.rows(conversation)))) {
+        for (const { id, first_seq } of rows) begins.set(id, first_seq);
+      }
+    }
+    return begins;
   }
 
   /** Which conversations of the given users hold more than the database knows to be delivered. */

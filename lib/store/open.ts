@@ -3,14 +3,18 @@
  *
  * @module
  */
+import { EXIT, FatalError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Database } from "./database.ts";
 import { migrate, pendingMigrations } from "./migrations.ts";
 import { openMysql } from "./mysql.ts";
-import { openSqlite, probeFolder } from "./sqlite.ts";
+import { openSqlite, openSqliteBeside, probeFolder } from "./sqlite.ts";
 
 /** Rebuilding a large table takes its time. */
 const MIGRATION_STATEMENT_MS = 86_400_000;
+
+/** Counting what a large table holds takes its time, too. */
+const BESIDE_STATEMENT_MS = 600_000;
 
 /** Which database, and how. */
 export interface StorageChoice {
@@ -64,6 +68,27 @@ export async function inspectDatabase(
     return await pendingMigrations(db);
   } finally {
     await db.close();
+  }
+}
+
+/**
+ * Opens a database that is there and up to date, beside the nodes that may have it open: whatever is done to it must not
+ * hold them up. Throws a FatalError when that cannot be done.
+ */
+export async function openBeside({ mysqlUrl, sqlitePath }: StorageChoice, logger: Logger): Promise<Database> {
+  const db = mysqlUrl === null
+    ? openSqliteBeside(sqlitePath)
+    : await openMysql({ url: mysqlUrl, poolSize: 2, logger, statementTimeoutMs: BESIDE_STATEMENT_MS });
+  try {
+    const pending = await pendingMigrations(db);
+    if (pending.length === 0) return db;
+    throw new FatalError(
+      EXIT.config,
+      `The database is not up to date (${pending.join(", ")}); start a node on it, or run chatserver migrate`,
+    );
+  } catch (error) {
+    await db.close();
+    throw error;
   }
 }
 

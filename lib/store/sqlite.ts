@@ -439,3 +439,16 @@ export function openSqlite(path: string): Database {
     throw openError(path, error);
   }
 }
+
+/**
+ * Opens the database that is at `path` beside the server that may have it: its transactions have to be short, and wait for
+ * the server's as the server's wait for them. Throws a FatalError when there is none.
+ */
+export function openSqliteBeside(path: string): Database {
+  try {
+    if (Deno.statSync(path).size === 0) throw new Error("it is empty");
+    return new SqliteDatabase(connect(path), null);
+  } catch (error) {
+    throw openError(path, error);
+  }
+}

@@ -57,7 +57,22 @@ export class Timeline {
         if (row?.seq !== end.seq || row.at !== end.at) missing.push(end);
       }
     }
-    return missing;
+    return missing.length === 0 ? missing : await this.#withoutTrimmed(missing, wait);
+  }
+
+  /** What an operator has trimmed is not missing. */
+  async #withoutTrimmed(ends: readonly End[], wait: string): Promise<End[]> {
+    const begins = new Map<string, number>();
+    for (let start = 0; start < ends.length; start += PLACES_PER_STATEMENT) {
+      const some = ends.slice(start, start + PLACES_PER_STATEMENT).map(({ conversation }) => conversation);
+      const { sql, params } = this.#db.dialect.isOneOf("id", some);
+      const rows = await this.#db.query<{ id: string; first_seq: number }>(
+        `${wait}SELECT id, first_seq FROM Conversation WHERE ${sql}`,
+        params,
+      );
+      for (const { id, first_seq } of rows) begins.set(id, first_seq);
+    }
+    return ends.filter(({ conversation, seq }) => seq >= (begins.get(conversation) ?? 0));
   }
 
   /**

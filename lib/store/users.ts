@@ -43,8 +43,8 @@ export interface Account {
   password: string;
   /** Whether it may log in. */
   status: UserStatus;
-  /** When this was so, by the clock of {@link Users}. */
-  readAt: number;
+  /** The newest event that has ended its sessions; 0: none has. */
+  revoked: number;
 }
 
 /** What operators have made of an account. Of a deleted one others' history is left. */
@@ -56,7 +56,7 @@ export const USER_STATUSES: readonly UserStatus[] = ["active", "disabled", "dele
 /** The column `status` of a deleted user. */
 const DELETED = USER_STATUSES.indexOf("deleted");
 
-type AccountRow = { id: number; name: string; password: string; status: number };
+type AccountRow = { id: number; name: string; password: string; status: number; revoked: number };
 type FriendRow = { owner: number; id: number; name: string; state: UserState };
 
 /** The tables User and Friend. */
@@ -77,7 +77,7 @@ export class Users {
     this.#accounts = new Lookup({
       read: (ids) => {
         const { sql, params } = isOneOf("id", ids);
-        return db.query(`SELECT id, name, password, status FROM User WHERE ${sql}`, params);
+        return db.query(`SELECT id, name, password, status, revoked FROM User WHERE ${sql}`, params);
       },
       keyOf: ({ id }) => id,
     });
@@ -144,10 +144,9 @@ export class Users {
 
   /** The account with this id. */
   async account(id: number): Promise<Account | undefined> {
-    const readAt = this.#now();
     const [account] = await this.#accounts.rows(id);
     // A copy: the caller may go on with another password.
-    return account && { ...account, status: USER_STATUSES[account.status] ?? "disabled", readAt };
+    return account && { ...account, status: USER_STATUSES[account.status] ?? "disabled" };
   }
 
   /** Puts `hash` in the place of `old`, unless somebody has changed the password meanwhile. */

@@ -3,9 +3,10 @@ import { walkFiles } from "../support/files.ts";
 
 /** From the ground up: what is in a room imports from its own and those before it. */
 const ROOMS = ["base", "protocol", "store", "cluster", "config", "net", "web", "log", "chat", "observe"];
-/** Beside them: the terminal client, and the program of the page, which runs in browsers. */
+/** Beside them: the terminal client, what operators do, and the program of the page, which runs in browsers. */
 const BESIDE: Readonly<Record<string, readonly string[]>> = {
   client: ["base", "protocol", "config"],
+  admin: ["base", "protocol", "store", "config", "chat"],
   app: ["base", "protocol", "client"],
 };
 

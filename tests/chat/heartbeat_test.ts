@@ -67,7 +67,7 @@ function fakeDesk(
       account: (id) => {
         world.queries++;
         if (world.isAway) return Promise.reject(new Error("away"));
-        return Promise.resolve({ id, name: "li", password: "hash", status: "active", readAt: 0 });
+        return Promise.resolve({ id, name: "li", password: "hash", status: "active", revoked: 0 });
       },
     },
     tokens: {

@@ -30,6 +30,8 @@ export interface Request {
 export interface Standing {
   /** Which one. */
   conversation: string;
+  /** Where its log begins, once something has been trimmed. */
+  first_seq?: number;
   /** Its newest message. */
   last_seq: number;
   /** Has everything up to this. */

@@ -8,8 +8,8 @@
 import { assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { ChatClient, comeBack, type Ending, newPerson, type Person } from "./chat_client.ts";
-import { type Server, startMariaDb, startServer } from "./services.ts";
-import { temporaryFolder, waitFor } from "./process.ts";
+import { runProgram, type Server, startMariaDb, startServer } from "./services.ts";
+import { type CommandResult, temporaryFolder, waitFor } from "./process.ts";
 
 /** What a server may have been set to by whoever runs it: to ours it must make no difference. */
 const HOSTILE_SETTINGS = [
@@ -65,6 +65,19 @@ export class Place implements AsyncDisposable {
     await end(this.server);
     const database = { args: [...this.#args], sql: this.sql };
     return new Place(this.#kind, database, await startServer([...this.#args, ...args]));
+  }
+
+  /** Runs an admin command on this place's database, beside its server, with `stdin` as all of its input. */
+  admin(words: readonly string[], stdin = ""): Promise<CommandResult> {
+    return runProgram(["admin", ...words, ...this.#args], { stdin, env: { USER: "tester" } });
+  }
+
+  /** What an admin command says with `--json`. Throws when it fails. */
+  // deno-lint-ignore no-explicit-any -- a test looks at whatever there is
+  async adminJson(words: readonly string[], stdin = ""): Promise<any> {
+    const { code, stdout, stderr } = await this.admin([...words, "--json"], stdin);
+    assertEquals([code, stderr], [0, ""], words.join(" "));
+    return JSON.parse(stdout);
   }
 
   /** A new name that begins with `name`. */

@@ -1,0 +1,90 @@
+/**
+ * Commands about codes that let people sign up or choose a new password.
+ *
+ * @module
+ */
+import { type AdminContext, eventOf, refuse, type Result } from "./context.ts";
+import { momentText, tableLines } from "./console.ts";
+import type { UserEntry } from "./find.ts";
+import { AccessCodes, type CodeKind, createCode, hashCode, storeCode } from "../store/access_codes.ts";
+import { recordEvent } from "../store/admin_events.ts";
+
+const DAY_MS = 86_400_000;
+const LIFETIME_MS: Readonly<Record<CodeKind, number>> = { invite: 7 * DAY_MS, password: DAY_MS };
+const LINES = 100;
+
+/** `invite`. */
+export function invite(context: AdminContext): Promise<Result> {
+  return newCode(context, "invite");
+}
+
+/** Makes a code and prints it: it is not stored, and cannot be shown again. */
+export async function newCode(context: AdminContext, kind: CodeKind, user?: UserEntry): Promise<Result> {
+  const { db, options } = context;
+  const uses = kind === "password" ? 1 : options.uses ?? 1;
+  const created = Date.now();
+  const expires = created + (options.lifetimeMs ?? LIFETIME_MS[kind]);
+  const code = createCode();
+  const note = options.note ?? "";
+  const id = await db.transaction(async (tx) => {
+    // The one that was given out before is worth nothing any more.
+    if (user) await tx.run("DELETE FROM AccessCode WHERE userid = ? AND kind = ?", [user.id, kind]);
+    const id = await storeCode(tx, {
+      kind,
+      hash: hashCode(code),
+      userId: user?.id ?? null,
+      uses,
+      created,
+      expires,
+      note,
+    });
+    await recordEvent(
+      tx,
+      eventOf(context, user ? "code" : "invite", user?.id ?? null, { code: id, uses, expires }),
+    );
+    return id;
+  });
+  return {
+    lines: [
+      code,
+      `It is good for ${uses === 1 ? "one use" : `${uses} uses`} until ${momentText(expires)} UTC.`,
+    ],
+    json: { id, code, kind, uses, expires, ...(user ? { user: user.id } : {}) },
+  };
+}
+
+/** `codes list`. */
+export async function listCodes({ db, options }: AdminContext): Promise<Result> {
+  const limit = options.limit ?? LINES;
+  const rows = await new AccessCodes(db).list(options.after ?? 0, limit + 1);
+  const more = rows.length > limit;
+  const codes = rows.slice(0, limit);
+  const lines = tableLines(
+    ["id", "kind", "user", "used", "of", "good until", "note"],
+    codes.map(({ id, kind, userid, used, uses, expires, note }) => [
+      id,
+      kind,
+      userid,
+      used,
+      uses,
+      momentText(expires),
+      note,
+    ]),
+  );
+  if (more) lines.push(`There are more: --after ${codes.at(-1)?.id}`);
+  return { lines: lines.length > 0 ? lines : ["None."], json: { codes, more } };
+}
+
+/** `codes withdraw ID`. */
+export async function withdrawCode(context: AdminContext, [word = ""]: readonly string[]): Promise<Result> {
+  const id = /^\d{1,9}$/.test(word) ? Number(word) : NaN;
+  const isDone = !Number.isNaN(id) && await context.db.transaction(async (tx) => {
+    await recordEvent(tx, eventOf(context, "withdraw", null, { code: id }));
+    const { changes } = await tx.run("DELETE FROM AccessCode WHERE id = ?", [id]);
+    // Rolls back.
+    if (changes === 0) throw refuse(`There is no code ${id}`);
+    return true;
+  });
+  if (!isDone) throw refuse(`${JSON.stringify(word)} is not the id of a code; codes list shows them`);
+  return { lines: [`Code ${id} is worth nothing any more.`], json: { id } };
+}

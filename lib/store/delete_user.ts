@@ -1,0 +1,171 @@
+/**
+ * Deleting a user: the account is shut and its name free at once, in one transaction; what is long, memberships and the
+ * texts of its messages, follows in short ones. Cut off, it goes on when it is done again.
+ *
+ * @module
+ */
+import type { NewEvent } from "./admin_events.ts";
+import { recordEvent } from "./admin_events.ts";
+import type { Database, SqlConnection } from "./database.ts";
+import { KIND } from "../protocol/entries.ts";
+import { membersOf } from "../protocol/members.ts";
+import { conversationOfGroup } from "../protocol/protocol.ts";
+import { USER_STATUSES } from "./users.ts";
+
+/** What others read in the place of the name. */
+export const DELETED_NAME = "deleted user";
+
+/** Places of the log looked at in one transaction. */
+const PLACES = 1_000;
+
+/** How a user is to be deleted. */
+export interface Deletion {
+  /** Whom. */
+  userId: number;
+  /** Take the texts away, too; else only the name in them. */
+  withMessages: boolean;
+  /** What is recorded. */
+  event: NewEvent;
+  /** Called between two transactions; others wait for each of them. */
+  onProgress: (done: number, total: number, startedAt: number) => Promise<void>;
+}
+
+/** What was deleted. */
+export interface DeletionReport {
+  /** Groups that were left. */
+  groups: number;
+  /** Messages whose text, or whose sender's name in it, is gone. */
+  messages: number;
+}
+
+/** Deletes a user. */
+export async function deleteUser(db: Database, deletion: Deletion): Promise<DeletionReport> {
+  const { userId, event } = deletion;
+  await db.transaction(async (tx) => {
+    await recordEvent(tx, event);
+    await shut(tx, userId);
+  });
+  const groups = await db.query<{ groupid: number }>("SELECT groupid FROM GroupUser WHERE userid = ?", [
+    userId,
+  ]);
+  for (const { groupid } of groups) {
+    await db.transaction((tx) => leave(tx, db.dialect.forUpdate, groupid, userId));
+  }
+  return { groups: groups.length, messages: await changeMessages(db, deletion) };
+}
+
+/** A name in parentheses with a number is nobody else's: see names.ts. */
+async function shut(tx: SqlConnection, userId: number): Promise<void> {
+  await tx.run("UPDATE User SET status = ?, name = ?, name_key = NULL, password = ? WHERE id = ?", [
+    USER_STATUSES.indexOf("deleted"),
+    `${DELETED_NAME} (${userId})`,
+    crypto.randomUUID(),
+    userId,
+  ]);
+  await tx.run("DELETE FROM Token WHERE userid = ?", [userId]);
+  await tx.run("DELETE FROM AccessCode WHERE userid = ?", [userId]);
+  await tx.run("DELETE FROM Friend WHERE userid = ?", [userId]);
+  await tx.run("DELETE FROM Friend WHERE friendid = ?", [userId]);
+}
+
+async function leave(tx: SqlConnection, forUpdate: string, groupId: number, userId: number): Promise<void> {
+  const conversation = conversationOfGroup(groupId);
+  // As whoever writes or joins: the count of members agrees with what a message's transaction sees.
+  await tx.query(`SELECT last_seq FROM Conversation WHERE id = ?${forUpdate}`, [conversation]);
+  const [own] = await tx.query<{ grouprole: string }>(
+    "SELECT grouprole FROM GroupUser WHERE groupid = ? AND userid = ?",
+    [groupId, userId],
+  );
+  if (!own) return;
+  await tx.run("DELETE FROM GroupUser WHERE groupid = ? AND userid = ?", [groupId, userId]);
+  await tx.run("DELETE FROM Member WHERE userid = ? AND conversation = ?", [userId, conversation]);
+  await tx.run("UPDATE Conversation SET members = members - 1 WHERE id = ?", [conversation]);
+  if (own.grouprole !== "creator") return;
+  const [heir] = await tx.query<{ userid: number }>(
+    "SELECT userid FROM GroupUser WHERE groupid = ? ORDER BY userid LIMIT 1",
+    [groupId],
+  );
+  if (!heir) return;
+  await tx.run("UPDATE GroupUser SET grouprole = 'creator' WHERE groupid = ? AND userid = ?", [
+    groupId,
+    heir.userid,
+  ]);
+}
+
+async function changeMessages(db: Database, deletion: Deletion): Promise<number> {
+  const { userId, onProgress } = deletion;
+  const conversations = await db.query<{ conversation: string; last: number }>(
+    "SELECT conversation, MAX(seq) AS last FROM Message WHERE sender = ? GROUP BY conversation ORDER BY conversation",
+    [userId],
+  );
+  const total = conversations.reduce((sum, { last }) => sum + last, 0);
+  let [done, changed] = [0, 0];
+  for (const { conversation, last } of conversations) {
+    for (let start = 0; start < last; start += PLACES) {
+      const startedAt = performance.now();
+      changed += await changeSome(db, deletion, conversation, start);
+      await onProgress(done + Math.min(last, start + PLACES), total, startedAt);
+    }
+    done += last;
+  }
+  return changed;
+}
+
+/** Actions and what the system says stay as entries, whatever becomes of the texts in them. */
+function changeSome(
+  db: Database,
+  { userId, withMessages }: Deletion,
+  conversation: string,
+  start: number,
+): Promise<number> {
+  const where = "conversation = ? AND seq > ? AND seq <= ?";
+  const range = [conversation, start, start + PLACES];
+  return db.transaction(async (tx) => {
+    const rows = await tx.query<{ seq: number; kind: number; message: string }>(
+      `SELECT seq, kind, message FROM Message WHERE ${where} AND sender = ? AND message IS NOT NULL`,
+      [...range, userId],
+    );
+    const editions = await tx.query<{ seq: number; until: number; message: string }>(
+      "SELECT v.seq, v.until, v.message FROM Version v JOIN Message m ON m.conversation = v.conversation AND " +
+        "m.seq = v.seq WHERE v.conversation = ? AND v.seq > ? AND v.seq <= ? AND m.sender = ?",
+      [...range, userId],
+    );
+    for (const { seq, until, message } of editions) {
+      const place = [conversation, seq, until];
+      if (withMessages) {
+        await tx.run("DELETE FROM Version WHERE conversation = ? AND seq = ? AND until = ?", place);
+      } else {
+        await tx.run("UPDATE Version SET message = ? WHERE conversation = ? AND seq = ? AND until = ?", [
+          withoutName(message),
+          ...place,
+        ]);
+      }
+    }
+    for (const { seq, kind, message } of rows) {
+      const isErased = withMessages && kind === KIND.chat;
+      if (isErased) await eraseMarks(tx, conversation, seq);
+      await tx.run("UPDATE Message SET message = ?, recalled = ? WHERE conversation = ? AND seq = ?", [
+        isErased ? null : withoutName(message, withMessages ? ["msg"] : []),
+        isErased ? 1 : 0,
+        conversation,
+        seq,
+      ]);
+    }
+    return rows.length;
+  });
+}
+
+/** What was put to an entry goes with its text. */
+async function eraseMarks(tx: SqlConnection, conversation: string, seq: number): Promise<void> {
+  for (const table of ["Reaction", "ReactionCount", "Pin", "Mention"]) {
+    await tx.run(`DELETE FROM ${table} WHERE conversation = ? AND seq = ?`, [conversation, seq]);
+  }
+}
+
+/** Without these fields, too. The other values stay as they were sent, and the msgid stays the first of them. */
+function withoutName(message: string, fields: readonly string[] = []): string {
+  const members = membersOf(message);
+  members.set("name", JSON.stringify(DELETED_NAME));
+  for (const field of fields) members.delete(field);
+  return `{${[...members].map(([key, value]) => `${JSON.stringify(key)}:${value}`).join(",")}}`;
+}

@@ -1,0 +1,513 @@
+/** What operators do to the database, and that the nodes on it follow. */
+
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertLess,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
+import { adminHelp } from "../../lib/admin/admin.ts";
+import { EXIT } from "../../lib/base/errors.ts";
+import {
+  chat,
+  ChatClient,
+  type Frame,
+  groupChat,
+  newPerson,
+  PASSWORD,
+  type Person,
+} from "../support/chat_client.ts";
+import { onEachDatabase, type Place } from "../support/databases.ts";
+import { runProgram, startMariaDb, startServer } from "../support/services.ts";
+import { temporaryFolder } from "../support/process.ts";
+
+/** Nodes follow within this, ms: two seconds, and what a busy machine takes to say so. */
+const FOLLOW_MS = 3_000;
+
+/** The last frame before the server closes the connection, which has to be soon. */
+async function lastFrame({ client }: Person): Promise<Frame | undefined> {
+  const frames = await client.receiveRest(FOLLOW_MS);
+  return frames.at(-1);
+}
+
+async function logInErrno(place: Place, id: number, password: string): Promise<number | undefined> {
+  await using client = await place.connect();
+  return (await client.request({ msgid: 1, v: 2, id, password })).errno;
+}
+
+onEachDatabase("administration", {
+  "users are listed, found by name and id, and shown": async (place) => {
+    await using li = await place.newPerson("Lí", { v: 2 });
+    await using wu = await place.newPerson("wu", { v: 2 });
+    await li.client.request({ msgid: 7, id: li.id, friendid: wu.id });
+    await li.client.request({ msgid: 8, id: li.id, groupname: place.newName("club"), groupdesc: "" });
+    await li.client.request(chat(li, wu.id, "hello"));
+    const { users, more } = await place.adminJson([
+      "users",
+      "list",
+      "--after",
+      String(li.id - 1),
+      "--limit",
+      "1",
+    ]);
+    assertEquals([users, more], [[{ id: li.id, name: li.name, state: "online", status: "active" }], true]);
+    const found = await place.adminJson(["users", "search", li.name.toUpperCase().slice(0, -1)]);
+    assert(found.users.some(({ id }: { id: number }) => id === li.id));
+    const shown = await place.adminJson(["users", "show", li.name.toUpperCase()]);
+    assertEquals([shown.id, shown.messages, shown.conversations], [li.id, 1, 2]);
+    assertEquals(shown.friends.map(({ id }: { id: number }) => id), [wu.id]);
+    assertEquals(shown.groups.map(({ role }: { role: string }) => role), ["creator"]);
+    const text = await place.admin(["users", "show", String(li.id)]);
+    assertMatch(text.stdout, /^id +name +state +status\n\d+ +Lí \d+ +online +active\n/);
+    const nobody = await place.admin(["users", "show", "=1"]);
+    assertEquals([nobody.code, nobody.stderr], [EXIT.failure, 'chatserver: There is no user "=1"\n']);
+  },
+  "a password comes from standard input, ends sessions and tokens, and stands on no command line": async (
+    place,
+  ) => {
+    await using li = await place.newPerson("pass", { v: 2 });
+    const { token } = li.reply;
+    const misuse = await place.admin(["password", String(li.id), "secret 2"]);
+    assertEquals(misuse.code, EXIT.usage);
+    const { code, stdout } = await place.admin(["password", li.name], "secret 2\n");
+    assertEquals(code, 0);
+    assertEquals(stdout.includes("secret"), false);
+    const notice = await lastFrame(li);
+    assertEquals([notice?.code, notice?.reconnect], ["revoked", false]);
+    await using client = await place.connect();
+    assertEquals((await client.request({ msgid: 21, v: 2, token })).errno, 11);
+    assertEquals(await logInErrno(place, li.id, PASSWORD), 1);
+    assertEquals(await logInErrno(place, li.id, "secret 2"), 0);
+    const made = await place.adminJson(["password", String(li.id), "--generate"]);
+    await using again = await place.connect();
+    const reply = await again.request({ msgid: 1, v: 2, id: li.id, password: made.password });
+    assertEquals(reply.errno, 0);
+    // The node may hear of the change only now: who knows the new password is not meant.
+    await again.expectNothing(FOLLOW_MS);
+  },
+  "a code lets its user choose a password": async (place) => {
+    await using li = await place.newPerson("coded", { v: 2 });
+    const { code } = await place.adminJson(["password", String(li.id), "--code", "--lifetime", "1h"]);
+    const later = await place.adminJson(["password", String(li.id), "--code"]);
+    await using client = await place.connect();
+    const reset = (code: string) => client.request({ msgid: 36, v: 2, code, password: "chosen 1" });
+    assertEquals((await reset(code)).errno, 1, "the one before is worth nothing");
+    assertEquals((await reset(later.code)).errno, 0);
+    assertEquals((await lastFrame(li))?.code, "revoked");
+    assertEquals(await logInErrno(place, li.id, "chosen 1"), 0);
+  },
+  "who is disabled is sent away and cannot log in, until enabled": async (place) => {
+    await using li = await place.newPerson("disabled", { v: 2 });
+    await using old = await place.newPerson("disabled old");
+    for (const person of [li, old]) await place.adminJson(["disable", String(person.id)]);
+    assertEquals((await lastFrame(li))?.code, "revoked");
+    assertEquals((await lastFrame(old))?.code, "revoked");
+    await using client = await place.connect();
+    const refused = await client.request({ msgid: 1, v: 2, id: li.id, password: PASSWORD });
+    assertEquals([refused.errno, refused.errmsg], [1, "This account has been disabled"]);
+    assertEquals(
+      (await client.request({ msgid: 1, v: 2, id: li.id, password: "guess" })).errmsg,
+      "Wrong id or password",
+    );
+    assertEquals((await client.request({ msgid: 21, v: 2, token: li.reply.token })).errno, 11);
+    await place.adminJson(["enable", li.name]);
+    assertEquals(await logInErrno(place, li.id, PASSWORD), 0);
+  },
+  "nobody slips in who was on the way while disabled": async (place) => {
+    const li = await place.newPerson("slippery", { v: 2 });
+    let isOver = false;
+    let goneAt = 0;
+    const knock = async () => {
+      while (!isOver) {
+        await using client = await place.connect();
+        const { errno } = await client.request({ msgid: 1, v: 2, id: li.id, password: PASSWORD });
+        // What comes after this is refused for good.
+        if (errno === 1) return;
+        if (errno !== 0) continue;
+        await client.receiveRest();
+        goneAt = performance.now();
+      }
+    };
+    const knocking = Promise.all(Array.from({ length: 8 }, knock));
+    await place.adminJson(["disable", String(li.id)]);
+    const disabledAt = performance.now();
+    await new Promise((resolve) => setTimeout(resolve, FOLLOW_MS));
+    isOver = true;
+    li.client.close();
+    await knocking;
+    assertLess(goneAt - disabledAt, FOLLOW_MS);
+    assertEquals(await place.sql(`SELECT state FROM User WHERE id = ${li.id}`), [["offline"]]);
+  },
+  "who is deleted is gone, and what was said stays, of a deleted user": async (place) => {
+    await using li = await place.newPerson("going", { v: 2 });
+    await using wu = await place.newPerson("staying", { v: 2 });
+    await wu.client.request({ msgid: 7, id: wu.id, friendid: li.id });
+    const { groupid } = await li.client.request({
+      msgid: 8,
+      id: li.id,
+      groupname: place.newName("left"),
+      groupdesc: "",
+    });
+    await wu.client.request({ msgid: 9, id: wu.id, groupid });
+    const said = '{"msgid":6,"id":' + li.id + ',"name":"' + li.name + '","toid":' + wu.id +
+      ',"msg":"keep \\"me\\"","time":"t","n":12345678901234567890,"cid":"x"}';
+    await li.client.send(said);
+    await wu.client.take(({ msgid }) => msgid === 6);
+    await li.client.request(groupChat(li, Number(groupid), "to all"));
+    assertEquals((await place.admin(["delete", li.name])).code, EXIT.usage, "not without --yes");
+    const report = await place.adminJson(["delete", li.name, "--yes"]);
+    assertEquals(report, { id: li.id, groups: 1, messages: 3 });
+    assertEquals((await lastFrame(li))?.code, "revoked");
+    await using again = await place.comeBack({ id: wu.id, name: wu.name }, { v: 2 }).catch(async () => {
+      wu.client.close();
+      await place.offline(wu.id);
+      return await place.comeBack(wu, { v: 2 });
+    });
+    assertEquals(again.reply.friends, undefined);
+    const groups: { id: number; users: { id: number; role: string }[] }[] = JSON.parse(
+      JSON.stringify(again.reply.groups),
+    );
+    assertEquals(groups.map(({ users }) => users.map(({ id, role }) => [id, role])), [[[wu.id, "creator"]]]);
+    const conversation = li.id < wu.id ? `u${li.id}-${wu.id}` : `u${wu.id}-${li.id}`;
+    await again.client.send({ msgid: 15, cid: "h", conversation });
+    const page = await again.client.receiveText();
+    assertStringIncludes(page, '"name":"deleted user"');
+    assertStringIncludes(page, '"msg":"keep \\"me\\"","time":"t","n":12345678901234567890');
+    assertEquals((await again.client.request(chat(again, li.id, "hello?"))).errno, 6);
+    assertEquals(await logInErrno(place, li.id, PASSWORD), 1);
+    await using newcomer = await newPerson(place.server.port, li.name, { v: 2 });
+    assertGreater(newcomer.id, wu.id);
+    const audit = await place.adminJson(["audit", "--of", String(li.id)]);
+    assertEquals(audit.events.map(({ what }: { what: string }) => what), ["delete"]);
+    assertMatch(audit.events[0].actor, /^tester@/);
+  },
+  "with messages their texts go, too": async (place) => {
+    await using li = await place.newPerson("erased", { v: 2 });
+    await using wu = await place.newPerson("reader", { v: 2 });
+    for (let i = 0; i < 3; i++) await li.client.request(chat(li, wu.id, "erase me"));
+    await place.adminJson(["delete", li.name, "--with-messages", "--yes"]);
+    const { conversation } = await wu.client.take(({ msgid }) => msgid === 6);
+    const { messages } = await wu.client.request({ msgid: 15, conversation });
+    assertEquals(messages?.map(({ seq, recalled }) => [seq, recalled]), [[1, true], [2, true], [3, true]]);
+  },
+  "sessions are listed and ended": async (place) => {
+    await using li = await place.newPerson("kicked", { v: 2 });
+    const { sessions: [session] } = await place.adminJson(["sessions", "list", li.name]);
+    assertEquals([session.id, session.state], [li.id, "online"]);
+    assertGreater(session.token_until, Date.now());
+    await place.adminJson(["sessions", "end", li.name]);
+    const notice = await lastFrame(li);
+    assertEquals([notice?.code, notice?.text], ["revoked", "An operator has ended this session."]);
+    assertEquals(await logInErrno(place, li.id, PASSWORD), 0);
+  },
+  "groups are listed and shown": async (place) => {
+    await using li = await place.newPerson("founder", { v: 2 });
+    const groupname = place.newName("Grüppe");
+    const { groupid } = await li.client.request({ msgid: 8, id: li.id, groupname, groupdesc: "d" });
+    const { groups } = await place.adminJson(["groups", "list", "--after", String(Number(groupid) - 1)]);
+    assertEquals(groups, [{ id: groupid, groupname, groupdesc: "d", members: 1 }]);
+    const { members } = await place.adminJson(["groups", "show", groupname.toUpperCase()]);
+    assertEquals(members, [{ id: li.id, name: li.name, state: "online", role: "creator" }]);
+  },
+  "an announcement reaches everybody who is online, in both versions, and ends nothing": async (place) => {
+    await using li = await place.newPerson("hearing", { v: 2 });
+    await using old = await place.newPerson("hearing old");
+    await place.adminJson(["announce", "tea", "at", "five 🍵"]);
+    const notice = await li.client.receive(FOLLOW_MS);
+    assertEquals([notice.msgid, notice.code, notice.text], [20, "announcement", "tea at five 🍵"]);
+    const message = await old.client.receive(FOLLOW_MS);
+    assertEquals([message.msgid, message.id, message.toid, message.msg], [6, 0, old.id, "tea at five 🍵"]);
+    for (const { client } of [li, old]) await client.fence();
+  },
+  "invitations are made, used and withdrawn": async (place) => {
+    await using elsewhere = await place.elsewhere(["--signup", "invite"]);
+    const { code } = await elsewhere.adminJson(["invite", "--uses", "2", "--note", "class"]);
+    const signup = async (invite: string) => {
+      await using client = await elsewhere.connect();
+      const name = elsewhere.newName("guest");
+      return (await client.request({ msgid: 4, v: 2, name, password: PASSWORD, invite })).errno;
+    };
+    assertEquals(await signup(code), 0);
+    const { codes: [row] } = await elsewhere.adminJson(["codes", "list"]);
+    assertEquals([row.kind, row.used, row.uses, row.note], ["invite", 1, 2, "class"]);
+    assertEquals((await elsewhere.admin(["codes", "withdraw", "99"])).code, EXIT.failure);
+    await elsewhere.adminJson(["codes", "withdraw", String(row.id)]);
+    assertEquals(await signup(code), 7);
+    const { events } = await elsewhere.adminJson(["audit"]);
+    assertEquals(
+      events.map(({ what }: { what: string }) => what),
+      ["invite", "withdraw"],
+      "and nothing that failed",
+    );
+  },
+  "old messages are trimmed while others are written, and history begins later": async (place) => {
+    await using li = await place.newPerson("old li", { v: 2 });
+    await using wu = await place.newPerson("old wu", { v: 2 });
+    await using away = await place.newPerson("old away", { v: 2 });
+    away.client.close();
+    const [count, old] = [2_600, 2_500];
+    const now = Date.now();
+    const conversation = `u${li.id}-${wu.id}`;
+    const waiting = `u${li.id}-${away.id}`;
+    const finished = `u${wu.id}-${away.id}`;
+    const rows: string[] = [];
+    const add = (conversation: string, to: number, seq: number, at: number) => {
+      const text = JSON.stringify(chat(li, to, `text ${seq}`)).replaceAll("'", "''");
+      rows.push(`('${conversation}', ${seq}, ${li.id}, ${at}, '${text}')`);
+    };
+    for (let seq = 1; seq <= count; seq++) {
+      add(conversation, wu.id, seq, seq <= old ? now - 30 * 86_400_000 : now - 3_600_000);
+    }
+    for (let seq = 1; seq <= 5; seq++) {
+      add(waiting, away.id, seq, now - 30 * 86_400_000);
+      add(finished, away.id, seq, now - 30 * 86_400_000);
+    }
+    while (rows.length > 0) {
+      await place.sql(
+        `INSERT INTO Message (conversation, seq, sender, at, message) VALUES ${
+          rows.splice(0, 500).join(",")
+        }`,
+      );
+    }
+    const member = (user: number, conversation: string, at: number) =>
+      `(${user}, '${conversation}', ${at}, ${at})`;
+    await place.sql(
+      "INSERT INTO Conversation (id, last_seq, members) VALUES " +
+        `('${conversation}', ${count}, 2), ('${waiting}', 5, 2), ('${finished}', 5, 2)`,
+    );
+    await place.sql(
+      "INSERT INTO Member (userid, conversation, delivered, `read`) VALUES " + [
+        member(li.id, conversation, count),
+        member(wu.id, conversation, count),
+        member(li.id, waiting, 5),
+        member(away.id, waiting, 2),
+        member(wu.id, finished, 5),
+        member(away.id, finished, 5),
+      ].join(", "),
+    );
+    let isOver = false;
+    const writing = (async () => {
+      let errno: number | undefined = 0;
+      while (!isOver && errno === 0) {
+        errno = (await li.client.request(chat(li, wu.id, "meanwhile"))).errno;
+        // At once is more than a user may say.
+        await new Promise((resolve) => setTimeout(resolve, 30));
+      }
+      return errno;
+    })();
+    assertEquals((await place.admin(["trim", "--older-than", "1d", "--yes"])).code, EXIT.usage);
+    assertEquals((await place.admin(["trim", "--older-than", "10d"])).code, EXIT.usage);
+    const trim = (...args: string[]) => place.adminJson(["trim", "--older-than", "10d", "--yes", ...args]);
+    const kept = await trim("--keep-undelivered");
+    assertEquals([kept.messages, kept.conversations], [old + 2 + 5, 3]);
+    const rest = await trim();
+    assertEquals([rest.messages, rest.conversations], [3, 1]);
+    assertEquals((await trim()).messages, 0, "a second time there is nothing");
+    isOver = true;
+    assertEquals(await writing, 0, "nobody was held up");
+    const firsts = await place.sql(
+      `SELECT first_seq FROM Conversation WHERE id IN ('${conversation}', '${waiting}', '${finished}') ORDER BY id`,
+    );
+    assertEquals(firsts.flat().map(Number).sort((a, b) => a - b), [5, 5, old + 1]);
+    // A place of its newest message stays, so that no node takes the database for an older one.
+    assertEquals(await place.sql(`SELECT seq, message FROM Message WHERE conversation = '${finished}'`), [[
+      "5",
+      "NULL",
+    ]]);
+    await using back = await place.connect();
+    const { conversations } = await back.request({ msgid: 1, v: 3, id: away.id, password: PASSWORD });
+    assertEquals(
+      conversations?.map(({ conversation, first_seq }) => [conversation, first_seq]).sort(),
+      [[waiting, 5], [finished, 5]].sort(),
+    );
+    const { messages, first_seq } = await back.request({ msgid: 15, conversation: waiting });
+    assertEquals(first_seq, 5);
+    assertEquals(messages?.map(({ seq, recalled }) => [seq, recalled]), [[5, true]]);
+  },
+  "an export is imported elsewhere, a line once however often": async (place) => {
+    await using li = await place.newPerson("moving", { v: 2 });
+    await using wu = await place.newPerson("moved", { v: 2 });
+    await li.client.request({ msgid: 7, id: li.id, friendid: wu.id });
+    const { groupid } = await wu.client.request({
+      msgid: 8,
+      id: wu.id,
+      groupname: place.newName("moving on"),
+      groupdesc: "",
+    });
+    await wu.client.request(groupChat(wu, Number(groupid), "before li"));
+    await li.client.request({ msgid: 9, id: li.id, groupid });
+    await wu.client.request(groupChat(wu, Number(groupid), "with li"));
+    for (const text of ["one", "two", "three"]) await li.client.request(chat(li, wu.id, text, { cid: text }));
+    await li.client.request({ msgid: 17, conversation: `u${li.id}-${wu.id}`, seq: 2 });
+
+    const { code, stdout } = await place.admin(["export", "user", li.name]);
+    assertEquals(code, 0);
+    assertEquals(stdout.includes("before li"), false, "what was said before the user came");
+    const count = stdout.trimEnd().split("\n").length;
+    const here = await place.adminJson(["import"], stdout);
+    assertEquals([here.imported, here.present, here.refused], [0, count, 0]);
+
+    await using elsewhere = await place.elsewhere([]);
+    const first = await elsewhere.adminJson(["import"], stdout);
+    assertEquals([first.imported, first.present, first.refused], [count, 0, 0], first.contradictions.join());
+    const second = await elsewhere.adminJson(["import"], stdout);
+    assertEquals([second.imported, second.present], [0, count]);
+    assertEquals((await elsewhere.admin(["check"])).code, 0);
+    const copied = await elsewhere.admin(["export", "user", li.name]);
+    assertEquals(copied.stdout, stdout);
+    const { password } = await elsewhere.adminJson(["password", li.name, "--generate"]);
+    await using client = await elsewhere.connect();
+    const reply = await client.request({ msgid: 1, v: 2, id: li.id, password });
+    assertEquals(reply.friends?.length, 1);
+    const { messages } = await client.request({ msgid: 15, conversation: `u${li.id}-${wu.id}` });
+    assertEquals(messages?.map(({ msg, recalled }: Frame) => msg ?? recalled), ["one", true, "three"]);
+    const ack = await client.request(chat({ id: li.id, name: li.name }, wu.id, "four", { cid: "three" }));
+    assertEquals(ack.seq, 3, "a cid that came with it is known");
+
+    const place1 = { conversation: `u${li.id}-${wu.id}`, seq: 1 };
+    const marks = [
+      { kind: "version", ...place1, until: 9, at: 1, message: '{"msgid":6,"msg":"first"}' },
+      { kind: "reaction", ...place1, emoji: btoa("+"), userid: wu.id, at: 1 },
+      { kind: "pin", ...place1, userid: wu.id, at: 1 },
+      { kind: "mention", ...place1, userid: 0 },
+    ].map((line) => JSON.stringify(line)).join("\n");
+    assertEquals((await elsewhere.adminJson(["import"], marks)).imported, 4);
+    assertEquals((await elsewhere.adminJson(["import"], marks)).present, 4);
+    assertEquals(await elsewhere.sql("SELECT users FROM ReactionCount"), [["1"]]);
+    assertStringIncludes(
+      (await elsewhere.admin(["export", "conversation", place1.conversation])).stdout,
+      marks,
+    );
+
+    // What contradicts is left out, and costs no other line.
+    const lines = [
+      JSON.stringify({ kind: "user", id: li.id, name: "another", status: 0 }),
+      JSON.stringify({ kind: "user", id: 4_000_000, name: wu.name, status: 0 }),
+      JSON.stringify({ kind: "user", id: 4_000_001, name: "good", status: 0 }),
+      JSON.stringify({
+        ...{ kind: "message", ...place1, sender: wu.id, cid: null, at: 1, entry: 0, recalled: 0 },
+        message: '{"msgid":6,"msg":"another"}',
+      }),
+    ].join("\n");
+    const odd = await elsewhere.adminJson(["import"], lines);
+    assertEquals([odd.imported, odd.present, odd.refused], [1, 0, 3]);
+    assertMatch(odd.contradictions.join("\n"), /^line 1: user \d+ has another name here$/m);
+    assertMatch(odd.contradictions.join("\n"), /^line 4: u\d+-\d+ 1 is another message here$/m);
+    const broken = await elsewhere.admin(["import"], '{"kind":"user","id":1}\n');
+    assertEquals(broken.code, EXIT.failure);
+    assertMatch(broken.stderr, /line 1: its field name is missing or of the wrong type/);
+  },
+  "a check finds what does not agree, and repairs it": async (place) => {
+    await using elsewhere = await place.elsewhere([]);
+    await using li = await elsewhere.newPerson("li", { v: 2 });
+    await using wu = await elsewhere.newPerson("wu", { v: 2 });
+    const { groupid } = await li.client.request({ msgid: 8, id: li.id, groupname: "g", groupdesc: "" });
+    await wu.client.request({ msgid: 9, id: wu.id, groupid });
+    for (let i = 0; i < 3; i++) await li.client.request(groupChat(li, Number(groupid), "x"));
+    for (let i = 0; i < 5; i++) await li.client.request(chat(li, wu.id, "x"));
+    assertEquals((await elsewhere.adminJson(["check"])).findings, []);
+    const breaks = [
+      "UPDATE Conversation SET last_seq = 4 WHERE id LIKE 'u%'",
+      "DELETE FROM Message WHERE conversation LIKE 'u%' AND seq = 2",
+      `UPDATE Member SET delivered = 99 WHERE userid = ${wu.id} AND conversation LIKE 'u%'`,
+      "UPDATE Conversation SET members = 7 WHERE id LIKE 'g%'",
+      "INSERT INTO GroupUser (groupid, userid, grouprole) VALUES (1, 999, 'normal')",
+      "INSERT INTO GroupUser (groupid, userid, grouprole) VALUES (88, 1, 'normal')",
+      `DELETE FROM Member WHERE userid = ${wu.id} AND conversation = 'g1'`,
+      `INSERT INTO Member (userid, conversation) VALUES (${li.id}, 'g77')`,
+      `INSERT INTO Friend (userid, friendid) VALUES (${li.id}, 999)`,
+      "INSERT INTO Token (hash, userid, expires) VALUES (x'00', 999, 1)",
+      "INSERT INTO AllGroup (id, groupname) VALUES (50, 'bare')",
+      "INSERT INTO Message (conversation, seq, sender, at, message) VALUES ('u5-6', 3, 5, 1, '{\"msgid\":6}')",
+      "UPDATE GroupUser SET grouprole = 'normal' WHERE groupid = 1",
+    ];
+    for (const statement of breaks) await elsewhere.sql(statement);
+    const found = await elsewhere.admin(["check", "--json"]);
+    assertEquals(found.code, EXIT.failure);
+    const { findings } = JSON.parse(found.stdout);
+    assertEquals(findings.map(({ name }: { name: string }) => name).sort(), [
+      "conversations with holes",
+      "friends who are no users",
+      "groups whose members are counted wrong",
+      "groups without conversation",
+      "groups without creator",
+      "members of groups that do not exist",
+      "members of groups who are no users",
+      "members of groups without a position",
+      "messages of no conversation",
+      "messages past the end",
+      "positions in groups of who is no member",
+      "positions past the end",
+      "tokens of nobody",
+    ]);
+    assertEquals((await elsewhere.admin(["check", "--repair"])).code, EXIT.usage);
+    assertEquals((await elsewhere.admin(["check", "--repair", "--yes"])).code, 0);
+    const left = await elsewhere.adminJson(["check"]);
+    assertEquals(left.findings.map(({ name }: { name: string }) => name), ["conversations with holes"]);
+    assertEquals(await elsewhere.sql("SELECT last_seq FROM Conversation WHERE id = 'u5-6'"), [["3"]]);
+    assertEquals(
+      await elsewhere.sql("SELECT userid FROM GroupUser WHERE groupid = 1 AND grouprole = 'creator'"),
+      [[
+        String(li.id),
+      ]],
+    );
+  },
+  "numbers are counted": async (place) => {
+    await using elsewhere = await place.elsewhere([]);
+    await using li = await elsewhere.newPerson("li", { v: 2 });
+    await using wu = await elsewhere.newPerson("wu", { v: 2 });
+    await li.client.request(chat(li, wu.id, "x"));
+    const stats = await elsewhere.adminJson(["stats"]);
+    assertEquals([stats.users, stats.online, stats.messages, stats.conversations], [2, 2, 1, 1]);
+  },
+});
+
+Deno.test("nodes without Redis follow, each for itself", async () => {
+  await using mariaDb = await startMariaDb();
+  await using one = await startServer(["--mysql", mariaDb.url, "--node", "one"]);
+  await using two = await startServer(["--mysql", mariaDb.url, "--node", "two"]);
+  await using li = await newPerson(one.port, "li", { v: 2 });
+  await using wu = await newPerson(two.port, "wu", { v: 2 });
+  const env = { CHAT_MYSQL: mariaDb.url };
+  for (const name of ["li", "wu"]) {
+    assertEquals((await runProgram(["admin", "disable", name], { env })).code, 0);
+  }
+  for (const person of [li, wu]) assertEquals((await lastFrame(person))?.code, "revoked");
+});
+
+Deno.test("a database that is not there, or not up to date, is left alone", async () => {
+  await using folder = await temporaryFolder();
+  const path = `${folder.path}/chat.db`;
+  const missing = await runProgram(["admin", "stats", "--sqlite", path]);
+  assertEquals(missing.code, EXIT.config);
+  assertEquals([...Deno.readDirSync(folder.path)], []);
+  await using mariaDb = await startMariaDb();
+  const empty = await runProgram(["admin", "stats"], { env: { CHAT_MYSQL: mariaDb.url } });
+  assertEquals(empty.code, EXIT.config);
+  assertMatch(empty.stderr, /not up to date .*run chatserver migrate/);
+});
+
+Deno.test("nodes that stopped and started again do not repeat what was done before", async () => {
+  await using folder = await temporaryFolder();
+  const database = ["--sqlite", `${folder.path}/chat.db`];
+  {
+    await using server = await startServer(database);
+    await using _li = await newPerson(server.port, "li", { v: 2 });
+    await server.stop();
+  }
+  assertEquals((await runProgram(["admin", "sessions", "end", "li", ...database])).code, 0);
+  await using server = await startServer(database);
+  await using client = await ChatClient.connect(server.port);
+  assertEquals((await client.request({ msgid: 1, v: 2, id: 1, password: PASSWORD })).errno, 0);
+  await client.expectNothing(1_500);
+});
+
+Deno.test("admin help names every command, and fits into a terminal of 100 columns", () => {
+  for (const words of [[], ["users"], ["trim"], ["password"], ["nothing"]]) {
+    for (const line of adminHelp(words).split("\n")) assert(line.length <= 100, line);
+  }
+  assertMatch(adminHelp(["trim"]), /^chatserver admin trim\n.*--older-than TIME/s);
+  assertMatch(adminHelp([]), /users search TEXT .*\n.*users show USER/);
+});
