@@ -557,6 +557,8 @@ terminalTest(
     await anna.says("logged in");
     for (const [place, seq] of [[dataFolder, 1], [`${folder}/elsewhere`, 2]] as const) {
       const text = `swallowed ${seq}`;
+      // What is said before a device is there it has not received.
+      await runScript(server, ["1", "2", "pw2"], { dataFolder: place });
       await anna.type(`chat:2:${text}\n`);
       await anna.says(`✓ #${seq} to`);
       const script = await runScript(server, ["1", "2", "pw2"], { dataFolder: place });
