@@ -346,10 +346,14 @@ export class Page {
     }
   }
 
-  /** Resolves when the page shows `text`, inside the first element of `selector`. */
+  /**
+   * Resolves when the page shows `text`, inside the first element of `selector`. Characters that only keep the directions of
+   * two texts apart do not count.
+   */
   async see(text: string, selector = "body"): Promise<void> {
     const [json, where] = [JSON.stringify(text), JSON.stringify(selector)];
-    await this.waitFor(`!!document.querySelector(${where})?.innerText.includes(${json})`);
+    const shown = `document.querySelector(${where})?.innerText.replace(/[\\u2066-\\u2069]/g, "")`;
+    await this.waitFor(`!!${shown}?.includes(${json})`);
   }
 
   /** What the page shows as text. */

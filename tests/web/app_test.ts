@@ -79,6 +79,142 @@ browserTest(
   },
 );
 
+browserTest(
+  "messages are answered, reacted to, edited, pinned and deleted, and everybody sees it",
+  async () => {
+    await using site = await AppSite.start();
+    await using one = await site.chromium.browser();
+    await using two = await site.chromium.browser();
+    const ann = await site.enter(one, "ann");
+    const li = await site.enter(two, "li");
+    await openConversation(ann, "u1-2");
+    await openConversation(li, "u1-2");
+    await say(ann, "first");
+    await li.waitFor(`${STORED} === 1`);
+    await li.hover(".row[data-seq]");
+    await li.click(".row-tools .icon-button:nth-child(2)");
+    await li.see("Reply to", ".context");
+    await li.type("an answer");
+    await li.press("Enter");
+    await ann.waitFor("document.querySelector('.quote')?.innerText.includes('first')");
+    await ann.hover(".row .quote");
+    await ann.click(".row-tools .icon-button:nth-child(1)");
+    await ann.click(".emoji-grid button:nth-child(3)");
+    await li.waitFor("document.querySelector('.reaction')?.innerText.includes('❤️')");
+    // The last own message comes back by the arrow key, in an empty field.
+    await ann.click(".composer textarea");
+    await ann.press("ArrowUp");
+    await ann.waitFor("document.querySelector('.composer textarea').value === 'first'");
+    await ann.type(", but better");
+    await ann.press("Enter");
+    await li.see("first, but better", ".log");
+    await li.see("edited", ".log");
+    await li.click(".edited");
+    await li.see("first, but better", "dialog");
+    assertEquals(await li.count("dialog .text"), 2);
+    await li.press("Escape");
+    await ann.evaluate("document.querySelector('.log').focus()");
+    await ann.press("k");
+    await ann.press("p");
+    await li.see("Pinned", ".log");
+    await ann.reload();
+    await ann.waitFor(`${STORED} === 2`);
+    await ann.see("Pinned", ".log");
+    assertEquals(await ann.count(".reaction[aria-pressed=true]"), 1);
+    await ann.evaluate("document.querySelector('.log').focus()");
+    await ann.press("k");
+    await ann.press("k");
+    await ann.press(".");
+    await ann.press("End");
+    await ann.press("Enter");
+    await ann.click("dialog .button.danger");
+    await li.see("This message was deleted", ".log");
+    await ann.see("You deleted this message", ".log");
+    assertEquals([ann.complaints, li.complaints], [[], []]);
+  },
+);
+
+browserTest("somebody is found by the beginning of the name, and jumped to", async () => {
+  await using site = await AppSite.start();
+  await using one = await site.chromium.browser();
+  const ann = await site.enter(one, "ann");
+  await site.signUp("Li Wei");
+  await site.signUp("Lina");
+  await ann.click(".side-head .icon-button");
+  await ann.press("Enter");
+  await ann.waitFor("document.activeElement?.matches('dialog input')");
+  await ann.type("li");
+  await ann.waitFor("document.querySelectorAll('dialog .line').length === 2");
+  await ann.type(" w");
+  await ann.waitFor("document.querySelectorAll('dialog .line').length === 1");
+  await ann.press("Enter");
+  await ann.waitFor("location.hash === '#u1-2'");
+  await ann.see("Li Wei", ".talk-head");
+  await ann.press("Control+k");
+  await ann.waitFor("document.activeElement?.matches('dialog input')");
+  await ann.type("lina");
+  await ann.waitFor("document.querySelector('dialog .line')?.innerText.includes('Lina')");
+  await ann.press("Enter");
+  await ann.waitFor("location.hash === '#u1-3'");
+  assertEquals(ann.complaints, []);
+});
+
+browserTest("in a group one sees who wrote, who is named, and how many have read it", async () => {
+  await using site = await AppSite.start();
+  await using one = await site.chromium.browser();
+  const ann = await site.enter(one, "ann");
+  const liId = await site.signUp("li");
+  await using li = await ChatClient.connect(site.port);
+  await logIn(li, liId, { v: 3 });
+  await li.request({ msgid: 8, groupname: "lunch", groupdesc: "where and when", join: "open" });
+  await ann.click(".side-head .icon-button");
+  await ann.press("End");
+  await ann.press("Enter");
+  await ann.waitFor("document.querySelector('dialog form')");
+  await ann.type("1");
+  await ann.press("Enter");
+  await ann.waitFor("location.hash === '#g1'");
+  await ann.see("You joined", ".log");
+  await say(ann, "who is in?");
+  await ann.waitFor(`${STORED} === 1`);
+  await li.request({ msgid: 13, conversation: "g1", seq: 3 });
+  await ann.see("read by 1", ".log");
+  await openConversation(ann, "u1-2");
+  await li.request({ msgid: 10, groupid: 1, msg: "I am, @ann, and you?", mentions: [1] });
+  await ann.see("li: I am", ".list");
+  await ann.waitFor("document.querySelectorAll('.list .badge').length === 2");
+  await openConversation(ann, "g1");
+  await ann.waitFor("document.querySelector('.row.mentions-me .mention.me')?.innerText === '@ann'");
+  await ann.waitFor("document.querySelector('.new-line')");
+  assertEquals(ann.complaints, []);
+});
+
+browserTest("a network that goes away and a page that sleeps cost no message", async () => {
+  await using site = await AppSite.start();
+  await using one = await site.chromium.browser();
+  const ann = await site.enter(one, "ann");
+  const liId = await site.signUp("li");
+  await using li = await ChatClient.connect(site.port);
+  await logIn(li, liId, { v: 3 });
+  const speak = (msg: string) => li.request({ msgid: 6, toid: 1, msg });
+  await openConversation(ann, "u1-2");
+  await speak("one");
+  await ann.see("one", ".log");
+  await ann.setOffline(true);
+  await say(ann, "written without a network");
+  await speak("two");
+  await ann.setOffline(false);
+  await ann.see("two", ".log");
+  await ann.waitFor("document.querySelectorAll('.row[data-seq] .tick').length === 1", 60_000);
+  await ann.send("Page.setWebLifecycleState", { state: "frozen" });
+  await speak("three");
+  await site.killNode();
+  await site.startNode();
+  await ann.send("Page.setWebLifecycleState", { state: "active" });
+  await ann.waitFor(`${STORED} === 4`, 60_000);
+  assertEquals((await texts(ann)).sort(), ["one", "three", "two", "written without a network"]);
+});
+
 browserTest("a draft is there again after a reload, and in its conversation only", async () => {
   await using site = await AppSite.start();
   await using one = await site.chromium.browser();
@@ -128,7 +264,7 @@ browserTest("who logs out leaves nothing behind in the browser", async () => {
   await openConversation(ann, "u1-2");
   await say(ann, "remember this");
   await ann.waitFor(`${STORED} === 1`);
-  await ann.click(".me");
+  await ann.click(".self");
   await ann.press("End");
   await ann.press("Enter");
   await ann.click("dialog .button.danger");

@@ -273,6 +273,12 @@ export class ClientSession {
     else this.#open();
   }
 
+  /** Connects anew at once: what a login reply says may be another thing by now. */
+  refresh(): void {
+    this.#notice = { code: "refresh", text: "asking anew", canReconnect: true, retryAfterMs: 0 };
+    this.#link.close("asking anew");
+  }
+
   /** Connects now, where it waits to do so; asks the server for a sign of life, where it is connected. */
   retry(): void {
     if (this.#link.isOpen) this.#link.send({ msgid: MSGID.HEARTBEAT_MSG });

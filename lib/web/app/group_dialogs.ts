@@ -4,7 +4,8 @@
  * @module
  */
 
-import { textOf } from "../../client/core/messages.ts";
+import { integerOf, textOf } from "../../client/core/messages.ts";
+import type { Reply } from "../../client/core/requests.ts";
 import { conversationOfGroup, ERRNO, MSGID } from "../../protocol/protocol.ts";
 import type { Conversation } from "./conversation.ts";
 import { el } from "./dom.ts";
@@ -21,8 +22,13 @@ const HOUR_MS = 3_600_000;
 /** Until somebody wants them again: further away than anybody waits, and a number that every database has room for. */
 const ALWAYS_MS = 10 * 365 * 24 * HOUR_MS;
 
-/** Makes a group and opens it. */
-export function newGroupDialog(model: Model, onOpened: () => void): void {
+/** The conversation of the group that a reply tells of. */
+function groupOf({ frame }: Reply): string {
+  return conversationOfGroup(integerOf(frame.groupid, 1) ?? 0);
+}
+
+/** Makes a group. */
+export function newGroupDialog(model: Model, onOpen: (id: string) => void): void {
   openDialog(t("new_group"), ({ close }) => {
     const name = field(t("group_name"), { maxlength: 50, required: true, autocomplete: "off" });
     const about = field(t("group_about"), { maxlength: 200, autocomplete: "off" });
@@ -31,14 +37,14 @@ export function newGroupDialog(model: Model, onOpened: () => void): void {
       const reply = await model.createGroup(name.input.value.trim(), about.input.value.trim());
       if (reply.errno !== ERRNO.OK) return failureOf(reply);
       close();
-      onOpened();
+      onOpen(groupOf(reply));
       return "";
     })];
   });
 }
 
 /** Joins a group by an invitation, or by its number. */
-export function joinDialog(model: Model): void {
+export function joinDialog(model: Model, onOpen: (id: string) => void): void {
   openDialog(t("join_group"), ({ close }) => {
     const link = field(t("link_or_number"), { required: true, autocomplete: "off" });
     return [form([link.element], t("join"), async () => {
@@ -46,6 +52,7 @@ export function joinDialog(model: Model): void {
       const reply = await model.join(value);
       if (reply.errno !== ERRNO.OK) return failureOf(reply);
       close();
+      onOpen(groupOf(reply));
       return "";
     })];
   });

@@ -33,7 +33,7 @@ export class ListView {
   readonly #owner: ListOwner;
   readonly #filter: HTMLInputElement;
   readonly #list = el("nav", { class: "list" });
-  readonly #me = el("button", { type: "button", class: "me", "aria-haspopup": "menu" });
+  readonly #me = el("button", { type: "button", class: "self", "aria-haspopup": "menu" });
   readonly #rows = new Map<string, { element: HTMLElement; signature: string }>();
 
   /** Shows what is in `model`. */

@@ -59,6 +59,7 @@ export class LogView {
   #newAfter: number | undefined;
   #announced = 0;
   #width = 0;
+  #height = 0;
   /** Set while this view itself scrolls. */
   #expectedTop = -1;
 
@@ -196,7 +197,9 @@ export class LogView {
   }
 
   #scrolled(): void {
-    const { scrollTop } = this.#scroller;
+    const { scrollTop, clientWidth, clientHeight } = this.#scroller;
+    // The window has another size now, and nobody has scrolled.
+    if (clientWidth !== this.#width || clientHeight !== this.#height) return;
     if (Math.abs(scrollTop - this.#expectedTop) <= 1) {
       this.#expectedTop = -1;
       return;
@@ -207,10 +210,11 @@ export class LogView {
   }
 
   #resized(): void {
-    const { clientWidth } = this.#scroller;
+    const { clientWidth, clientHeight } = this.#scroller;
     // Texts break elsewhere now.
     if (clientWidth !== this.#width) this.#heights.clear();
     this.#width = clientWidth;
+    this.#height = clientHeight;
     this.#render();
   }
 

@@ -298,7 +298,7 @@ export class Model {
     }
   }
 
-  /** Joins a group: by a link, or by the number of one that is open to all. */
+  /** Joins a group: by a link, or by the number of one that is open to all. The reply has its `groupid`. */
   async join(what: string): Promise<Reply> {
     const groupId = /^\d{1,9}$/.test(what) ? Number(what) : undefined;
     const reply = await this.ask(
@@ -311,8 +311,9 @@ export class Model {
       this.people.learnGroup({ id, groupname: reply.frame.groupname });
       this.peopleChanged();
       this.#membersAsked.delete(id);
-      this.open(conversationOfGroup(id));
-      void this.look(conversationOfGroup(id));
+      if (this.people.groups.get(id)?.name === "") this.#session?.refresh();
+      else void this.look(conversationOfGroup(id));
+      return { ...reply, frame: { ...reply.frame, groupid: id } };
     }
     return reply;
   }
@@ -391,7 +392,7 @@ export class Model {
     return reply;
   }
 
-  /** Makes a group and opens it. */
+  /** Makes a group; the reply has its `groupid`. */
   async createGroup(name: string, description: string): Promise<Reply> {
     const reply = await this.ask({ msgid: MSGID.CREATE_GROUP_MSG, groupname: name, groupdesc: description });
     const id = integerOf(reply.frame.groupid, 1);
@@ -403,7 +404,6 @@ export class Model {
         this.#store?.changed(conversation);
       }
       this.#keepPeople();
-      this.open(conversationOfGroup(id));
       void this.look(conversationOfGroup(id));
     }
     return reply;
@@ -579,6 +579,8 @@ export class Model {
 
   #setLink(state: LinkState | { kind: "elsewhere" }): void {
     this.link = { ...state, since: Date.now() };
+    // For whoever measures how long it takes.
+    performance.mark(state.kind);
     if (state.kind === "ended" && state.code !== "replaced") void this.#end();
     this.changed("link");
   }
@@ -704,6 +706,10 @@ export class Model {
           this.people.learn({ id: frame.by, name: frame.by_name });
           this.people.follow(conversation.groupId, frame, this.me);
           if (id === this.me) this.#membersAsked.delete(conversation.groupId);
+          // Added by somebody: what the group is called is in the next login reply.
+          if (id === this.me && this.people.groups.get(conversation.groupId)?.name === "") {
+            this.#session?.refresh();
+          }
           this.peopleChanged();
         }
         break;

@@ -23,6 +23,8 @@ import { MSGID, parseConversation } from "../../protocol/protocol.ts";
 
 /** A connection that comes back sooner is not worth a word. */
 const QUIET_MS = 800;
+/** Of an entry of the browser's history behind which the list is. */
+const FROM_LIST = "from list";
 const NARROW = "(max-width: 699px)";
 const WIDE = "(min-width: 1100px)";
 
@@ -93,8 +95,8 @@ export class Shell {
     const isOther = this.#model.current?.id !== id;
     const url = `#${id}`;
     // One step back leads to the list, from wherever one came here.
-    if (isOther && this.#model.current === undefined) history.pushState(null, "", url);
-    else if (isOther) history.replaceState(null, "", url);
+    if (isOther && this.#model.current === undefined) history.pushState(FROM_LIST, "", url);
+    else if (isOther) history.replaceState(history.state, "", url);
     this.#show(id);
     if (!matchMedia(NARROW).matches) this.#talk.composer.focus();
     if (seq !== undefined) void this.#talk.log.jumpTo(seq);
@@ -214,8 +216,12 @@ export class Shell {
 
   #back(): void {
     if (!this.#details.element.hidden && !matchMedia(WIDE).matches) this.#toggleDetails(false);
-    else if (matchMedia(NARROW).matches) history.back();
-    else this.#list.focus();
+    else if (!matchMedia(NARROW).matches) this.#list.focus();
+    else if (history.state === FROM_LIST) history.back();
+    else {
+      history.replaceState(null, "", location.pathname);
+      this.#show(undefined);
+    }
   }
 
   #toggleDetails(isOpen: boolean = this.#details.element.checkVisibility() === false): void {
@@ -233,8 +239,8 @@ export class Shell {
     const model = this.#model;
     const commands: (Command | false)[] = [
       { label: t("new_chat"), run: () => this.#newChat() },
-      { label: t("new_group"), run: () => this.#newGroup() },
-      { label: t("join_group"), run: () => joinDialog(model) },
+      { label: t("new_group"), run: () => newGroupDialog(model, (id) => this.open(id)) },
+      { label: t("join_group"), run: () => joinDialog(model, (id) => this.open(id)) },
       model.has(MSGID.PROFILE_MSG) && { label: t("profile"), run: () => profileDialog(model) },
       model.has(MSGID.DEVICE_MSG) && { label: t("devices"), run: () => devicesDialog(model) },
       { label: t("settings"), run: () => settingsDialog(this.#onLanguage) },
@@ -263,16 +269,6 @@ export class Shell {
     choosePerson(this.#model, t("new_chat"), (person) => {
       this.open(this.#model.withUser(person.id));
       return Promise.resolve("");
-    });
-  }
-
-  #newGroup(): void {
-    newGroupDialog(this.#model, () => {
-      const { current } = this.#model;
-      if (current !== undefined) this.open(current.id);
-      history.replaceState(null, "", `#${current?.id ?? ""}`);
-      this.#show(current?.id);
-      this.#talk.composer.focus();
     });
   }
 

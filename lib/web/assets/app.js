@@ -1223,6 +1223,9 @@ return [...this.#groups.values()].sort((one, other) => one.id - other.id);
 nameOf(id ) {
 return this.#names.get(id);
 }
+names() {
+return this.#names;
+}
 stateOf(id ) {
 return this.#states.get(id);
 }
@@ -1511,7 +1514,7 @@ const conversation = this.#add({
 shown,
 ...(isUnreadMissing ? { base: start, top: start } : {}),
 });
-if (this.#isForScript) conversation.told = Math.max(conversation.told, delivered);
+if (this.#isForScript && !this.#isModern) conversation.told = Math.max(conversation.told, delivered);
 conversation.known = Math.max(conversation.known, delivered);
 conversation.deliveredSent = delivered;
 conversation.readSent = read;
@@ -1702,6 +1705,7 @@ const entry = { cid: createCid(at), conversation, text, at, ...(fields === undef
 this.#store.addToOutbox(entry);
 this.#waiting.push(entry);
 this.#sendNext();
+return entry.cid;
 }
 start(version ) {
 this.stop();
@@ -1915,7 +1919,7 @@ this.stop();
 this.store[Symbol.dispose]();
 }
 send(conversation , text , fields ) {
-this.#outbox.add(conversation, text, fields);
+return this.#outbox.add(conversation, text, fields);
 }
 read(conversation , seq ) {
 this.#inbox.read(conversation, seq);
@@ -2437,7 +2441,12 @@ this.#tryToRestore(identity);
 }
 resume(id , token ) {
 this.#identity = { id, password: undefined, token };
-this.#open();
+if (this.#link.isOpen) this.#restore(this.#identity);
+else this.#open();
+}
+refresh() {
+this.#notice = { code: "refresh", text: "asking anew", canReconnect: true, retryAfterMs: 0 };
+this.#link.close("asking anew");
 }
 retry() {
 if (this.#link.isOpen) this.#link.send({ msgid: MSGID.HEARTBEAT_MSG });
@@ -3648,8 +3657,9 @@ if (reply.errno === ERRNO.OK && id !== undefined) {
 this.people.learnGroup({ id, groupname: reply.frame.groupname });
 this.peopleChanged();
 this.#membersAsked.delete(id);
-this.open(conversationOfGroup(id));
-void this.look(conversationOfGroup(id));
+if (this.people.groups.get(id)?.name === "") this.#session?.refresh();
+else void this.look(conversationOfGroup(id));
+return { ...reply, frame: { ...reply.frame, groupid: id } };
 }
 return reply;
 }
@@ -3726,7 +3736,6 @@ conversation.head.at = Math.max(conversation.head.at, this.now());
 this.#store?.changed(conversation);
 }
 this.#keepPeople();
-this.open(conversationOfGroup(id));
 void this.look(conversationOfGroup(id));
 }
 return reply;
@@ -3877,6 +3886,7 @@ this.changed("link");
 }
 #setLink(state ) {
 this.link = { ...state, since: Date.now() };
+performance.mark(state.kind);
 if (state.kind === "ended" && state.code !== "replaced") void this.#end();
 this.changed("link");
 }
@@ -3993,6 +4003,9 @@ this.people.learn(frame);
 this.people.learn({ id: frame.by, name: frame.by_name });
 this.people.follow(conversation.groupId, frame, this.me);
 if (id === this.me) this.#membersAsked.delete(conversation.groupId);
+if (id === this.me && this.people.groups.get(conversation.groupId)?.name === "") {
+this.#session?.refresh();
+}
 this.peopleChanged();
 }
 break;
@@ -4336,7 +4349,7 @@ return { findPeople, choosePerson };
 })();
 // lib/web/app/group_dialogs.ts
 const $m41 = (() => {
-const { textOf } = $m7;
+const { integerOf, textOf } = $m7;
 const { conversationOfGroup, ERRNO, MSGID } = $m0;
 const { el } = $m1;
 const { openDialog, toast } = $m39;
@@ -4346,7 +4359,10 @@ const { t } = $m6;
 const { failureOf } = $m10;
 const HOUR_MS = 3_600_000;
 const ALWAYS_MS = 10 * 365 * 24 * HOUR_MS;
-function newGroupDialog(model , onOpened ) {
+function groupOf({ frame } ) {
+return conversationOfGroup(integerOf(frame.groupid, 1) ?? 0);
+}
+function newGroupDialog(model , onOpen ) {
 openDialog(t("new_group"), ({ close }) => {
 const name = field(t("group_name"), { maxlength: 50, required: true, autocomplete: "off" });
 const about = field(t("group_about"), { maxlength: 200, autocomplete: "off" });
@@ -4355,12 +4371,12 @@ if (name.input.value.trim() === "") return t("need_name");
 const reply = await model.createGroup(name.input.value.trim(), about.input.value.trim());
 if (reply.errno !== ERRNO.OK) return failureOf(reply);
 close();
-onOpened();
+onOpen(groupOf(reply));
 return "";
 })];
 });
 }
-function joinDialog(model ) {
+function joinDialog(model , onOpen ) {
 openDialog(t("join_group"), ({ close }) => {
 const link = field(t("link_or_number"), { required: true, autocomplete: "off" });
 return [form([link.element], t("join"), async () => {
@@ -4368,6 +4384,7 @@ const value = link.input.value.trim();
 const reply = await model.join(value);
 if (reply.errno !== ERRNO.OK) return failureOf(reply);
 close();
+onOpen(groupOf(reply));
 return "";
 })];
 });
@@ -5253,7 +5270,7 @@ element ;
 #owner ;
 #filter ;
 #list = el("nav", { class: "list" });
-#me = el("button", { type: "button", class: "me", "aria-haspopup": "menu" });
+#me = el("button", { type: "button", class: "self", "aria-haspopup": "menu" });
 #rows = new Map ();
 constructor(model , owner ) {
 this.#model = model;
@@ -6205,6 +6222,7 @@ element ;
 #newAfter ;
 #announced = 0;
 #width = 0;
+#height = 0;
 #expectedTop = -1;
 constructor(model , owner ) {
 this.#model = model;
@@ -6319,7 +6337,8 @@ this.#anchor = { key, delta };
 this.#render();
 }
 #scrolled() {
-const { scrollTop } = this.#scroller;
+const { scrollTop, clientWidth, clientHeight } = this.#scroller;
+if (clientWidth !== this.#width || clientHeight !== this.#height) return;
 if (Math.abs(scrollTop - this.#expectedTop) <= 1) {
 this.#expectedTop = -1;
 return;
@@ -6329,9 +6348,10 @@ this.#anchor = this.#anchorAt(scrollTop);
 this.#render();
 }
 #resized() {
-const { clientWidth } = this.#scroller;
+const { clientWidth, clientHeight } = this.#scroller;
 if (clientWidth !== this.#width) this.#heights.clear();
 this.#width = clientWidth;
+this.#height = clientHeight;
 this.#render();
 }
 #point(target ) {
@@ -6877,6 +6897,7 @@ const { TalkView } = $m52;
 const { plural, t } = $m6;
 const { MSGID, parseConversation } = $m0;
 const QUIET_MS = 800;
+const FROM_LIST = "from list";
 const NARROW = "(max-width: 699px)";
 const WIDE = "(min-width: 1100px)";
 class Shell {
@@ -6939,8 +6960,8 @@ open(id , seq ) {
 if (parseConversation(id) === undefined) return;
 const isOther = this.#model.current?.id !== id;
 const url = `#${id}`;
-if (isOther && this.#model.current === undefined) history.pushState(null, "", url);
-else if (isOther) history.replaceState(null, "", url);
+if (isOther && this.#model.current === undefined) history.pushState(FROM_LIST, "", url);
+else if (isOther) history.replaceState(history.state, "", url);
 this.#show(id);
 if (!matchMedia(NARROW).matches) this.#talk.composer.focus();
 if (seq !== undefined) void this.#talk.log.jumpTo(seq);
@@ -7047,8 +7068,12 @@ this.#model.keep();
 }
 #back() {
 if (!this.#details.element.hidden && !matchMedia(WIDE).matches) this.#toggleDetails(false);
-else if (matchMedia(NARROW).matches) history.back();
-else this.#list.focus();
+else if (!matchMedia(NARROW).matches) this.#list.focus();
+else if (history.state === FROM_LIST) history.back();
+else {
+history.replaceState(null, "", location.pathname);
+this.#show(undefined);
+}
 }
 #toggleDetails(isOpen = this.#details.element.checkVisibility() === false) {
 this.#details.element.hidden = !isOpen;
@@ -7063,8 +7088,8 @@ openJump(this.#model, { commands: this.#commands(), onOpen: (id, seq) => this.op
 const model = this.#model;
 const commands = [
 { label: t("new_chat"), run: () => this.#newChat() },
-{ label: t("new_group"), run: () => this.#newGroup() },
-{ label: t("join_group"), run: () => joinDialog(model) },
+{ label: t("new_group"), run: () => newGroupDialog(model, (id) => this.open(id)) },
+{ label: t("join_group"), run: () => joinDialog(model, (id) => this.open(id)) },
 model.has(MSGID.PROFILE_MSG) && { label: t("profile"), run: () => profileDialog(model) },
 model.has(MSGID.DEVICE_MSG) && { label: t("devices"), run: () => devicesDialog(model) },
 { label: t("settings"), run: () => settingsDialog(this.#onLanguage) },
@@ -7090,15 +7115,6 @@ onChoose: run,
 choosePerson(this.#model, t("new_chat"), (person) => {
 this.open(this.#model.withUser(person.id));
 return Promise.resolve("");
-});
-}
-#newGroup() {
-newGroupDialog(this.#model, () => {
-const { current } = this.#model;
-if (current !== undefined) this.open(current.id);
-history.replaceState(null, "", `#${current?.id ?? ""}`);
-this.#show(current?.id);
-this.#talk.composer.focus();
 });
 }
 #logOut() {
