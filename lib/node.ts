@@ -34,6 +34,7 @@ import type { Services, Settings } from "./chat/services.ts";
 import { AccessCodes } from "./store/access_codes.ts";
 import { Actions } from "./store/actions.ts";
 import { Contacts } from "./store/contacts.ts";
+import { Conversations } from "./store/conversations.ts";
 import { Groups } from "./store/groups.ts";
 import { Messages } from "./store/messages.ts";
 import { inspectDatabase, openDatabase } from "./store/open.ts";
@@ -152,6 +153,7 @@ async function assemble(
   const contacts = new Contacts(db);
   const messages = new Messages(db);
   const actions = new Actions(db);
+  const conversations = new Conversations(db);
   const origin = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
   // A free port is another one after each start; the name then only has to be this node's own.
   const node = options.nodeName ?? `${Deno.hostname()}-${options.port || origin}`;
@@ -266,6 +268,7 @@ async function assemble(
     groups,
     messages,
     actions,
+    conversations,
     log,
     delivery,
     admission,

@@ -6,6 +6,7 @@
  */
 import * as actions from "./action_handlers.ts";
 import * as codes from "./code_handlers.ts";
+import * as lists from "./conversation_list.ts";
 import * as handlers from "./handlers.ts";
 import * as logins from "./login_handlers.ts";
 import * as people from "./people_handlers.ts";
@@ -181,6 +182,15 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     fields: { limit: "integer?" },
     answer: ACK,
     handler: people.find,
+  }],
+  [MSGID.CONVERSATIONS_MSG, {
+    name: "CONVERSATIONS_MSG",
+    needsLogin: true,
+    version: 3,
+    isCostly: true,
+    fields: { before: "integer?", limit: "integer?" },
+    answer: ACK,
+    handler: lists.conversations,
   }],
   [MSGID.HEARTBEAT_MSG, {
     name: "HEARTBEAT_MSG",

@@ -11,8 +11,9 @@ import { checkInvite, uninvited } from "./code_handlers.ts";
 import { nameProblem } from "./handlers.ts";
 import { checkPatience, noteRefused } from "./patience.ts";
 import { checkPassword } from "./password.ts";
-import { ERRNO, type JsonObject, MSGID, type ProtocolVersion } from "../protocol/protocol.ts";
+import { ERRNO, type JsonObject, MSGID } from "../protocol/protocol.ts";
 import type { Verification } from "./password.ts";
+import { listConversations } from "./conversation_list.ts";
 import { Refusal, type Request, tooMany } from "./request.ts";
 import type { Services } from "./services.ts";
 import type { Login, Session } from "./session.ts";
@@ -171,18 +172,21 @@ async function welcome(
       ]);
       const { token, hash } = await giveToken();
       if (services.settings.udpPort !== undefined) session.udpKey = createBeatKey(hash, account.password);
-      const conversations = await describeConversations(services, login, session.version);
+      const { conversations, ...list } = session.version === 3
+        ? await listConversations(services, login)
+        : { conversations: await describeConversations(services, login) };
       const rest = {
         token,
         heartbeat: heartbeat(services, session),
         max_frame: services.settings.maxFrameBytes,
+        ...list,
       };
       request.replyParts([
         JSON.stringify({ id: account.id, name: account.name }).slice(0, -1),
         ...await listParts("friends", friends, JSON.stringify),
         ...await listParts("groups", groups, (group) => group),
         ',"conversations":',
-        ...await arrayParts(conversations, JSON.stringify),
+        ...await arrayParts(conversations, (text) => text),
         `,${JSON.stringify(rest).slice(1)}`,
       ]);
     } else {
@@ -252,25 +256,14 @@ function heartbeat({ settings }: Services, { udpKey }: Session): JsonObject {
 }
 
 /** Where the user stands in each conversation; of a one-to-one conversation also where the other one stands. */
-async function describeConversations(
-  { messages }: Services,
-  login: Login,
-  version: ProtocolVersion,
-): Promise<JsonObject[]> {
+async function describeConversations({ messages }: Services, login: Login): Promise<string[]> {
   const cursors = [...login.mailbox.cursors];
   const oneToOne = cursors.map(({ conversation }) => conversation).filter((id) => id.startsWith("u"));
-  const [peers, begins] = await Promise.all([
-    messages.peers(login.userId, oneToOne),
-    version === 3
-      ? messages.begins(cursors.map(({ conversation }) => conversation))
-      : new Map<string, number>(),
-  ]);
+  const peers = await messages.peers(login.userId, oneToOne);
   return cursors.map(({ conversation, newest, delivered, read }) => {
-    const begin = begins.get(conversation);
-    const first = begin === undefined ? {} : { first_seq: begin };
-    const place = { conversation, ...first, last_seq: newest, delivered, read };
+    const place = { conversation, last_seq: newest, delivered, read };
     const peer = peers.get(conversation);
-    return peer ? { ...place, peer: { delivered: peer.delivered, read: peer.read } } : place;
+    return JSON.stringify(peer ? { ...place, peer: { delivered: peer.delivered, read: peer.read } } : place);
   });
 }
 

@@ -18,6 +18,7 @@ import type { Quotas } from "./quotas.ts";
 import type { AccessCodes } from "../store/access_codes.ts";
 import type { Actions } from "../store/actions.ts";
 import type { Contacts } from "../store/contacts.ts";
+import type { Conversations } from "../store/conversations.ts";
 import type { Groups } from "../store/groups.ts";
 import type { Messages } from "../store/messages.ts";
 import type { Users } from "../store/users.ts";
@@ -101,6 +102,8 @@ export interface Services {
   groups: Groups;
   /** What has been done to entries. */
   actions: Actions;
+  /** What lists of conversations are made of. */
+  conversations: Conversations;
   /** The log's reading side. */
   messages: Messages;
   /** The log's writing side. */

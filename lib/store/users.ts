@@ -186,6 +186,20 @@ export class Users {
     return row;
   }
 
+  /** The users with these ids, by id. */
+  async some(ids: readonly number[]): Promise<Map<number, User>> {
+    const found = new Map<number, User>();
+    for (let start = 0; start < ids.length; start += IDS_PER_STATEMENT) {
+      const { sql, params } = this.#db.dialect.isOneOf("id", ids.slice(start, start + IDS_PER_STATEMENT));
+      const rows = await this.#db.query<{ id: number; name: string; state: UserState }>(
+        `SELECT id, name, state FROM User WHERE ${sql}`,
+        params,
+      );
+      for (const row of rows) found.set(row.id, row);
+    }
+    return found;
+  }
+
   /** Whether there is a user with this id; asks the database. */
   async exists(id: number): Promise<boolean> {
     const askedAt = this.#now();

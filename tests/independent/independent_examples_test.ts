@@ -276,7 +276,7 @@ async function playEntries(play: Play, address: ServerAddress): Promise<void> {
   await wu.ask({ msgid: 1, v: 3, cid: "e2", id, password: PASSWORD });
   assertHas(await wu.ask({ msgid: 9, cid: "e3", groupid: 1 }), { errno: 0 });
   await play.hears(ann, (frame) => frame.id === id);
-  for (let frames = 0; frames < 5; frames++) {
+  for (let frames = 0; frames < 6; frames++) {
     ann.send(play.line());
     await play.hears(ann, ({ cid }) => cid === `b${frames + 1}`);
     if (frames === 0) await play.hears(wu);

@@ -1,0 +1,171 @@
+/**
+ * A user's conversations as a list shows them: the newest activity first, with what is unread. Whatever is read of a
+ * conversation has a bound, however much there is in it.
+ *
+ * @module
+ */
+import { KIND } from "../protocol/entries.ts";
+import type { ConversationId } from "../protocol/protocol.ts";
+import type { Database, SqlValue } from "./database.ts";
+import { queryAll } from "./query_all.ts";
+
+/** What is unread, or names the user, is counted to this. */
+const COUNTED_MAX = 100;
+/**
+ * Entries that one look for what is unread goes over at most, and how often it looks on: among thousands of actions, or of
+ * one's own messages, there may be few of others.
+ */
+const LOOK_ENTRIES = 400;
+const LOOKS_MAX = 5;
+/** Conversations of the same time as a page's last one that are put to it, so that the next page can begin behind that time. */
+const SAME_TIME_MAX = 2_000;
+/** Of a text so many characters are read: mostly all. */
+const HEAD_CHARS = 4_096;
+
+/** A conversation that a user is in. */
+export interface ListedConversation extends Record<string, string | number> {
+  /** Which one. */
+  conversation: ConversationId;
+  /** The user is entitled to what follows this seq. */
+  since: number;
+  /** Has read everything up to this seq. */
+  read: number;
+  /** The newest entry. */
+  last_seq: number;
+  /** The newest chat entry. */
+  last_chat: number;
+  /** When the newest entry was stored, ms since the epoch. */
+  at: number;
+}
+
+/** A chat entry as a list shows it. */
+export interface LastChat {
+  /** User id. */
+  sender: number;
+  /** When it was stored, ms since the epoch. */
+  at: number;
+  /** The beginning of its JSON object; null once recalled. */
+  head: string | null;
+  /** Whether that is all of it. */
+  isWhole: boolean;
+}
+
+/** Where the user has read to. */
+export interface ReadTo {
+  /** Where. */
+  conversation: ConversationId;
+  /** Has read everything up to this seq. */
+  read: number;
+  /** The newest chat entry. */
+  last_chat: number;
+}
+
+const PAGE = "SELECT m.conversation, m.since, m.`read`, c.last_seq, c.last_chat, c.at FROM Member m " +
+  "JOIN Conversation c ON c.id = m.conversation WHERE m.userid = ?";
+
+/** Reads Member, Conversation, Message and Mention. */
+export class Conversations {
+  readonly #db: Database;
+
+  /** Reads `db`. */
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /**
+   * The conversations of a user whose newest entry is older than `before`, newest first: `limit` of them, and all others of
+   * the last one's very time. `more`: there are older ones.
+   */
+  async page(
+    userId: number,
+    before: number,
+    limit: number,
+  ): Promise<{ rows: ListedConversation[]; more: boolean }> {
+    const rows = await this.#page("AND c.at < ?", [userId, before], limit + 1);
+    const [last, next] = [rows[limit - 1], rows[limit]];
+    if (!last || !next) return { rows, more: false };
+    if (next.at < last.at) return { rows: rows.slice(0, limit), more: true };
+    const [same, older] = await Promise.all([
+      this.#page("AND c.at = ?", [userId, last.at], SAME_TIME_MAX),
+      this.#page("AND c.at < ?", [userId, last.at], 1),
+    ]);
+    return { rows: [...rows.filter(({ at }) => at > last.at), ...same], more: older.length > 0 };
+  }
+
+  #page(condition: string, params: SqlValue[], limit: number): Promise<ListedConversation[]> {
+    return this.#db.query<ListedConversation>(
+      `${PAGE} ${condition} ORDER BY c.at DESC, m.conversation LIMIT ${limit}`,
+      params,
+    );
+  }
+
+  /** How many chat entries behind `read` are neither the user's own nor recalled; {@link COUNTED_MAX}: or more. */
+  async unread(userId: number, places: readonly ReadTo[]): Promise<Map<ConversationId, number>> {
+    const counts = new Map<ConversationId, number>();
+    let left = places.filter(({ read, last_chat }) => last_chat > read).map((place) => ({ ...place }));
+    for (let look = 0; left.length > 0 && look < LOOKS_MAX; look++) {
+      // What is not found in the first look is looked for further on.
+      const entries = look === 0 ? LOOK_ENTRIES : 5 * LOOK_ENTRIES;
+      const found = await this.#count(left.map(({ conversation, read }) => ({
+        sql:
+          "FROM Message WHERE conversation = ? AND seq > ? AND seq <= ? AND kind = ? AND message IS NOT NULL AND sender <> ?",
+        params: [conversation, read, read + entries, KIND.chat, userId],
+      })));
+      for (const [index, place] of left.entries()) {
+        counts.set(place.conversation, (counts.get(place.conversation) ?? 0) + (found.get(index) ?? 0));
+        place.read += entries;
+      }
+      left = left.filter(({ conversation, read, last_chat }) =>
+        last_chat > read && (counts.get(conversation) ?? 0) < COUNTED_MAX
+      );
+    }
+    for (const [conversation, count] of counts) counts.set(conversation, Math.min(count, COUNTED_MAX));
+    return counts;
+  }
+
+  /** How many of those name the user, or everybody. */
+  async mentions(userId: number, places: readonly ReadTo[]): Promise<Map<ConversationId, number>> {
+    const found = await this.#count(places.map(({ conversation, read }) => ({
+      sql: "FROM Mention n JOIN Message m ON m.conversation = n.conversation AND m.seq = n.seq " +
+        "WHERE n.conversation = ? AND n.userid IN (0, ?) AND n.seq > ? AND m.sender <> ?",
+      params: [conversation, userId, read, userId],
+    })));
+    return new Map(places.map(({ conversation }, index) => [conversation, found.get(index) ?? 0]));
+  }
+
+  /** By index, how many rows each has, counted to {@link COUNTED_MAX}. */
+  async #count(reads: readonly { sql: string; params: SqlValue[] }[]): Promise<Map<number, number>> {
+    const rows = await queryAll<{ n: number; count: number }>(
+      this.#db,
+      reads.map(({ sql, params }, index) => ({
+        sql: `SELECT ? AS n, COUNT(*) AS count FROM (SELECT 1 AS one ${sql} LIMIT ${COUNTED_MAX}) t`,
+        params: [index, ...params],
+      })),
+    );
+    return new Map(rows.map(({ n, count }) => [Number(n), count]));
+  }
+
+  /** The newest chat entries of these conversations. */
+  async last(
+    places: readonly { conversation: ConversationId; last_chat: number }[],
+  ): Promise<Map<ConversationId, LastChat>> {
+    const rows = await queryAll<
+      { conversation: string; sender: number; at: number; head: string | null }
+    >(
+      this.#db,
+      places.map(({ conversation, last_chat }) => ({
+        sql: `SELECT conversation, sender, at, SUBSTR(message, 1, ${HEAD_CHARS}) AS head FROM Message ` +
+          "WHERE conversation = ? AND seq = ?",
+        params: [conversation, last_chat],
+      })),
+    );
+    return new Map(rows.map(({ conversation, sender, at, head }) => {
+      return [conversation, {
+        sender,
+        at,
+        head,
+        isWhole: head === null || head.length < HEAD_CHARS || [...head].length < HEAD_CHARS,
+      }];
+    }));
+  }
+}
