@@ -267,7 +267,7 @@ async function playVersion2(
   return isFrame(heartbeat) ? textOf(heartbeat, "udp_key") : "";
 }
 
-/** A newcomer joins the group, and Ann, who speaks version 3, hears of it. */
+/** A newcomer joins the group, and Ann, who speaks version 3, hears of it, and does whatever version 3 has. */
 async function playEntries(play: Play, address: ServerAddress): Promise<void> {
   await using ann = await RawConnection.open(address);
   await ann.ask({ msgid: 1, v: 3, cid: "e1", id: 1, password: PASSWORD });
@@ -276,11 +276,16 @@ async function playEntries(play: Play, address: ServerAddress): Promise<void> {
   await wu.ask({ msgid: 1, v: 3, cid: "e2", id, password: PASSWORD });
   assertHas(await wu.ask({ msgid: 9, cid: "e3", groupid: 1 }), { errno: 0 });
   await play.hears(ann, (frame) => frame.id === id);
-  for (let frames = 0; frames < 6; frames++) {
-    ann.send(play.line());
-    await play.hears(ann, ({ cid }) => cid === `b${frames + 1}`);
+  await signUp(address, "Anna");
+  for (let frames = 0; frames < 8; frames++) {
+    const line = play.line();
+    ann.send(line);
+    await play.hears(ann, ({ cid }) => cid === line.cid);
     if (frames === 0) await play.hears(wu);
   }
+  await using asking = await RawConnection.open(address);
+  asking.send(play.line({ cid: "q" }));
+  assertHas(await asking.next("the refusal", ({ cid }) => cid === "q"), { errno: 11 });
 }
 
 /** The frames of the story of loss and recovery; that things go as it tells is another test's. */
