@@ -236,7 +236,11 @@ export class Account {
     count: number,
   ): Promise<{ messages: ChatMessage[]; problem: string }> {
     let problem = "";
-    if (this.version !== 1) await this.#inbox.fillHole(conversation);
+    if (this.version !== 1) {
+      // What the server is about to send by itself is not waited for.
+      this.#inbox.catchUp(this.#positions.filter((position) => position.conversation === conversation));
+      await this.#inbox.fillHole(conversation);
+    }
     while (this.version !== 1 && problem === "") {
       const base = this.#inbox.baseOf(conversation);
       const have = this.store.latest(conversation, count).filter(({ seq }) =>

@@ -299,3 +299,27 @@ Deno.test("a log that has gone back in time: what the server does not know that 
   assertEquals(store.seqsAbove("u1-2", 0), [1, 2, 3]);
   assertEquals(store.seqsAbove("g7", 0), []);
 });
+
+Deno.test("history asked for right after a login has all that existed then, and does not wait for it to be sent", async () => {
+  const { session, server, store, clock } = await goOnline();
+  server.connection.lose();
+  clock.advance(500);
+  await flush();
+  const resume = server.connection.take(21);
+  const conversations = [{ conversation: "u1-2", last_seq: 6, delivered: 4, read: 2 }];
+  server.connection.send({ ...reply(resume, "t3"), conversations });
+  const asking = session.account?.history("u1-2", 2);
+  await flush();
+  const request = server.connection.take(15);
+  assertEquals(request.after, 4);
+  server.connection.send({
+    msgid: 16,
+    cid: request.cid,
+    errno: 0,
+    messages: [chat(5, 2, "five"), chat(6, 2, "six")],
+    more: false,
+  });
+  assertEquals((await asking)?.messages.map(({ seq }) => seq), [5, 6]);
+  assertEquals(store.seqsAbove("u1-2", 4), [5, 6]);
+  await session.stop();
+});
