@@ -58,6 +58,8 @@ export interface ClusterParts {
   channelPrefix: string;
   /** Counts that all nodes share. */
   tallies: Tallies;
+  /** What proves that a text is a node's of this cluster: see Seal.sign. */
+  sign: (text: string) => string;
 }
 
 /** Joins the cluster. Throws a FatalError when that cannot be done. */
@@ -65,11 +67,12 @@ export async function openCluster(options: ClusterOptions, closers: Closer[]): P
   const { place, db, node, origin, late, logger } = options;
   const { id, secret } = await readIdentity(db);
   const channelPrefix = `chat:${id}:`;
+  const seal = new Seal(secret, origin, () => late.delivery?.onRefused());
+  const sign = (text: string) => seal.sign(text);
   if (place.redisUrl === null) {
     const tallies = new MemoryTallies(turnTime);
-    return { bus: createLocalBus(), presence: createMemoryPresence(node), channelPrefix, tallies };
+    return { bus: createLocalBus(), presence: createMemoryPresence(node), channelPrefix, tallies, sign };
   }
-  const seal = new Seal(secret, origin, () => late.delivery?.onRefused());
   const redis = new Redis(place.redisUrl, busEvents(options, seal, `${channelPrefix}node:${node}`), {
     ...authority(place),
     logger,
@@ -82,13 +85,13 @@ export async function openCluster(options: ClusterOptions, closers: Closer[]): P
     redis,
     cluster: channelPrefix.slice(0, -1),
     node,
-    sign: (text) => seal.sign(text),
+    sign,
     events,
     logger,
   });
   closers.push(() => presence.close());
   const tallies = new SharedTallies(redis, channelPrefix, turnTime);
-  return { bus: sealedBus(redis, seal), presence, channelPrefix, tallies };
+  return { bus: sealedBus(redis, seal), presence, channelPrefix, tallies, sign };
 }
 
 /** Looks whether Redis, if there is to be one, is there and lets us in. Throws a FatalError when not. */
@@ -146,7 +149,7 @@ function busEvents({ late, logger }: ClusterOptions, seal: Seal, nodeChannel: st
 
 function presenceEvents({ node, late, logger }: ClusterOptions): PresenceEvents {
   return {
-    onLost: (userId, generation) => late.admission?.onLost(userId, generation),
+    onLost: (subject, generation) => late.admission?.onLost(subject, generation),
     onNodeDied: async (name) => {
       logger.warn("a node has died; its users are offline", { node: name });
       // What it stored last may have rung nowhere.

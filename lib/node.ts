@@ -12,7 +12,8 @@ import { type Late, openCluster, probeRedis } from "./join_cluster.ts";
 import { Delivery } from "./log/delivery.ts";
 import { DescriptorReserve } from "./net/descriptor_reserve.ts";
 import { Ends } from "./store/ends.ts";
-import { errorText, type FatalError } from "./base/errors.ts";
+import { errorText, type FatalError, isTemporary } from "./base/errors.ts";
+import { DeviceDesk } from "./chat/device_desk.ts";
 import { giveUpAfter } from "./base/give_up_after.ts";
 import { Guesses } from "./chat/guesses.ts";
 import { Limiter } from "./base/limiter.ts";
@@ -35,6 +36,7 @@ import { AccessCodes } from "./store/access_codes.ts";
 import { Actions } from "./store/actions.ts";
 import { Contacts } from "./store/contacts.ts";
 import { Conversations } from "./store/conversations.ts";
+import { Devices } from "./store/devices.ts";
 import { Groups } from "./store/groups.ts";
 import { Messages } from "./store/messages.ts";
 import { inspectDatabase, openDatabase } from "./store/open.ts";
@@ -154,6 +156,7 @@ async function assemble(
   const messages = new Messages(db);
   const actions = new Actions(db);
   const conversations = new Conversations(db);
+  const devices = new Devices(db);
   const origin = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
   // A free port is another one after each start; the name then only has to be this node's own.
   const node = options.nodeName ?? `${Deno.hostname()}-${options.port || origin}`;
@@ -175,14 +178,12 @@ async function assemble(
     onDoubt: () => isInDoubt = true,
     onSweep: () => lookAround(),
     logger,
+    node,
     isStoring: (sender, receiver) => log.isStoring(sender, receiver),
     onGiveWay: (envelope) => admission.onGiveWay(envelope),
-    onUndeliverable: (sender, receiver, text) => {
-      const conversation = conversationOfUsers(sender, receiver);
-      log.append({ conversation, users: [sender, receiver], sender, text }).catch((error) => {
-        logger.error("message lost", { sender, reason: String(error) });
-      });
-    },
+    onCatchUp: (userId) => admission.catchUp(userId),
+    onRevoked: (userId, device) => admission.onRevoked(userId, device),
+    onUndeliverable: (sender, receiver, text, cid) => storeUndeliverable(sender, receiver, text, cid),
   });
   const log = new MessageLog({
     db,
@@ -191,6 +192,24 @@ async function assemble(
     ends,
     onBehind: (conversations) => rewind.look(conversations),
   });
+  const storeUndeliverable = async (sender: number, receiver: number, text: string, cid?: string) => {
+    const conversation = conversationOfUsers(sender, receiver);
+    const draft = { conversation, users: [sender, receiver] as const, sender, text };
+    for (let isStored = false; !isStored;) {
+      try {
+        await log.append(cid === undefined ? draft : { ...draft, cid });
+        isStored = true;
+      } catch (error) {
+        // With a cid it is refused when the database stays away; its sender has been told that all is well.
+        if (cid !== undefined && isTemporary(error)) {
+          await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+        } else {
+          logger.error("message lost", { sender, reason: String(error) });
+          return;
+        }
+      }
+    }
+  };
   const admission = new Admission({
     presence,
     bus,
@@ -202,6 +221,8 @@ async function assemble(
     users,
     groups,
     messages,
+    devices,
+    tokenTtlMs: options.tokenTtlMs,
     logger,
   });
   const rewind: Rewind = new Rewind({
@@ -224,6 +245,11 @@ async function assemble(
   const lookAround = async () => {
     await makeSure();
     await delivery.sweep();
+    await admission.checkDevices().catch((error) => {
+      logger.warn("cannot look whether devices were revoked; tried again later", {
+        reason: errorText(error),
+      });
+    });
   };
   late.delivery = delivery;
   late.admission = admission;
@@ -251,8 +277,26 @@ async function assemble(
       reason: errorText(error),
     });
   });
+  const deviceDesk = new DeviceDesk({
+    devices,
+    presence,
+    sign: cluster.sign,
+    positions: (userId) => messages.positions(userId),
+    ttlMs: options.tokenTtlMs,
+    maxDevices: options.maxDevices,
+    onRevoked: (userId, device) => admission.revoke(userId, device),
+    onError: (error) =>
+      logger.warn("cannot revoke devices of users who have logged out; tried again", {
+        reason: errorText(error),
+      }),
+  });
+  const beatTokens = {
+    recogniseBeat: async (key: string, userId: number, password: string) =>
+      await tokens.recogniseBeat(key, userId, password) ||
+      await deviceDesk.recogniseBeat(key, userId, password),
+  };
   const beats = ports.udp &&
-    takeBeats(options, ports.udp, { users, tokens, delivery, isClustered }, logger, closers);
+    takeBeats(options, ports.udp, { users, tokens: beatTokens, delivery, isClustered }, logger, closers);
   const services: Services = {
     settings: {
       ...settingsOf(options),
@@ -275,6 +319,8 @@ async function assemble(
     orders,
     passwords,
     tokens,
+    devices: deviceDesk,
+    epoch: () => rewind.epoch(),
     quotas: new Quotas(options, turnTime),
     backlogs: new Backlogs({
       ...boundsOf(options),
@@ -317,6 +363,7 @@ async function assemble(
     admission.tick();
     tokens.catchUp();
     orders.tick();
+    deviceDesk.catchUp();
     // The embedded database is this process's own: nobody else writes to it or puts another in its place.
     if (isInDoubt) makeSure();
     if (options.mysqlUrl === null || now - sweptAt < (delivery.isInDoubt ? SWEEP_IN_DOUBT_MS : SWEEP_MS)) {
@@ -350,6 +397,7 @@ async function assemble(
         await server.drain(drainTimeoutMs * CLIENTS_SHARE);
         await admission.settled();
         await tokens.catchUp();
+        await deviceDesk.catchUp();
         await log.close(Math.max(0, deadline - performance.now()));
         clearInterval(ticker);
         await positions.flush();

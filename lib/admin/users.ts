@@ -13,6 +13,7 @@ import { createCode } from "../store/access_codes.ts";
 import { recordEvent } from "../store/admin_events.ts";
 import { deleteUser } from "../store/delete_user.ts";
 import { USER_STATUSES } from "../store/users.ts";
+import { endTokens } from "../store/tokens.ts";
 
 /** Lines unless `--limit` says otherwise. */
 export const LINES = 100;
@@ -104,7 +105,7 @@ export async function changePassword(context: AdminContext, [word = ""]: readonl
   await db.transaction(async (tx) => {
     await recordEvent(tx, eventOf(context, "password", user.id));
     await tx.run("UPDATE User SET password = ? WHERE id = ?", [hash, user.id]);
-    await tx.run("DELETE FROM Token WHERE userid = ?", [user.id]);
+    await endTokens(tx, user.id);
     await tx.run("DELETE FROM AccessCode WHERE userid = ? AND kind = 'password'", [user.id]);
   });
   const done = `${user.name} (${user.id}) has a new password; all sessions end.`;
@@ -151,7 +152,7 @@ async function setStatus(
   await context.db.transaction(async (tx) => {
     await recordEvent(tx, eventOf(context, status === "active" ? "enable" : "disable", user.id));
     await tx.run("UPDATE User SET status = ? WHERE id = ?", [USER_STATUSES.indexOf(status), user.id]);
-    await tx.run("DELETE FROM Token WHERE userid = ?", [user.id]);
+    await endTokens(tx, user.id);
   });
   const rest = status === "active" ? "." : "; all sessions end.";
   return { lines: [`${user.name} (${user.id}) is ${status}${rest}`], json };
@@ -214,7 +215,7 @@ export async function endSessions(context: AdminContext, [word = ""]: readonly s
   const user = await findUser(context.db, word);
   await context.db.transaction(async (tx) => {
     await recordEvent(tx, eventOf(context, "sessions", user.id));
-    await tx.run("DELETE FROM Token WHERE userid = ?", [user.id]);
+    await endTokens(tx, user.id);
   });
   return { lines: [`The sessions of ${user.name} (${user.id}) end.`], json: { id: user.id } };
 }

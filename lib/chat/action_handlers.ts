@@ -106,6 +106,7 @@ async function perform(
     conversation,
     sender: userId,
     ...(cid === undefined ? {} : { cid }),
+    origin: login.mailbox,
     async decide(tx, at) {
       const role = "groupId" in place
         ? (await groups.membership(tx, place.groupId, userId))?.role

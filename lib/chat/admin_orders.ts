@@ -91,7 +91,7 @@ export class AdminOrders {
   #beginAnew(newest: number): void {
     this.#newest = newest;
     this.#ended.clear();
-    for (const session of this.#options.delivery.sessions) session.revoked = 0;
+    for (const session of this.#options.delivery.sessions()) session.revoked = 0;
   }
 
   #follow({ id, what, userId, detail }: AdminEvent): void {
@@ -114,7 +114,7 @@ export class AdminOrders {
     this.#ended.set(userId, event);
     if (this.#ended.size > REMEMBERED) forgetOldest(this.#ended);
     const notice: Notice = { code: "revoked", text, reconnect: false };
-    for (const session of [...delivery.sessions]) {
+    for (const session of [...delivery.sessions()]) {
       if (session.login?.userId !== userId || session.revoked >= event) continue;
       session.end(notice);
       admission.dismiss(session);
@@ -126,7 +126,7 @@ export class AdminOrders {
     const frame = JSON.stringify({ msgid: MSGID.NOTICE_MSG, code: "announcement", text, reconnect: true });
     // As a client writes it, though of no time zone.
     const time = new Date().toISOString().slice(0, 19).replace("T", " ");
-    for (const { version, outlet, login } of this.#options.delivery.sessions) {
+    for (const { version, outlet, login } of this.#options.delivery.sessions()) {
       if (!login) continue;
       const { userId } = login;
       const message = { msgid: MSGID.ONE_CHAT_MSG, id: 0, name: "server", toid: userId, msg: text, time };

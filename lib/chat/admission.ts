@@ -1,8 +1,8 @@
 /**
- * Lets users in and out: one live session a user, on whichever node.
+ * Lets users in and out: one live session a device, on whichever node; versions 1 and 2 are one device together.
  *
- * In: claim the user, end the older session if it is to be replaced, listen to the user's channels, and only then read
- * from the database where the user stands; what is stored later rings. Out is the reverse: the positions are
+ * In: claim the device, end its older session if it is to be replaced, listen to the user's channels, and only then read
+ * from the database where the device stands; what is stored later rings. Out is the reverse: the positions are
  * written before the claim is given back, so the next login starts where this one ended. Only a database that is away is
  * not waited for: it keeps nobody online, and nobody can log in before it is back.
  *
@@ -18,10 +18,18 @@ import type { Limiter } from "../base/limiter.ts";
 import type { Logger } from "../base/logger.ts";
 import { Mailbox } from "../log/mailbox.ts";
 import type { Positions } from "../log/positions.ts";
-import type { ClaimMode, Presence } from "../cluster/presence.ts";
+import {
+  type ClaimMode,
+  type ClaimResult,
+  type Presence,
+  type Subject,
+  subjectOf,
+  userOf,
+} from "../cluster/presence.ts";
 import type { Login, Notice, Session } from "./session.ts";
+import type { Devices } from "../store/devices.ts";
 import type { Groups } from "../store/groups.ts";
-import type { Messages } from "../store/messages.ts";
+import type { MemberPosition, Messages } from "../store/messages.ts";
 import type { Users, UserState } from "../store/users.ts";
 import { turnTime } from "../base/turn.ts";
 
@@ -39,8 +47,17 @@ const REPLACED: Notice = {
   reconnect: false,
 };
 
+const REVOKED: Notice = {
+  code: "revoked",
+  text: "This device is not one of its user's any more; log in with the password.",
+  reconnect: false,
+};
+
 /** How long a claim is kept for what its user leaves to be written, ms. */
 const LEAVING_MS = 1_000;
+
+/** How often a state is written anew because the user has logged in or out elsewhere meanwhile. */
+const STATE_ATTEMPTS = 3;
 
 /** What {@link Admission} works with. */
 export interface AdmissionOptions {
@@ -64,8 +81,22 @@ export interface AdmissionOptions {
   groups: Groups;
   /** Tables. */
   messages: Messages;
+  /** Tables. */
+  devices: Devices;
+  /** How long a device may be away before it has to log in with the password, ms. */
+  tokenTtlMs: number;
   /** For what fails. */
   logger: Logger;
+}
+
+/** Who wants in. */
+export interface Arrival {
+  /** User id. */
+  userId: number;
+  /** As signed up. */
+  name: string;
+  /** On which device; 0: by version 1 or 2. */
+  device: number;
 }
 
 /** A login that is under way. */
@@ -80,11 +111,14 @@ interface Admitting {
 export class Admission {
   readonly #options: AdmissionOptions;
   readonly #states: Batcher<{ userId: number; state: UserState }>;
-  /** Users on their way in; logins of one user take turns. */
-  readonly #admitting = new Map<number, Admitting>();
-  readonly #turns = new Map<number, Promise<unknown>>();
-  /** Users on their way out; the next login waits for that. */
-  readonly #leaving = new Map<number, Promise<void>>();
+  readonly #seen: Batcher<number>;
+  /** Devices on their way in; logins of one take turns. */
+  readonly #admitting = new Map<Subject, Admitting>();
+  readonly #turns = new Map<Subject, Promise<unknown>>();
+  /** Devices on their way out; the next login waits for that. */
+  readonly #leaving = new Map<Subject, Promise<void>>();
+  /** Users who are being looked after by {@link catchUp}; true: once more when that is done. */
+  readonly #catchingUp = new Map<number, boolean>();
   /** Told whether the other node has ended its older session. */
   readonly #evictions = new Map<string, (isEnded: boolean) => void>();
   /** Counts sessions of other nodes that were asked to give way. */
@@ -98,6 +132,10 @@ export class Admission {
   constructor(options: AdmissionOptions) {
     this.#options = options;
     this.#states = new Batcher((changes) => this.#writeStates(changes));
+    this.#seen = new Batcher((devices) => {
+      const now = Date.now();
+      return options.devices.touch(devices, now, now + options.tokenTtlMs);
+    });
   }
 
   /** The channel on which other nodes speak to this one. */
@@ -109,86 +147,96 @@ export class Admission {
    * Logs a user in on `session`. Undefined: already online, and `mode` is not to replace. Rejects, with nothing left behind,
    * when presence or the database is away.
    */
-  async admit(
-    session: Session,
-    userId: number,
-    name: string,
-    mode: ClaimMode,
-  ): Promise<Login | undefined> {
-    const before = this.#turns.get(userId) ?? Promise.resolve();
-    const turn = before.then(() => this.#admit(session, userId, name, mode));
+  async admit(session: Session, arrival: Arrival, mode: ClaimMode): Promise<Login | undefined> {
+    const subject = subjectOf(arrival.userId, arrival.device);
+    const before = this.#turns.get(subject) ?? Promise.resolve();
+    const turn = before.then(() => this.#admit(session, arrival, subject, mode));
     // The next one's turn comes whatever becomes of this one.
     const settled = turn.catch(() => {});
-    this.#turns.set(userId, settled);
+    this.#turns.set(subject, settled);
     try {
       return await turn;
     } finally {
-      if (this.#turns.get(userId) === settled) this.#turns.delete(userId);
+      if (this.#turns.get(subject) === settled) this.#turns.delete(subject);
     }
   }
 
   async #admit(
     session: Session,
-    userId: number,
-    name: string,
+    arrival: Arrival,
+    subject: Subject,
     mode: ClaimMode,
   ): Promise<Login | undefined> {
-    await this.#leaving.get(userId);
+    await this.#leaving.get(subject);
     // Whoever has given up meanwhile must not take the place of one who has come since.
     if (session.isEnded || (mode === "replace" && session.outlet.isPeerGone)) return undefined;
     const admitting: Admitting = { generation: 0, isSuperseded: false };
-    this.#admitting.set(userId, admitting);
+    this.#admitting.set(subject, admitting);
     try {
       const { presence } = this.#options;
-      let claim = await presence.claim(userId, mode);
-      if (!claim.claimed && await this.#endSilent(userId)) claim = await presence.claim(userId, mode);
+      let claim = await presence.claim(subject, mode);
+      if (!claim.claimed && await this.#endSilent(arrival.userId)) {
+        claim = await presence.claim(subject, mode);
+      }
       if (!claim.claimed) return undefined;
       admitting.generation = claim.generation;
-      return await this.#settle(session, name, userId, claim, admitting);
+      return await this.#settle(session, arrival, claim, admitting);
     } finally {
-      this.#admitting.delete(userId);
+      this.#admitting.delete(subject);
     }
   }
 
   /** Makes a claim a login; undefined when the claim was taken over, or the connection ended, meanwhile. */
   async #settle(
     session: Session,
-    name: string,
-    userId: number,
-    { generation, previousNode }: { generation: number; previousNode?: string },
+    arrival: Arrival,
+    claim: ClaimResult & { claimed: true },
     admitting: Admitting,
   ): Promise<Login | undefined> {
-    const { presence, delivery, messages } = this.#options;
+    const { presence, delivery } = this.#options;
+    const { userId, device } = arrival;
+    const { generation, hasOthers = false } = claim;
+    const subject = subjectOf(userId, device);
     try {
-      await this.#endOlder(userId, generation, previousNode);
-      const login = await this.#prepare(session, userId, name, generation);
+      await this.#endOlder(arrival, claim);
+      const login = await this.#prepare(session, arrival, generation);
       if (admitting.isSuperseded || session.isEnded) {
         delivery.unsubscribe(userId, login.groups.keys());
-        await presence.release(userId, generation);
+        await presence.release(subject, generation);
         return undefined;
       }
       session.login = login;
+      const isFirst = delivery.sessionsOf(userId).length === 0;
       // The mailbox listens before the database is asked: what is stored while the answer is on its way rings only once.
-      delivery.attach(session);
+      delivery.attach(session, hasOthers);
+      // The channel is subscribed: whoever comes later, or is there already, hears of this one.
+      if (isFirst && (device > 0 || hasOthers)) delivery.announce(userId);
       const [positions] = await Promise.all([
-        messages.positions(userId),
+        this.#positionsOf(login),
         this.#states.add({ userId, state: "online" }),
       ]);
       login.mailbox.place(positions);
       return login;
     } catch (error) {
       if (session.login) await this.dismiss(session);
-      else await presence.release(userId, generation);
+      else await presence.release(subject, generation);
       throw error;
     }
   }
 
-  async #prepare(session: Session, userId: number, name: string, generation: number): Promise<Login> {
+  #positionsOf({ userId, device }: Pick<Login, "userId" | "device">): Promise<readonly MemberPosition[]> {
+    const { messages } = this.#options;
+    return device === 0 ? messages.positions(userId) : messages.positionsOfDevice(device);
+  }
+
+  async #prepare(session: Session, arrival: Arrival, generation: number): Promise<Login> {
+    const { userId, name, device } = arrival;
     const { delivery, groups, messages, positions, readers, logger } = this.#options;
     const memberships = await groups.memberships(userId);
     await delivery.subscribe(userId, memberships.keys());
     const mailbox = new Mailbox({
       userId,
+      device,
       version: session.version,
       outlet: session.outlet,
       messages,
@@ -198,16 +246,19 @@ export class Admission {
       onError: (error) =>
         logger.warn("cannot read missed messages; tried again", { reason: errorText(error) }),
     });
-    return { userId, name, generation, groups: memberships, mailbox };
+    return { userId, device, name, generation, groups: memberships, mailbox };
   }
 
   /** Ends the session that held the claim before, here or elsewhere, and waits until its positions are written. */
-  async #endOlder(userId: number, generation: number, previousNode: string | undefined): Promise<void> {
+  async #endOlder(
+    { userId, device }: Arrival,
+    { generation, previousNode }: ClaimResult & { claimed: true },
+  ): Promise<void> {
     const { node, delivery } = this.#options;
-    const older = delivery.session(userId);
+    const older = delivery.session(userId, device);
     if (older) await this.replace(older);
     if (previousNode === undefined || previousNode === node) return;
-    await this.#ask(ENVELOPE.evict, this.#nodeChannel(previousNode), userId, generation);
+    await this.#ask(ENVELOPE.evict, this.#nodeChannel(previousNode), userId, generation, device);
   }
 
   /** Ends the session of a user, here or elsewhere, if its client may be gone; resolves with whether it has ended. */
@@ -223,6 +274,7 @@ export class Admission {
     channel: string,
     userId: number,
     seq: number,
+    device = 0,
   ): Promise<boolean> {
     const { node, bus } = this.#options;
     const key = `${userId} ${seq}`;
@@ -232,7 +284,8 @@ export class Admission {
         clearTimeout(timer);
         resolve(isEnded);
       });
-      const envelope = { kind, sender: userId, seq, conversation: node };
+      const frame = device === 0 ? "" : String(device);
+      const envelope = { kind, sender: userId, seq, conversation: node, frame };
       bus.publish(channel, encodeEnvelope(envelope)).then(
         // Nobody listens there: that node is dead, and its users should not wait for it.
         (listeners) => listeners === 0 && this.#evictions.get(key)?.(false),
@@ -264,89 +317,203 @@ export class Admission {
 
   /** Nobody who is online here is sent anything any more, or moves a position, until {@link renew}. */
   suspend(): void {
-    for (const { login } of this.#options.delivery.sessions) login?.mailbox.close();
+    for (const { login } of this.#options.delivery.sessions()) login?.mailbox.close();
   }
 
   /**
    * Places everyone who is online here anew, as the login did, by what the database holds now. Whose account is not there
-   * any more, or is somebody else's, or cannot be read, has to come again. Never rejects.
+   * any more, or is somebody else's, or cannot be read, has to come again, and so has everyone of version 3, to learn of the
+   * new history at its login. Never rejects.
    */
   async renew(): Promise<void> {
     const { users, delivery } = this.#options;
     users.forgetKnown();
-    await Promise.all([...delivery.sessions].map((session) => this.#renew(session)));
+    await Promise.all([...delivery.sessions()].map((session) => this.#renew(session)));
   }
 
   async #renew(session: Session): Promise<void> {
-    const { users, delivery, messages, logger } = this.#options;
+    const { users, delivery, logger } = this.#options;
     const { login } = session;
     if (!login) return;
-    const { userId, name, generation } = login;
+    const { userId, name, device, generation } = login;
     try {
+      if (device > 0) return await this.#sendAway(session);
       const account = await users.account(userId);
       if (account?.name !== name) {
         throw new DatabaseError("other", `There is no user ${userId} of this name any more`);
       }
-      const fresh = await this.#prepare(session, userId, name, generation);
+      const fresh = await this.#prepare(session, login, generation);
       if (session.login !== login) return delivery.unsubscribe(userId, fresh.groups.keys());
+      const hasOthers = delivery.nodesOf(userId) > 1;
       delivery.detach(session, login);
       session.login = fresh;
-      delivery.attach(session);
-      fresh.mailbox.place(await messages.positions(userId));
+      delivery.attach(session, hasOthers);
+      fresh.mailbox.place(await this.#positionsOf(fresh));
       fresh.mailbox.open();
     } catch (error) {
       logger.warn("cannot place a user anew; it has to log in again", {
         user: userId,
         reason: errorText(error),
       });
-      session.end({
-        code: "shutting_down",
-        text: "The server has to begin anew; log in again.",
-        reconnect: true,
+      await this.#sendAway(session);
+    }
+  }
+
+  async #sendAway(session: Session): Promise<void> {
+    session.end({
+      code: "shutting_down",
+      text: "The server has to begin anew; log in again.",
+      reconnect: true,
+    });
+    await this.dismiss(session);
+  }
+
+  /** A device is not one of its user's any more: its connection ends, wherever it is. */
+  revoke(userId: number, device: number): void {
+    this.#options.delivery.tellUser(userId, ENVELOPE.revoked, device);
+    this.onRevoked(userId, device);
+  }
+
+  /** The connection of such a device ends, if it is here. */
+  onRevoked(userId: number, device: number): void {
+    const session = this.#options.delivery.session(userId, device);
+    if (!session) return;
+    session.end(REVOKED);
+    this.dismiss(session, { isRevoked: true });
+  }
+
+  /** Ends the connections of devices that are gone, of which this node has not heard. Rejects with a DatabaseError. */
+  async checkDevices(): Promise<void> {
+    const { delivery, devices } = this.#options;
+    const logins = [...delivery.sessions()].flatMap(({ login }) => login && login.device > 0 ? [login] : []);
+    const owners = await devices.owners(logins.map(({ device }) => device));
+    for (const { userId, device } of logins) {
+      if (owners.get(device) !== userId) this.onRevoked(userId, device);
+    }
+  }
+
+  /** A user has joined a group, or left one: its other sessions are to know. */
+  regroup(userId: number): void {
+    const { delivery } = this.#options;
+    if (delivery.sessionsOf(userId).length > 1) this.catchUp(userId);
+    if (delivery.nodesOf(userId) > 1) delivery.tellUser(userId, ENVELOPE.regrouped);
+  }
+
+  /**
+   * A user's sessions here look at what the database holds: groups that the user has joined on another device, messages that
+   * nobody has rung for here, what has been read elsewhere. Never rejects.
+   */
+  async catchUp(userId: number): Promise<void> {
+    const isUnderWay = this.#catchingUp.has(userId);
+    this.#catchingUp.set(userId, isUnderWay);
+    if (isUnderWay) return;
+    try {
+      do {
+        this.#catchingUp.set(userId, false);
+        for (const session of [...this.#options.delivery.sessionsOf(userId)]) await this.#catchUp(session);
+      } while (this.#catchingUp.get(userId));
+    } catch (error) {
+      // The sweep, or the next login, makes up for it.
+      this.#options.logger.warn("cannot look for what a user has missed", {
+        user: userId,
+        reason: errorText(error),
       });
-      await this.dismiss(session);
+    } finally {
+      this.#catchingUp.delete(userId);
+    }
+  }
+
+  async #catchUp(session: Session): Promise<void> {
+    const { delivery, groups } = this.#options;
+    const { login } = session;
+    if (!login) return;
+    const { mailbox } = login;
+    const memberships = await groups.memberships(login.userId);
+    for (const [groupId, role] of memberships) {
+      if (login.groups.has(groupId)) continue;
+      await delivery.subscribeGroup(groupId);
+      if (session.login !== login || login.groups.has(groupId)) delivery.unsubscribeGroup(groupId);
+      else {
+        login.groups.set(groupId, role);
+        delivery.joinGroup(session, groupId);
+      }
+    }
+    for (
+      const { conversation, since, delivered, read, last_seq, told = 0 } of await this.#positionsOf(login)
+    ) {
+      if (session.login !== login) return;
+      if (!mailbox.cursor(conversation)) mailbox.join(conversation, since, Math.max(since, delivered));
+      mailbox.notice(conversation, last_seq);
+      mailbox.follow(conversation, told, read);
     }
   }
 
   /**
    * Logs out whoever is logged in on `session`; nothing happens otherwise. `isReplaced`: a newer session holds the claim.
    * `isOrderly`: a version 1 client has read all that was written to it; else what it has said nothing after comes again.
-   * `isEnd`: it has at least ended its side without a reset.
+   * `isEnd`: it has at least ended its side without a reset. `isRevoked`: the device is gone.
    * Never rejects.
    */
   async dismiss(
     session: Session,
-    { isReplaced = false, isOrderly = false, isEnd = false } = {},
+    { isReplaced = false, isOrderly = false, isEnd = false, isRevoked = false } = {},
   ): Promise<void> {
     const { login } = session;
     if (!login) return;
     session.login = undefined;
-    const leaving = this.#leave(session, login, { isReplaced, isOrderly, isEnd }).finally(() => {
-      if (this.#leaving.get(login.userId) === leaving) this.#leaving.delete(login.userId);
+    const subject = subjectOf(login.userId, login.device);
+    const leaving = this.#leave(session, login, { isReplaced, isOrderly, isEnd, isRevoked }).finally(() => {
+      if (this.#leaving.get(subject) === leaving) this.#leaving.delete(subject);
     });
-    this.#leaving.set(login.userId, leaving);
+    this.#leaving.set(subject, leaving);
     await leaving;
   }
 
   async #leave(
     session: Session,
     login: Login,
-    how: { isReplaced: boolean; isOrderly: boolean; isEnd: boolean },
+    how: { isReplaced: boolean; isOrderly: boolean; isEnd: boolean; isRevoked: boolean },
   ): Promise<void> {
     const { presence, delivery, positions } = this.#options;
-    const { userId, generation, mailbox } = login;
+    const { userId, device, generation, mailbox } = login;
     if (how.isOrderly) mailbox.settle();
     else mailbox.settleHeard(how);
     mailbox.close();
+    // Who has other devices is offline when the last claim is gone, and not before.
+    const mayHaveOthers = device > 0 || delivery.nodesOf(userId) > 1;
     delivery.detach(session, login);
+    const isOffline = () => !how.isReplaced && delivery.sessionsOf(userId).length === 0;
     const written = positions.flush().then(async () => {
+      // A time that is not written is that of the login.
+      const seen = device > 0 && !how.isRevoked ? this.#seen.add(device).catch(() => {}) : undefined;
       // Before the claim is free: whoever claims next writes "online" after this. It is for people who look; nobody decides by it.
-      if (how.isReplaced) return;
-      await this.#states.add({ userId, state: "offline" }).catch((error) => this.#stateFailed(error));
+      if (isOffline() && !mayHaveOthers) await this.#setState(userId, "offline");
+      await seen;
     });
     await waitAtMost(LEAVING_MS, written);
-    await presence.release(userId, generation);
+    const hasOthers = await presence.release(subjectOf(userId, device), generation);
     await written;
+    if (isOffline() && Boolean(hasOthers) !== mayHaveOthers) await this.#makeStateAgree(userId);
+  }
+
+  /** Somebody may log in or out elsewhere between the look at the claims and the write: it is looked again. */
+  async #makeStateAgree(userId: number): Promise<void> {
+    const { presence } = this.#options;
+    try {
+      let isOnline = (await presence.online([userId])).has(userId);
+      for (let attempt = 1; attempt <= STATE_ATTEMPTS; attempt++) {
+        await this.#setState(userId, isOnline ? "online" : "offline");
+        const wasOnline = isOnline;
+        isOnline = (await presence.online([userId])).has(userId);
+        if (isOnline === wasOnline) return;
+      }
+    } catch (error) {
+      this.#stateFailed(error);
+    }
+  }
+
+  async #setState(userId: number, state: UserState): Promise<void> {
+    await this.#states.add({ userId, state }).catch((error) => this.#stateFailed(error));
   }
 
   #stateFailed(error: unknown): void {
@@ -382,7 +549,7 @@ export class Admission {
 
   /** In line with the other writes: whoever leaves meanwhile is written offline behind it. */
   async #writeOnline(): Promise<void> {
-    const ids = [...this.#options.delivery.sessions].flatMap(({ login }) => login ? [login.userId] : []);
+    const ids = [...this.#options.delivery.userIds];
     await Promise.all(ids.map((userId) => this.#states.add({ userId, state: "online" })));
   }
 
@@ -390,10 +557,10 @@ export class Admission {
   onMessage(payload: string): void {
     const envelope = decodeEnvelope(payload);
     if (!envelope) return;
-    const { kind, sender: userId, seq: generation, conversation: asker } = envelope;
+    const { kind, sender: userId, seq: generation, conversation: asker, frame } = envelope;
     if (kind === ENVELOPE.evicted) this.#evictions.get(`${userId} ${generation}`)?.(true);
     else if (kind === ENVELOPE.kept) this.#evictions.get(`${userId} ${generation}`)?.(false);
-    else if (kind === ENVELOPE.evict) this.#onEvict(userId, generation, asker);
+    else if (kind === ENVELOPE.evict) this.#onEvict(userId, Number(frame), generation, asker);
   }
 
   /** Another node asks for a user who is, or was a moment ago, on this one. */
@@ -402,12 +569,13 @@ export class Admission {
     this.#answer(isEnded ? ENVELOPE.evicted : ENVELOPE.kept, asker, userId, seq);
   }
 
-  async #onEvict(userId: number, generation: number, asker: string): Promise<void> {
+  async #onEvict(userId: number, device: number, generation: number, asker: string): Promise<void> {
     const { delivery } = this.#options;
-    this.#supersede(userId, generation);
-    const session = delivery.session(userId);
+    const subject = subjectOf(userId, device);
+    this.#supersede(subject, generation);
+    const session = delivery.session(userId, device);
     if (session?.login && session.login.generation < generation) await this.replace(session);
-    await this.#leaving.get(userId);
+    await this.#leaving.get(subject);
     this.#answer(ENVELOPE.evicted, asker, userId, generation);
   }
 
@@ -424,17 +592,18 @@ export class Admission {
   }
 
   /** A login under way whose claim is older than `generation` comes to nothing. */
-  #supersede(userId: number, generation: number): void {
-    const admitting = this.#admitting.get(userId);
+  #supersede(subject: Subject, generation: number): void {
+    const admitting = this.#admitting.get(subject);
     if (admitting && admitting.generation > 0 && admitting.generation < generation) {
       admitting.isSuperseded = true;
     }
   }
 
-  /** This node's claim of a user has gone to another node. */
-  onLost(userId: number, generation: number): void {
-    this.#supersede(userId, generation + 1);
-    const session = this.#options.delivery.session(userId);
+  /** This node's claim of a device has gone to another node. */
+  onLost(subject: Subject, generation: number): void {
+    this.#supersede(subject, generation + 1);
+    const device = typeof subject === "number" ? 0 : Number(subject.split(".")[1]);
+    const session = this.#options.delivery.session(userOf(subject), device);
     if (session?.login?.generation === generation) this.replace(session);
   }
 

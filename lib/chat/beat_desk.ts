@@ -29,7 +29,7 @@ export interface BeatDeskOptions {
   /** Knows good keys. */
   tokens: Pick<TokenDesk, "recogniseBeat">;
   /** Sessions, here and elsewhere. */
-  delivery: Pick<Delivery, "session" | "relayBeat">;
+  delivery: Pick<Delivery, "sessionsOf" | "nodesOf" | "relayBeat">;
   /** Whether there is an elsewhere. */
   isClustered: boolean;
   /** How long a key is believed to be good, ms. */
@@ -71,15 +71,16 @@ export class BeatDesk {
     if (!beat) return false;
     const { userId, key } = beat;
     const { delivery, isClustered, now, relayEveryMs } = this.#options;
-    if (!isClustered && delivery.session(userId)?.udpKey !== key) return false;
+    const find = () => delivery.sessionsOf(userId).find(({ udpKey }) => udpKey === key);
+    if (!isClustered && !find()) return false;
     const known = await this.#recognise(userId, key);
     if (!known) return false;
-    const session = delivery.session(userId);
+    const session = find();
     if (session) {
-      if (session.udpKey !== key) return false;
       session.beatAt = now();
       return true;
     }
+    if (delivery.nodesOf(userId) === 1) return false;
     if (now() - known.relayedAt < relayEveryMs) return true;
     known.relayedAt = now();
     return await delivery.relayBeat(userId, key);

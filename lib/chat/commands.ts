@@ -14,7 +14,7 @@ import { MSGID, type ProtocolVersion } from "../protocol/protocol.ts";
 import type { Answer } from "./request.ts";
 
 /** What a field must be; a `?` marks one that may be missing. */
-export type FieldType = "integer" | "string" | "integer?";
+export type FieldType = "integer" | "string" | "integer?" | "string?";
 
 /** One message of the protocol. */
 export interface Command {
@@ -35,6 +35,8 @@ export interface Command {
    * there, as may `name` and `time`.
    */
   fields: Readonly<Record<string, FieldType>>;
+  /** The same of version 3, where they are others. */
+  fields3?: Readonly<Record<string, FieldType>>;
   /** How it is answered. */
   answer: Answer;
   /** What it does. */
@@ -56,6 +58,13 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     upgrades: true,
     isCostly: true,
     fields: { id: "integer", password: "string" },
+    fields3: {
+      id: "integer?",
+      name: "string?",
+      password: "string",
+      device: "string?",
+      device_id: "integer?",
+    },
     answer: answerWith(MSGID.LOGIN_MSG_ACK),
     handler: logins.login,
   }],
@@ -210,6 +219,15 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     fields: { token: "string" },
     answer: answerWith(MSGID.LOGIN_MSG_ACK),
     handler: logins.resume,
+  }],
+  [MSGID.DEVICE_MSG, {
+    name: "DEVICE_MSG",
+    needsLogin: true,
+    version: 3,
+    isCostly: true,
+    fields: { op: "string", device_id: "integer?", device: "string?" },
+    answer: ACK,
+    handler: logins.deviceMessage,
   }],
   [MSGID.RESET_MSG, {
     name: "RESET_MSG",

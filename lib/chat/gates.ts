@@ -11,6 +11,7 @@ import { DEPTH_MAX, ERRNO, isJsonObject, type JsonObject, MSGID } from "../proto
 import { type Answer, Refusal, refusalOf, Request, tooMany } from "./request.ts";
 import type { Services } from "./services.ts";
 import type { Notice, Session } from "./session.ts";
+import type { Throttle } from "../base/throttle.ts";
 import { turnTime } from "../base/turn.ts";
 
 const CID_MAX = 64;
@@ -64,20 +65,31 @@ function measure(services: Services, request: Request, { isCostly, quota }: Comm
   const { session, byteLength } = request;
   const { quotas, limited } = services;
   const now = turnTime();
-  const costMs = isCostly ? session.throttle.take(now) : 0;
+  const weight = weightOf(services, session);
+  const costMs = isCostly ? requestsOf(services, session).take(now, weight) : 0;
   if (costMs > 0) limited.requests++;
   if (quota === undefined) return costMs;
   const own = quotas.of(request.login.userId);
   const isTold = session.version >= 2;
   const quotaMs = quota === "message"
-    ? isTold ? own.tryMessage(now, byteLength) : own.takeMessage(now, byteLength)
+    ? isTold ? own.tryMessage(now, byteLength, weight) : own.takeMessage(now, byteLength, weight)
     : isTold
-    ? own.tryLookup(now)
-    : own.takeLookup(now);
+    ? own.tryLookup(now, weight)
+    : own.takeLookup(now, weight);
   if (quotaMs === 0) return costMs;
   limited[quota === "message" ? "messages" : "lookups"]++;
   if (isTold) throw tooMany("You send too much in too short a time", quotaMs);
   return Math.max(costMs, quotaMs);
+}
+
+/** Who is online on several nodes has on each a share of what a user may do. */
+function weightOf({ delivery }: Services, { login }: Session): number {
+  return login ? Math.max(1, delivery.nodesOf(login.userId)) : 1;
+}
+
+/** From version 3 on a user's connections share one measure. */
+function requestsOf({ quotas }: Services, { version, login, throttle }: Session): Throttle {
+  return version === 3 && login ? quotas.of(login.userId).requests : throttle;
 }
 
 /** The connection's next frame is not read before this one has had its turn. */
@@ -129,15 +141,18 @@ function checkLogin(session: Session, { name, needsLogin }: Command): void {
   if (needsLogin && !session.login) throw new Refusal(ERRNO.NOT_LOGGED_IN, `${name} needs a login first`);
 }
 
-function checkFields(session: Session, { fields, needsLogin }: Command, frame: JsonObject): void {
-  const areOwnKnown = needsLogin && session.version === 3;
+function checkFields(session: Session, command: Command, frame: JsonObject): void {
+  const { needsLogin } = command;
+  const isVersion3 = session.version === 3;
+  const fields = isVersion3 ? command.fields3 ?? command.fields : command.fields;
+  const areOwnKnown = needsLogin && isVersion3;
   for (const field in fields) {
     const type = fields[field];
     if (areOwnKnown && frame[field] === undefined && OWN_FIELDS.has(field)) continue;
     if (type !== undefined && !hasType(frame[field], type)) {
       throw new Refusal(
         ERRNO.MALFORMED,
-        `Field "${field}" is missing or not ${type === "string" ? "a string" : "an integer"}`,
+        `Field "${field}" is missing or not ${type.startsWith("string") ? "a string" : "an integer"}`,
       );
     }
   }
@@ -147,8 +162,8 @@ function checkFields(session: Session, { fields, needsLogin }: Command, frame: J
 }
 
 function hasType(value: unknown, type: FieldType): boolean {
-  if (type === "string") return typeof value === "string";
-  return Number.isSafeInteger(value) || (type === "integer?" && value === undefined);
+  if (value === undefined) return type.endsWith("?");
+  return type.startsWith("string") ? typeof value === "string" : Number.isSafeInteger(value);
 }
 
 /** The one place where a failed request ends. */

@@ -57,7 +57,10 @@ export function nameProblem(name: string): string | undefined {
 }
 
 /** CREATE_GROUP_MSG: the creator is its first member. */
-export async function createGroup({ groups, delivery, log }: Services, request: Request): Promise<void> {
+export async function createGroup(
+  { groups, delivery, log, admission }: Services,
+  request: Request,
+): Promise<void> {
   const { session, login } = request;
   const name = request.string("groupname");
   const description = request.string("groupdesc");
@@ -74,6 +77,7 @@ export async function createGroup({ groups, delivery, log }: Services, request: 
   log.announce({ conversation, seq: 1, at, sender: login.userId, text, members: 1, isRepeat: false });
   await delivery.subscribeGroup(groupId);
   enterGroup(session, login, groupId, membership, delivery);
+  admission.regroup(login.userId);
   request.reply({ groupid: groupId });
 }
 
@@ -89,7 +93,7 @@ function toPlainText(text: string): string {
 
 /** ADD_GROUP_MSG: the user becomes a member and gets what is said from now on. */
 export async function addGroup(services: Services, request: Request): Promise<void> {
-  const { delivery } = services;
+  const { delivery, admission } = services;
   const { session, login } = request;
   const groupId = request.integer("groupid");
   if (login.groups.has(groupId)) return request.reply({ groupid: groupId });
@@ -101,6 +105,7 @@ export async function addGroup(services: Services, request: Request): Promise<vo
   });
   // Also who is a member already: the answer to a first joining, or the connection it came on, may have been lost.
   enterGroup(session, login, groupId, membership, delivery);
+  admission.regroup(login.userId);
   request.reply({ groupid: groupId });
 }
 
@@ -321,8 +326,11 @@ function append(
   const { session, cid } = request;
   if (mentions !== undefined && mentions.length > 0) draft.mentions = mentions;
   session.beginAppend();
-  log.add(cid === undefined ? draft : { ...draft, cid }, {
+  const origin = request.login.mailbox;
+  origin.beginSending(draft.conversation, draft.text);
+  log.add(cid === undefined ? { ...draft, origin } : { ...draft, origin, cid }, {
     stored({ conversation, seq, at }) {
+      origin.endSending(draft.conversation, draft.text);
       if (request.isReplyExpected) request.reply({ conversation, seq, at });
       session.endAppend();
     },
@@ -332,6 +340,7 @@ function append(
         const message = isLost ? "message lost" : "the database does not take a message";
         logger.error(message, { session: session.id, reason: errorText(error) });
       }
+      origin.endSending(draft.conversation, draft.text);
       request.refuse(refusalOf(error));
       session.endAppend();
     },

@@ -4,6 +4,7 @@
  * @module
  */
 import { Throttle } from "../base/throttle.ts";
+import { COSTLY_REQUESTS } from "./session.ts";
 
 /** So many seconds' worth may come at once. */
 const BURST_SECONDS = 10;
@@ -13,6 +14,8 @@ const HISTORY_BURST_SECONDS = 2;
 const PAUSE_MS = 1_000;
 /** Questions whether somebody exists and who that is: enough for anybody's friends, too few for a list of everybody. */
 const LOOKUPS = { burst: 100, perSecond: 1 };
+/** Devices that a user makes by logging in: each has a row for each of its conversations. */
+const DEVICES = { burst: 60, perSecond: 0.1 };
 /** Users remembered before those are looked for who have used nothing lately. */
 const USERS = 1_024;
 
@@ -32,6 +35,8 @@ export class Quota {
   readonly #bytes: Throttle | undefined;
   readonly #lookups: Throttle;
   readonly #history: Throttle | undefined;
+  #requests: Throttle | undefined;
+  #devices: Throttle | undefined;
   #pausedUntil = -Infinity;
 
   /** `now` as of performance.now(). */
@@ -44,12 +49,15 @@ export class Quota {
       : new Throttle({ burst: HISTORY_BURST_SECONDS * historyRate, perSecond: historyRate }, now);
   }
 
-  /** Counts a message of so many bytes, if it may be sent now: then 0, else how long to wait before the next try, ms. */
-  tryMessage(now: number, bytes: number): number {
+  /**
+   * Counts a message of so many bytes, if it may be sent now: then 0, else how long to wait before the next try, ms.
+   * `weight`: on so many nodes the user is online, each of which counts for itself.
+   */
+  tryMessage(now: number, bytes: number, weight = 1): number {
     if (now >= this.#pausedUntil) {
       const waitMs = Math.max(this.#messages?.msUntilOne(now) ?? 0, this.#bytes?.msUntilOne(now) ?? 0);
       if (waitMs === 0) {
-        this.takeMessage(now, bytes);
+        this.takeMessage(now, bytes, weight);
         return 0;
       }
       this.#pausedUntil = now + Math.max(PAUSE_MS, waitMs);
@@ -58,14 +66,14 @@ export class Quota {
   }
 
   /** Counts a message of so many bytes; returns how long to wait before it is handled, ms. */
-  takeMessage(now: number, bytes: number): number {
-    return Math.max(this.#messages?.take(now) ?? 0, this.#bytes?.take(now, bytes) ?? 0);
+  takeMessage(now: number, bytes: number, weight = 1): number {
+    return Math.max(this.#messages?.take(now, weight) ?? 0, this.#bytes?.take(now, bytes * weight) ?? 0);
   }
 
   /** As {@link tryMessage}, for a look-up of somebody. */
-  tryLookup(now: number): number {
+  tryLookup(now: number, weight = 1): number {
     const waitMs = this.#lookups.msUntilOne(now);
-    if (waitMs === 0) this.#lookups.take(now);
+    if (waitMs === 0) this.#lookups.take(now, weight);
     return waitMs;
   }
 
@@ -75,8 +83,21 @@ export class Quota {
   }
 
   /** As {@link takeMessage}, for a look-up of somebody. */
-  takeLookup(now: number): number {
-    return this.#lookups.take(now);
+  takeLookup(now: number, weight = 1): number {
+    return this.#lookups.take(now, weight);
+  }
+
+  /** Requests that ask the database, of all of the user's connections. */
+  get requests(): Throttle {
+    return this.#requests ??= new Throttle(COSTLY_REQUESTS, performance.now());
+  }
+
+  /** As {@link tryMessage}, for another device. */
+  tryDevice(now: number): number {
+    this.#devices ??= new Throttle(DEVICES, now);
+    const waitMs = this.#devices.msUntilOne(now);
+    if (waitMs === 0) this.#devices.take(now);
+    return waitMs;
   }
 
   /** Counts so much history that has been read; returns how long to wait before more is, ms. */
@@ -87,7 +108,9 @@ export class Quota {
   /** True when it is as good as a new one. */
   isFull(now: number): boolean {
     return (this.#messages?.isFull(now) ?? true) && (this.#bytes?.isFull(now) ?? true) &&
-      this.#lookups.isFull(now) && (this.#history?.isFull(now) ?? true) && now >= this.#pausedUntil;
+      this.#lookups.isFull(now) && (this.#history?.isFull(now) ?? true) &&
+      (this.#requests?.isFull(now) ?? true) && (this.#devices?.isFull(now) ?? true) &&
+      now >= this.#pausedUntil;
   }
 }
 

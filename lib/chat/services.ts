@@ -6,6 +6,7 @@
 import type { Session } from "./session.ts";
 import type { Admission } from "./admission.ts";
 import type { AdminOrders } from "./admin_orders.ts";
+import type { DeviceDesk } from "./device_desk.ts";
 import type { Backlogs } from "../log/backlogs.ts";
 import type { Delivery } from "../log/delivery.ts";
 import type { Guesses } from "./guesses.ts";
@@ -116,8 +117,12 @@ export interface Services {
   orders: AdminOrders;
   /** Password hashes. */
   passwords: Passwords;
-  /** Resume tokens. */
+  /** Resume tokens of version 2. */
   tokens: TokenDesk;
+  /** Devices, and their tokens. */
+  devices: DeviceDesk;
+  /** The name of the log's history. */
+  epoch: () => Promise<string>;
   /** Wrong passwords, and signups, so far. */
   guesses: Guesses;
   /** What each user may do. */

@@ -14,8 +14,11 @@ import { turnTime } from "../base/turn.ts";
 /** Messages of one connection that may wait for their commit; then its next frame is not read. */
 const APPENDS_AT_ONCE = 64;
 
-/** Requests of one connection that ask the database; what is more waits. Chat has its own measure: the commit. */
-const COSTLY_REQUESTS = { burst: 400, perSecond: 200 };
+/**
+ * Requests of one connection that ask the database, or of all of a user's from version 3 on; what is more waits. Chat has its
+ * own measure: the commit.
+ */
+export const COSTLY_REQUESTS = { burst: 400, perSecond: 200 };
 
 /** Refused frames of one connection; a client whose every frame is wrong helps nobody. */
 const REFUSALS = { burst: 500, perSecond: 10 };
@@ -50,6 +53,8 @@ export interface SessionOutlet extends Outlet {
 export interface Login {
   /** User id. */
   readonly userId: number;
+  /** On which of the user's devices; 0: of versions 1 and 2. */
+  readonly device: number;
   /** As signed up. */
   readonly name: string;
   /** Of the presence claim. */

@@ -1,5 +1,5 @@
 /**
- * Resume tokens: `<user id>.<32 random bytes, base64url>`. What is stored is a SHA-256 over the token and the user's stored
+ * Resume tokens of version 2: `<user id>.<32 random bytes, base64url>`. What is stored is a SHA-256 over the token and the user's stored
  * password, so that a changed password, however it was changed, makes the token worthless. No password hash is
  * computed: thousands of clients that come back at once cost little.
  *
@@ -52,6 +52,14 @@ export function createBeatKey(hash: Uint8Array, password: string): string {
 /** Whether it can be a key for heartbeats. */
 export function isBeatKey(text: string): boolean {
   return BEAT_KEY.test(text);
+}
+
+/** Whether it was made by {@link createBeatKey} of the same. */
+export function isBeatOf(key: string, hash: Uint8Array, password: string): boolean {
+  const [, nonce = "", proof = ""] = BEAT_KEY.exec(key) ?? [];
+  const given = Buffer.from(proof, "base64url");
+  const expected = beatProof(nonce, hash, password);
+  return given.length === expected.length && timingSafeEqual(given, expected);
 }
 
 function beatProof(nonce: string, hash: Uint8Array, password: string): Buffer {
@@ -113,13 +121,8 @@ export class TokenDesk {
 
   /** Whether `key` was made of a token of this user that is good now. */
   async recogniseBeat(key: string, userId: number, password: string): Promise<boolean> {
-    const [, nonce = "", proof = ""] = BEAT_KEY.exec(key) ?? [];
     const hashes = await this.#tokens.hashes(userId, this.#now());
-    const given = Buffer.from(proof, "base64url");
-    return hashes.some((hash) => {
-      const expected = beatProof(nonce, hash, password);
-      return given.length === expected.length && timingSafeEqual(given, expected);
-    });
+    return hashes.some((hash) => isBeatOf(key, hash, password));
   }
 
   /** Tokens of this user that end no later were given out, or used last, before they were revoked. */

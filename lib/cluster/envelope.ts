@@ -11,13 +11,16 @@
 export const ENVELOPE = {
   /** A message of the log; without a frame: look into the log up to `seq`. */
   message: 1,
-  /** A message that is in no log: whoever has the receiver delivers or stores it. */
+  /** A message that is in no log: whoever has the receiver delivers it, or stores it under the cid in `conversation`. */
   unlogged: 2,
-  /** A frame for the version 2 connections among the receivers, but for the sender's. */
+  /** A frame for the connections from version 2 on among the receivers, but for the sender's. */
   event: 3,
   /** Read the log for everyone who is online: something may have been missed. */
   sweep: 4,
-  /** `sender` has been claimed by the node whose channel stands in `conversation`: end the older session here. */
+  /**
+   * `sender` has been claimed by the node whose channel stands in `conversation`: end the older session here, that of the
+   * device in the frame if there is one.
+   */
   evict: 5,
   /** The answer: `sender` has no older session here any more. */
   evicted: 6,
@@ -29,6 +32,17 @@ export const ENVELOPE = {
   giveWay: 9,
   /** The answer: `sender` keeps its session. The other answer is `evicted`. */
   kept: 10,
+  /**
+   * The user whose channel this is has come online at the node that stands in `conversation`, and may have been so here.
+   * `seq` 1: it was there, but its node has been cut off.
+   */
+  came: 11,
+  /** The answer: the user is online here, too. */
+  here: 12,
+  /** The groups of the user whose channel this is have changed. */
+  regrouped: 13,
+  /** The device `seq` of the user whose channel this is is not one of its devices any more. */
+  revoked: 14,
 } as const;
 
 /** A value of {@link ENVELOPE}. */
@@ -75,5 +89,5 @@ export function decodeEnvelope(text: string): Envelope | undefined {
 }
 
 function isKind(kind: number): kind is EnvelopeKind {
-  return kind >= ENVELOPE.message && kind <= ENVELOPE.kept;
+  return kind >= ENVELOPE.message && kind <= ENVELOPE.revoked;
 }

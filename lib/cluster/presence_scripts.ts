@@ -3,8 +3,9 @@
  *
  * - `node:NAME`, the lease: `BOOT/WORD`, the boot id of the process that runs under this name and how many times it has said
  *   anew what it holds, with a time to live
- * - `user:ID`, a claim: `GENERATION BOOT/WORD NODE`; it lives while the lease of NODE is of BOOT, unless that node has said
+ * - `user:ID`, or `user:ID.DEVICE` for a device of version 3, a claim: `GENERATION BOOT/WORD NODE`; it lives while the lease of NODE is of BOOT, unless that node has said
  *   anew what it holds since WORD. So what an old copy of the data brings back does not count
+ * - `devices:ID`, a set: the devices of a user that have claims, and some that had
  * - `nodes`, a set: the names of nodes that have not been shut down in good order
  * - `cleanup:NAME`: somebody is looking after the users of this dead node, or it has left in good order
  * - `generation`: the last one given out
@@ -43,8 +44,35 @@ local function read(user)
   }
 end
 
-local function write(user, generation, boot, word, node)
-  redis.call('SET', prefix .. 'user:' .. user, generation .. ' ' .. boot .. '/' .. word .. ' ' .. node)
+local function write(subject, generation, boot, word, node)
+  redis.call('SET', prefix .. 'user:' .. subject, generation .. ' ' .. boot .. '/' .. word .. ' ' .. node)
+  local user, device = string.match(subject, '^(%d+)%.(%d+)$')
+  if device then redis.call('SADD', prefix .. 'devices:' .. user, device) end
+end
+
+local function forget(subject)
+  redis.call('DEL', prefix .. 'user:' .. subject)
+  local user, device = string.match(subject, '^(%d+)%.(%d+)$')
+  if device then redis.call('SREM', prefix .. 'devices:' .. user, device) end
+end
+
+local function isLive(subject)
+  local claim = read(subject)
+  return claim ~= nil and claim.isLive
+end
+
+-- Whether the user of a subject has a live claim of another one.
+local function hasOthers(subject)
+  local user = string.match(subject, '^%d+')
+  if user ~= subject and isLive(user) then return true end
+  for _, device in ipairs(redis.call('SMEMBERS', prefix .. 'devices:' .. user)) do
+    local other = user .. '.' .. device
+    if other ~= subject then
+      if isLive(other) then return true end
+      forget(other)
+    end
+  end
+  return false
 end
 `;
 
@@ -101,10 +129,10 @@ return redis.call('DEL', prefix .. 'node:' .. node)
 `);
 
 /**
- * Claims users. A claim of this very boot that the node does not know of is left from a reply that got lost.
- * ARGV: prefix, node, boot, word, then for each user: id, generation this node holds or 0, mode.
- * Reply: for each user `claimed`, generation, previous node or empty; or `refused` and two empty texts. Without a lease
- * the reply is empty, and nothing was done.
+ * Claims subjects. A claim of this very boot that the node does not know of is left from a reply that got lost.
+ * ARGV: prefix, node, boot, word, then for each: subject, generation this node holds or 0, mode.
+ * Reply: for each `claimed`, generation, previous node or empty, `others` when its user is online on another device; or
+ * `refused` and three empty texts. Without a lease the reply is empty, and nothing was done.
  *
  * Generations follow Redis' clock in microseconds, so that they increase even when Redis has lost all it
  * knew.
@@ -116,24 +144,25 @@ local time = redis.call('TIME')
 local last = math.max(tonumber(redis.call('GET', prefix .. 'generation') or 0), time[1] * 1000000 + time[2] - 1)
 local replies = {}
 local isClaimed = false
-local function reply(outcome, generation, previous)
+local function reply(outcome, generation, previous, others)
   replies[#replies + 1] = outcome
   replies[#replies + 1] = generation
   replies[#replies + 1] = previous
+  replies[#replies + 1] = others
 end
 for i = 5, #ARGV, 3 do
   local user, held, mode = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local claim = read(user)
   local counts = claim and claim.isLive and not (claim.boot == boot and claim.generation ~= held)
   if counts and mode == 'refuse' then
-    reply('refused', '', '')
+    reply('refused', '', '', '')
   else
     if claim then last = math.max(last, tonumber(claim.generation)) end
     last = last + 1
     local generation = string.format('%.0f', last)
     write(user, generation, boot, word, node)
     isClaimed = true
-    reply('claimed', generation, counts and claim.node or '')
+    reply('claimed', generation, counts and claim.node or '', hasOthers(user) and 'others' or '')
   end
 end
 if isClaimed then redis.call('SET', prefix .. 'generation', string.format('%.0f', last)) end
@@ -141,20 +170,22 @@ return replies
 `);
 
 /**
- * Makes the claim of a user what this node holds, unless it is another's.
- * ARGV: prefix, user, node, boot, word, generation this node holds or 0.
+ * Makes the claim of a subject what this node holds, unless it is another's.
+ * ARGV: prefix, subject, node, boot, word, generation this node holds or 0. Reply: 1 when its user is online on another
+ * device.
  */
 export const SETTLE: RedisScript = createScript(`${CLAIMS}
 local _, user, node, boot, word, held = unpack(ARGV)
 local claim = read(user)
-if not claim or claim.boot ~= boot or claim.generation == held then return 0 end
-if held == '0' then redis.call('DEL', prefix .. 'user:' .. user) else write(user, held, boot, word, node) end
-return 1
+if claim and claim.boot == boot and claim.generation ~= held then
+  if held == '0' then forget(user) else write(user, held, boot, word, node) end
+end
+return hasOthers(user) and 1 or 0
 `);
 
 /**
  * Writes claims that Redis has lost or knows from an earlier time, and finds those that other nodes have taken.
- * ARGV: prefix, node, boot, word, then user and generation by turns. Reply: the users that are lost; nil without a
+ * ARGV: prefix, node, boot, word, then subject and generation by turns. Reply: the subjects that are lost; nil without a
  * lease.
  */
 export const VERIFY: RedisScript = createScript(`${CLAIMS}
@@ -175,18 +206,17 @@ return lost
 `);
 
 /**
- * Finds the users with a live claim and deletes dead claims. ARGV: prefix, users. Reply: the users that are
- * online.
+ * Finds those with a live claim and deletes dead claims. ARGV: prefix, subjects. Reply: those that are online; a user is
+ * on any device.
  */
 export const ONLINE: RedisScript = createScript(`${CLAIMS}
 local online = {}
 for i = 2, #ARGV do
   local claim = read(ARGV[i])
-  if claim and claim.isLive then
-    online[#online + 1] = ARGV[i]
-  elseif claim then
-    redis.call('DEL', prefix .. 'user:' .. ARGV[i])
-  end
+  local isHere = claim and claim.isLive
+  if claim and not isHere then forget(ARGV[i]) end
+  local isUser = not string.find(ARGV[i], '.', 1, true)
+  if isHere or (isUser and hasOthers(ARGV[i])) then online[#online + 1] = ARGV[i] end
 end
 return online
 `);

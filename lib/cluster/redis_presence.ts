@@ -24,7 +24,7 @@ import { Batcher } from "../base/batcher.ts";
 import { type Clock, systemClock, type Timer } from "../base/clock.ts";
 import { errorText, EXIT, FatalError, PresenceError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
-import type { ClaimMode, ClaimResult, Presence, PresenceEvents } from "./presence.ts";
+import type { ClaimMode, ClaimResult, Presence, PresenceEvents, Subject } from "./presence.ts";
 import {
   CLAIM,
   END_CLEANUP,
@@ -64,7 +64,7 @@ export interface RedisPresenceOptions {
 
 const DEFAULT_LEASE_MS = 10_000;
 
-/** Users a script looks at in one go: measured, 2 ms there and back. Redis does nothing else meanwhile. */
+/** Subjects a script looks at in one go: measured, 2 ms there and back. Redis does nothing else meanwhile. */
 const BATCH_SIZE = 500;
 
 /** Fewer: each is written, and whoever logs in waits. */
@@ -80,7 +80,7 @@ const CLEANUP_LEASES = 3;
 const LEFT_MARK_MS = 3_600_000;
 
 interface Claim {
-  userId: number;
+  subject: Subject;
   mode: ClaimMode;
 }
 
@@ -91,9 +91,14 @@ function textList(reply: unknown): string[] {
   return reply.map(String);
 }
 
-function toClaimResult([outcome, generation, previousNode]: string[]): ClaimResult {
+function toClaimResult([outcome, generation, previousNode, others]: string[]): ClaimResult {
   if (outcome !== "claimed") return { claimed: false };
-  return { claimed: true, generation: Number(generation), ...(previousNode ? { previousNode } : {}) };
+  return {
+    claimed: true,
+    generation: Number(generation),
+    ...(previousNode ? { previousNode } : {}),
+    ...(others ? { hasOthers: true } : {}),
+  };
 }
 
 function* batches<Item>(items: readonly Item[]): Generator<Item[]> {
@@ -112,12 +117,12 @@ export class RedisPresence implements Presence {
   readonly #sign: (text: string) => string;
   /** Names this process, and when it was started; the lease holds it. */
   readonly #boot: string;
-  /** Generation by user. */
-  readonly #held = new Map<number, number>();
-  /** Users whose claim in Redis may differ from {@link #held}. */
-  readonly #doubtful = new Set<number>();
-  /** Claims and releases of one user run one after the other. */
-  readonly #turns = new Map<number, Promise<unknown>>();
+  /** Generation by subject. */
+  readonly #held = new Map<Subject, number>();
+  /** Those whose claim in Redis may differ from {@link #held}. */
+  readonly #doubtful = new Set<Subject>();
+  /** Claims and releases of one subject run one after the other. */
+  readonly #turns = new Map<Subject, Promise<unknown>>();
   /** Logins that come at once share a command. */
   readonly #claims = new Batcher((claims: Claim[]) => this.#claimAll(claims), CLAIMS_PER_COMMAND);
   /** Live nodes when we last looked: Redis may forget them. */
@@ -131,7 +136,7 @@ export class RedisPresence implements Presence {
   /** Goes into the lease: the last of them that it has said to the end. */
   #saidWord = 0;
   #mustTellRestored = false;
-  #nextVerified: Iterator<number> | null = null;
+  #nextVerified: Iterator<Subject> | null = null;
   #timer: Timer | null = null;
   #beating: Promise<void> | null = null;
   #isBeatWanted = false;
@@ -179,22 +184,23 @@ export class RedisPresence implements Presence {
   }
 
   /** See {@link Presence.claim}. */
-  claim(userId: number, mode: ClaimMode): Promise<ClaimResult> {
-    return this.#inTurn(userId, () => this.#claim(userId, mode));
+  claim(subject: Subject, mode: ClaimMode): Promise<ClaimResult> {
+    return this.#inTurn(subject, () => this.#claim(subject, mode));
   }
 
   /** See {@link Presence.release}. */
-  async release(userId: number, generation: number): Promise<void> {
-    if (this.#held.get(userId) !== generation) return;
-    this.#held.delete(userId);
-    await this.#settle(userId);
+  async release(subject: Subject, generation: number): Promise<boolean | undefined> {
+    if (this.#held.get(subject) !== generation) return undefined;
+    this.#held.delete(subject);
+    return await this.#settle(subject);
   }
 
   /** See {@link Presence.online}. */
-  async online(userIds: readonly number[]): Promise<Set<number>> {
-    const online = new Set<number>();
-    for (const batch of batches(userIds)) {
-      for (const userId of textList(await this.#run(ONLINE, ...batch))) online.add(Number(userId));
+  async online<Some extends Subject>(subjects: readonly Some[]): Promise<Set<Some>> {
+    const online = new Set<Some>();
+    for (const batch of batches(subjects)) {
+      const found = new Set(textList(await this.#run(ONLINE, ...batch)));
+      for (const subject of batch) if (found.has(String(subject))) online.add(subject);
     }
     return online;
   }
@@ -269,34 +275,34 @@ export class RedisPresence implements Presence {
     this.#beatLater();
   }
 
-  /** Jobs for one user in the order they came. */
-  #inTurn<Result>(userId: number, job: () => Promise<Result>): Promise<Result> {
-    const turn = (this.#turns.get(userId) ?? Promise.resolve()).then(job);
+  /** Jobs for one subject in the order they came. */
+  #inTurn<Result>(subject: Subject, job: () => Promise<Result>): Promise<Result> {
+    const turn = (this.#turns.get(subject) ?? Promise.resolve()).then(job);
     const end = () => {
-      if (this.#turns.get(userId) === ended) this.#turns.delete(userId);
+      if (this.#turns.get(subject) === ended) this.#turns.delete(subject);
     };
     const ended: Promise<void> = turn.then(end, end);
-    this.#turns.set(userId, ended);
+    this.#turns.set(subject, ended);
     return turn;
   }
 
-  async #claim(userId: number, mode: ClaimMode): Promise<ClaimResult> {
+  async #claim(subject: Subject, mode: ClaimMode): Promise<ClaimResult> {
     if (!this.isUp) throw new PresenceError("this node is cut off from Redis");
-    const claims = await this.#claims.add({ userId, mode });
-    const claim = claims.get(userId);
+    const claims = await this.#claims.add({ subject, mode });
+    const claim = claims.get(subject);
     if (!claim) throw new PresenceError("the lease of this node has run out");
     return claim;
   }
 
-  /** Of different users, for each has one turn at a time. Holds what is claimed; empty when this node's lease has run out. */
-  async #claimAll(claims: readonly Claim[]): Promise<Map<number, ClaimResult>> {
-    const args = claims.flatMap(({ userId, mode }) => [userId, this.#held.get(userId) ?? 0, mode]);
+  /** Of different subjects, for each has one turn at a time. Holds what is claimed; empty when this node's lease has run out. */
+  async #claimAll(claims: readonly Claim[]): Promise<Map<Subject, ClaimResult>> {
+    const args = claims.flatMap(({ subject, mode }) => [subject, this.#held.get(subject) ?? 0, mode]);
     let reply: string[];
     try {
       reply = textList(await this.#run(CLAIM, this.#node, this.#boot, this.#word, ...args));
     } catch (error) {
       // They may have been claimed all the same.
-      for (const { userId } of claims) this.#doubtful.add(userId);
+      for (const { subject } of claims) this.#doubtful.add(subject);
       throw new PresenceError(errorText(error));
     }
     if (reply.length === 0) {
@@ -304,27 +310,29 @@ export class RedisPresence implements Presence {
       this.#beatNow();
       return new Map();
     }
-    const results = new Map<number, ClaimResult>();
-    claims.forEach(({ userId }, index) => {
-      const result = toClaimResult(reply.slice(3 * index, 3 * index + 3));
-      results.set(userId, result);
-      if (result.claimed) this.#held.set(userId, result.generation);
+    const results = new Map<Subject, ClaimResult>();
+    claims.forEach(({ subject }, index) => {
+      const result = toClaimResult(reply.slice(4 * index, 4 * index + 4));
+      results.set(subject, result);
+      if (result.claimed) this.#held.set(subject, result.generation);
     });
     return results;
   }
 
   /**
-   * Brings Redis in line with what is held. Never rejects: what fails is doubtful, and settled by a later
-   * beat.
+   * Brings Redis in line with what is held. Resolves with whether the user is online on another device. Never rejects:
+   * what fails is doubtful, and settled by a later beat.
    */
-  #settle(userId: number): Promise<void> {
-    return this.#inTurn(userId, async () => {
-      this.#doubtful.delete(userId);
+  #settle(subject: Subject): Promise<boolean | undefined> {
+    return this.#inTurn(subject, async () => {
+      this.#doubtful.delete(subject);
+      const held = this.#held.get(subject) ?? 0;
       try {
-        await this.#run(SETTLE, userId, this.#node, this.#boot, this.#word, this.#held.get(userId) ?? 0);
+        return await this.#run(SETTLE, subject, this.#node, this.#boot, this.#word, held) === 1;
       } catch (error) {
-        this.#doubtful.add(userId);
+        this.#doubtful.add(subject);
         this.#warnOnce(error);
+        return undefined;
       }
     });
   }
@@ -382,7 +390,7 @@ export class RedisPresence implements Presence {
     }
     if (this.#mustVerify) await this.#verifyAll();
     else await this.#verify(this.#nextToVerify());
-    await Promise.all([...this.#doubtful].map((userId) => this.#settle(userId)));
+    await Promise.all([...this.#doubtful].map((subject) => this.#settle(subject)));
     if (this.#mustTellRestored) {
       this.#mustTellRestored = false;
       this.#events.onRestored();
@@ -425,38 +433,36 @@ export class RedisPresence implements Presence {
     await this.#renew();
   }
 
-  /** A few users each beat: finds what nobody told us, such as keys that Redis has evicted. */
-  #nextToVerify(): number[] {
-    const users: number[] = [];
+  /** A few each beat: finds what nobody told us, such as keys that Redis has evicted. */
+  #nextToVerify(): Subject[] {
+    const subjects: Subject[] = [];
     this.#nextVerified ??= this.#held.keys();
-    while (users.length < BATCH_SIZE) {
+    while (subjects.length < BATCH_SIZE) {
       const { value, done } = this.#nextVerified.next();
       if (done) {
         this.#nextVerified = null;
         break;
       }
-      users.push(value);
+      subjects.push(value);
     }
-    return users;
+    return subjects;
   }
 
-  async #verify(userIds: readonly number[]): Promise<void> {
-    const claims = userIds.flatMap((userId) => {
-      const generation = this.#held.get(userId);
-      return generation === undefined ? [] : [{ userId, generation }];
+  async #verify(subjects: readonly Subject[]): Promise<void> {
+    const claims = subjects.flatMap((subject) => {
+      const generation = this.#held.get(subject);
+      return generation === undefined ? [] : [{ subject, generation }];
     });
     if (claims.length === 0) return;
-    const args = claims.flatMap(({ userId, generation }) => [userId, generation]);
-    const lost = new Set(
-      textList(await this.#run(VERIFY, this.#node, this.#boot, this.#word, ...args)).map(Number),
-    );
-    for (const { userId, generation } of claims) {
-      if (this.#held.get(userId) !== generation) {
+    const args = claims.flatMap(({ subject, generation }) => [subject, generation]);
+    const lost = new Set(textList(await this.#run(VERIFY, this.#node, this.#boot, this.#word, ...args)));
+    for (const { subject, generation } of claims) {
+      if (this.#held.get(subject) !== generation) {
         // Released or claimed anew meanwhile: the script may have written the old claim.
-        this.#doubtful.add(userId);
-      } else if (lost.has(userId)) {
-        this.#held.delete(userId);
-        this.#events.onLost(userId, generation);
+        this.#doubtful.add(subject);
+      } else if (lost.has(String(subject))) {
+        this.#held.delete(subject);
+        this.#events.onLost(subject, generation);
       }
     }
   }

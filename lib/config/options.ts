@@ -97,6 +97,8 @@ export interface ServeOptions extends StorageOptions {
   editWindowMs: number;
   /** How long a resume token is good for. */
   tokenTtlMs: number;
+  /** Devices a user of version 3 has at most. */
+  maxDevices: number;
   /** After this a message without an acknowledgement is sent again. */
   ackTimeoutMs: number;
   /** How often a v2 client is to be heard of. */
@@ -580,6 +582,13 @@ const SESSIONS = {
     help: "how long a client can resume without its password",
     parse: duration("1", "365d"),
     fallback: "30d",
+  },
+  maxDevices: {
+    flag: "max-devices",
+    placeholder: "N",
+    help: "devices a user is known to have; one more takes the place of the one not used for longest",
+    parse: integer(1, 100),
+    fallback: "8",
   },
   heartbeatIntervalMs: {
     flag: "heartbeat-interval",

@@ -27,7 +27,7 @@ import {
   spliceFields,
 } from "../protocol/protocol.ts";
 import type { Mailbox, Outlet } from "./mailbox.ts";
-import type { Messages } from "../store/messages.ts";
+import type { Messages, Unsent } from "../store/messages.ts";
 
 /** What {@link Delivery} works with. */
 export interface DeliveryOptions {
@@ -51,10 +51,19 @@ export interface DeliveryOptions {
   isStoring: (userA: number, userB: number) => boolean;
   /** For what waits a moment; the system's by default. */
   clock?: Clock;
+  /** This node's name; needed where there are others. */
+  node?: string;
   /** Another node asks that a user's session give way to a login there. */
   onGiveWay?: (envelope: Envelope) => void;
-  /** A message that is in no log came for somebody whom this node could not give it to: store it. */
-  onUndeliverable: (sender: number, receiver: number, text: string) => void;
+  /** A user may have missed something: its sessions here are to look at what the database holds. Must not reject. */
+  onCatchUp?: (userId: number) => void;
+  /** A user has another device no more. */
+  onRevoked?: (userId: number, device: number) => void;
+  /**
+   * A message that is in no log came for somebody whom this node could not give it to: store it, under this cid if others
+   * may do so too.
+   */
+  onUndeliverable: (sender: number, receiver: number, text: string, cid?: string) => void;
 }
 
 /** A message of `--persist offline` on its way past the log. */
@@ -71,6 +80,8 @@ export interface Unlogged {
 export interface ReceiverLogin {
   /** User id. */
   readonly userId: number;
+  /** On which device; 0: of versions 1 and 2. */
+  readonly device: number;
   /** By id, the groups the user is in. */
   readonly groups: ReadonlyMap<number, unknown>;
   /** What the user still has to receive. */
@@ -97,11 +108,26 @@ interface Offer {
   seq: number;
   sender: number;
   frame: string | undefined;
+  /** Of the connection that has sent it, if that is here. */
+  origin?: Mailbox | undefined;
+}
+
+/** A user who is online on this node. */
+interface Online<Session extends Receiver> {
+  /** One for each device. */
+  sessions: Session[];
+  /**
+   * On how many nodes it is online, as far as is known. With more than this one, what concerns the user is published although
+   * it is here. Known from the claim, from what the other nodes say when it comes, and from how many listen.
+   */
+  nodes: number;
 }
 
 /** A group with members on this node. */
 interface LocalGroup<Session extends Receiver> {
   sessions: Set<Session>;
+  /** Whose they are: how many. */
+  users: number;
   inOrder: InOrder<Offer>;
 }
 
@@ -111,7 +137,12 @@ type Receipt = [number, number, number, number];
 /** The node's register of online users, and the way to them. */
 export class Delivery<Session extends Receiver = Receiver> {
   readonly #options: DeliveryOptions;
-  readonly #users = new Map<number, Session>();
+  readonly #users = new Map<number, Online<Session>>();
+  /** How many of them are online elsewhere, too. */
+  #elsewhere = 0;
+  /** For cids of what is in no log. */
+  readonly #origin = crypto.randomUUID();
+  #unlogged = 0;
   readonly #groups = new Map<number, LocalGroup<Session>>();
   #sweeping: Promise<void> | undefined;
   #isSweepDue = false;
@@ -126,9 +157,14 @@ export class Delivery<Session extends Receiver = Receiver> {
     this.#options = options;
   }
 
-  /** Who is logged in on this node. */
-  get sessions(): IterableIterator<Session> {
-    return this.#users.values();
+  /** Who is logged in on this node, on which connections. */
+  *sessions(): Generator<Session> {
+    for (const { sessions } of this.#users.values()) yield* sessions;
+  }
+
+  /** Ids of those. */
+  get userIds(): IterableIterator<number> {
+    return this.#users.keys();
   }
 
   /** How many are logged in on this node. */
@@ -136,9 +172,19 @@ export class Delivery<Session extends Receiver = Receiver> {
     return this.#users.size;
   }
 
-  /** The session of a user who is logged in on this node. */
-  session(userId: number): Session | undefined {
-    return this.#users.get(userId);
+  /** The session of a user's device that is logged in on this node; 0: of versions 1 and 2. */
+  session(userId: number, device = 0): Session | undefined {
+    return this.#users.get(userId)?.sessions.find(({ login }) => login?.device === device);
+  }
+
+  /** All sessions of a user on this node. */
+  sessionsOf(userId: number): readonly Session[] {
+    return this.#users.get(userId)?.sessions ?? [];
+  }
+
+  /** On how many nodes a user is online, as far as this one knows. */
+  nodesOf(userId: number): number {
+    return this.#users.get(userId)?.nodes ?? 0;
   }
 
   /** The channels a user listens to are subscribed when this resolves: what is stored from then on rings here. */
@@ -153,23 +199,33 @@ export class Delivery<Session extends Receiver = Receiver> {
     for (const groupId of groupIds) this.#options.bus.unsubscribe(this.#groupChannel(groupId));
   }
 
-  /** Messages for this user go to this session's mailbox from now on. */
-  attach(session: Session): void {
+  /** Messages for this user go to this session's mailbox, too, from now on. `hasOthers`: the user has other sessions. */
+  attach(session: Session, hasOthers = false): void {
     const { login } = session;
     if (!login) return;
-    this.#users.set(login.userId, session);
+    const online = this.#users.get(login.userId);
+    if (online) online.sessions.push(session);
+    else {
+      this.#users.set(login.userId, { sessions: [session], nodes: hasOthers ? 2 : 1 });
+      if (hasOthers) this.#elsewhere++;
+    }
     for (const groupId of login.groups.keys()) this.#addToGroup(session, groupId);
+  }
+
+  #setNodes(online: Online<Session>, nodes: number): void {
+    this.#elsewhere += Number(nodes > 1) - Number(online.nodes > 1);
+    online.nodes = nodes;
   }
 
   /** The session gets nothing any more of what it got by this login. */
   detach(session: Session, login: ReceiverLogin): void {
-    if (this.#users.get(login.userId) === session) this.#users.delete(login.userId);
-    for (const groupId of login.groups.keys()) {
-      const group = this.#groups.get(groupId);
-      group?.sessions.delete(session);
-      if (group?.sessions.size !== 0) continue;
-      group.inOrder.close();
-      this.#groups.delete(groupId);
+    const online = this.#users.get(login.userId);
+    const index = online?.sessions.indexOf(session) ?? -1;
+    if (index >= 0) online?.sessions.splice(index, 1);
+    for (const groupId of login.groups.keys()) this.#removeFromGroup(session, login.userId, groupId);
+    if (online?.sessions.length === 0) {
+      this.#setNodes(online, 1);
+      this.#users.delete(login.userId);
     }
     this.unsubscribe(login.userId, login.groups.keys());
   }
@@ -194,41 +250,69 @@ export class Delivery<Session extends Receiver = Receiver> {
     if (!group) {
       const sessions = new Set<Session>();
       const inOrder = new InOrder<Offer>((offer) => this.#offerAll(sessions, offer), this.#options.clock);
-      group = { sessions, inOrder };
+      group = { sessions, users: 0, inOrder };
       this.#groups.set(groupId, group);
     }
-    group.sessions.add(session);
+    const { sessions } = group;
+    if (sessions.has(session)) return;
+    if (!this.#isInGroup(group, session.login?.userId ?? 0)) group.users++;
+    sessions.add(session);
+  }
+
+  #removeFromGroup(session: Session, userId: number, groupId: number): void {
+    const group = this.#groups.get(groupId);
+    if (!group?.sessions.delete(session)) return;
+    if (!this.#isInGroup(group, userId)) group.users--;
+    if (group.sessions.size > 0) return;
+    group.inOrder.close();
+    this.#groups.delete(groupId);
+  }
+
+  #isInGroup({ sessions }: LocalGroup<Session>, userId: number): boolean {
+    return this.sessionsOf(userId).some((session) => sessions.has(session));
+  }
+
+  /** All members are online here, and nowhere else: nobody else needs to hear of a message. */
+  #isWholeGroup({ sessions, users }: LocalGroup<Session>, members: number): boolean {
+    if (users !== members) return false;
+    if (this.#elsewhere === 0) return true;
+    for (const { login } of sessions) if (login && this.nodesOf(login.userId) > 1) return false;
+    return true;
   }
 
   /** A message is durable: hands it to those who are here and rings for the others. Never throws, never waits. */
   deliver(stored: Stored): void {
-    const { conversation, users, seq, sender, text, at, members } = stored;
+    const { conversation, users, seq, sender, text, at, members, origin } = stored;
     const place = users ? { users } : parseConversation(conversation);
     if (!place) return;
     // A repeat's text is not sent again: it may have been recalled, and whoever lacks it reads it from the log.
     const frame = text === null ? undefined : spliceFields(text, conversation, seq, at);
-    const ring = (channel: string) => {
+    const offer: Offer = { conversation, seq, sender, frame, origin };
+    const ring = (channel: string, online?: Online<Session>) => {
       const message = { kind: ENVELOPE.message, sender, seq, conversation };
-      this.#publish(channel, frame === undefined ? message : { ...message, frame });
+      this.#publish(channel, frame === undefined ? message : { ...message, frame }, online);
     };
     if ("groupId" in place) {
       const local = this.#groups.get(place.groupId);
       // At once, and not when its turn comes: receipts may be faster.
       if (text === null || kindOf(text) === KIND.chat) {
-        this.#users.get(sender)?.login?.mailbox.noteOwn(conversation, seq);
+        for (const { login } of this.sessionsOf(sender)) login?.mailbox.noteOwn(conversation, seq);
       }
-      if (local) this.#toGroup(local, { conversation, seq, sender, frame });
+      if (local) this.#toGroup(local, offer);
       // `members` was counted in the transaction that stored the message: when they are all here nobody else needs it.
-      if (local?.sessions.size !== members) ring(this.#groupChannel(place.groupId));
+      if (!local || !this.#isWholeGroup(local, members)) ring(this.#groupChannel(place.groupId));
       return;
     }
     const [one, other] = place.users;
     const receiver = sender === one ? other : one;
-    this.#users.get(sender)?.login?.mailbox.offer(conversation, seq, sender, frame);
+    const own = this.#users.get(sender);
+    for (const session of own?.sessions ?? []) this.#offer(session, offer);
+    // A device that has gone meanwhile may have left others elsewhere.
+    if (own ? own.nodes > 1 : origin?.device) ring(this.userChannel(sender), own);
     if (receiver === sender) return;
-    const session = this.#users.get(receiver);
-    if (session) this.#offer(session, { conversation, seq, sender, frame });
-    else ring(this.userChannel(receiver));
+    const online = this.#users.get(receiver);
+    for (const session of online?.sessions ?? []) this.#offer(session, offer);
+    if (online?.nodes !== 1) ring(this.userChannel(receiver), online);
   }
 
   #toGroup({ sessions, inOrder }: LocalGroup<Session>, offer: Offer): void {
@@ -241,29 +325,37 @@ export class Delivery<Session extends Receiver = Receiver> {
     for (const session of sessions) this.#offer(session, offer);
   }
 
-  #offer({ login }: Session, { conversation, seq, sender, frame }: Offer): void {
+  #offer({ login }: Session, { conversation, seq, sender, frame, origin }: Offer): void {
     this.counters.offered++;
-    login?.mailbox.offer(conversation, seq, sender, frame);
+    login?.mailbox.offer(conversation, seq, sender, frame, origin !== undefined && origin === login.mailbox);
   }
 
   /**
    * Gives a message that is in no log to its receiver, here or on another node. True: given to a connection, or to the
-   * node that has the receiver and now answers for it; false: nobody has the receiver, it has to be stored.
+   * node that has the receiver and now answers for it; false: nobody has the receiver, it has to be stored. So has whatever
+   * one of the two may have devices for that are not online.
    */
   deliverUnlogged(unlogged: Unlogged): boolean | Promise<boolean> {
     const { sender, receiver, text } = unlogged;
     const { bus, isClustered, isStoring } = this.#options;
-    const session = this.#users.get(receiver);
-    if (session) return this.#sendUnlogged(session, unlogged);
+    const from = this.#users.get(sender);
+    if (from && !isOnlyLegacy(from)) return false;
+    const online = this.#users.get(receiver);
+    if (online) return this.#sendUnlogged(online, unlogged);
     if (!isClustered || isStoring(sender, receiver)) return false;
     this.counters.published++;
+    // Several nodes may have the receiver, and then store it once.
+    const conversation = `${this.#origin}-${++this.#unlogged}`;
     return bus.publish(
       this.userChannel(receiver),
-      encodeEnvelope({ kind: ENVELOPE.unlogged, sender, frame: text }),
+      encodeEnvelope({ kind: ENVELOPE.unlogged, sender, conversation, frame: text }),
     ).then((receivers) => receivers > 0, () => false);
   }
 
-  #sendUnlogged({ outlet, login }: Session, { sender, receiver, text }: Unlogged): boolean {
+  #sendUnlogged(online: Online<Session>, { sender, receiver, text }: Unlogged): boolean {
+    const [session] = online.sessions;
+    if (!session || !isOnlyLegacy(online)) return false;
+    const { outlet, login } = session;
     if (login === undefined || this.#options.isStoring(sender, receiver)) return false;
     // The connection may die between the queue and the wire; then the log takes the message after all.
     const dropped = () => this.#options.onUndeliverable(sender, receiver, text);
@@ -286,14 +378,14 @@ export class Delivery<Session extends Receiver = Receiver> {
       return;
     }
     const receiver = place.users[0] === sender ? place.users[1] : place.users[0];
-    const session = this.#users.get(receiver);
-    if (session) this.#sendEventTo(session, sender, frame);
-    else this.#publish(this.userChannel(receiver), envelope);
+    const online = this.#users.get(receiver);
+    for (const session of online?.sessions ?? []) this.#sendEventTo(session, sender, frame);
+    if (online?.nodes !== 1) this.#publish(this.userChannel(receiver), envelope, online);
   }
 
   /**
-   * Tells those who care how far others have come in a conversation: the other one of two, and in a group those who have
-   * said something on their connection. One envelope whatever the number of moves.
+   * Tells those who care how far others have come in a conversation: the other one of two, in a group those who have said
+   * something on their connection, and the user's own other devices. One envelope whatever the number of moves.
    */
   sendReceipts(moves: readonly Move[]): void {
     for (const [conversation, some] of Map.groupBy(moves, (move) => move.conversation)) {
@@ -308,16 +400,34 @@ export class Delivery<Session extends Receiver = Receiver> {
         continue;
       }
       for (const receipt of receipts) {
-        const peer = place.users[0] === receipt[0] ? place.users[1] : place.users[0];
-        const session = this.#users.get(peer);
-        if (session) this.#sendReceiptsTo(session, conversation, [receipt]);
-        else this.#publishReceipts(this.userChannel(peer), conversation, [receipt]);
+        const [userId] = receipt;
+        const peer = place.users[0] === userId ? place.users[1] : place.users[0];
+        const own = this.#users.get(userId);
+        this.#sendReceiptsToAll(own?.sessions ?? [], conversation, [receipt]);
+        if (own && own.nodes > 1) {
+          this.#publishReceipts(this.userChannel(userId), conversation, [receipt], own);
+        }
+        if (peer === userId) continue;
+        const online = this.#users.get(peer);
+        this.#sendReceiptsToAll(online?.sessions ?? [], conversation, [receipt]);
+        if (online?.nodes !== 1) {
+          this.#publishReceipts(this.userChannel(peer), conversation, [receipt], online);
+        }
       }
     }
   }
 
-  #publishReceipts(channel: string, conversation: ConversationId, receipts: Receipt[]): void {
-    this.#publish(channel, { kind: ENVELOPE.receipts, conversation, frame: JSON.stringify(receipts) });
+  #publishReceipts(
+    channel: string,
+    conversation: ConversationId,
+    receipts: Receipt[],
+    online?: Online<Session>,
+  ): void {
+    this.#publish(
+      channel,
+      { kind: ENVELOPE.receipts, conversation, frame: JSON.stringify(receipts) },
+      online,
+    );
   }
 
   #sendReceiptsToAll(sessions: Iterable<Session>, conversation: ConversationId, receipts: Receipt[]): void {
@@ -326,12 +436,16 @@ export class Delivery<Session extends Receiver = Receiver> {
 
   #sendReceiptsTo(session: Session, conversation: ConversationId, receipts: Receipt[]): void {
     const { login, version, outlet } = session;
-    if (!login || version === 1 || outlet.isCongested) return;
+    if (!login) return;
     const isGroup = conversation.startsWith("g");
     const own = login.mailbox.cursor(conversation)?.own ?? 0;
     for (const [id, delivered, read, since = 0] of receipts) {
+      if (id === login.userId) {
+        login.mailbox.follow(conversation, delivered, read);
+        continue;
+      }
       // Who joined a group later has none of what was said before.
-      if (id === login.userId || (isGroup && own <= since)) continue;
+      if (version === 1 || outlet.isCongested || (isGroup && own <= since)) continue;
       const receipt = { msgid: MSGID.RECEIPT_MSG, conversation, id, delivered, read };
       login.mailbox.sendEvent(JSON.stringify(since > 0 ? { ...receipt, since } : receipt));
     }
@@ -359,14 +473,39 @@ export class Delivery<Session extends Receiver = Receiver> {
       .then((receivers) => receivers > 0, () => false);
   }
 
-  #publish(channel: string, envelope: Parameters<typeof encodeEnvelope>[0]): void {
+  /** `online`: whose channel it is, if the user is online here: how many listen says on how many nodes it is. */
+  #publish(
+    channel: string,
+    envelope: Parameters<typeof encodeEnvelope>[0],
+    online?: Online<Session>,
+  ): void {
     if (!this.#options.isClustered) return;
     this.counters.published++;
-    this.#options.bus.publish(channel, encodeEnvelope(envelope)).catch(() => {
+    const published = this.#options.bus.publish(channel, encodeEnvelope(envelope));
+    (online ? published.then((nodes) => this.#heardBy(online, nodes)) : published).catch(() => {
       // The bus has told of its outage; here it only matters that somebody may have missed a doorbell.
       this.counters.publishFailures++;
       this.#hasMissed = true;
     });
+  }
+
+  #heardBy(online: Online<Session>, nodes: number): void {
+    if (online.sessions.length > 0) this.#setNodes(online, Math.max(1, nodes));
+  }
+
+  /**
+   * A user has come online here: asks the other nodes to say whether it is online there, too. What is stored from their
+   * answer on rings here. `isBack`: it was here, unheard: they may have missed something, too.
+   */
+  announce(userId: number, { isBack = false } = {}): void {
+    const { node = "" } = this.#options;
+    const envelope = { kind: ENVELOPE.came, conversation: node, seq: Number(isBack) };
+    this.#publish(this.userChannel(userId), envelope);
+  }
+
+  /** Tells the other nodes that have a user online of something that concerns the user's sessions. */
+  tellUser(userId: number, kind: typeof ENVELOPE.regrouped | typeof ENVELOPE.revoked, device = 0): void {
+    this.#publish(this.userChannel(userId), { kind, seq: device });
   }
 
   /** A payload of another node came over the bus. Throws when it is not what that node should have sent. */
@@ -399,19 +538,55 @@ export class Delivery<Session extends Receiver = Receiver> {
   }
 
   #onUserMessage(userId: number, envelope: Envelope): void {
-    const { kind, sender, conversation, frame } = envelope;
-    const session = this.#users.get(userId);
+    const { kind, sender, conversation, seq, frame } = envelope;
+    const online = this.#users.get(userId);
     if (kind === ENVELOPE.unlogged) {
-      if (!session || !this.#sendUnlogged(session, { sender, receiver: userId, text: frame })) {
-        this.#options.onUndeliverable(sender, userId, frame);
+      if (!online || !this.#sendUnlogged(online, { sender, receiver: userId, text: frame })) {
+        this.#options.onUndeliverable(sender, userId, frame, conversation || undefined);
       }
-    } else if (!session) return;
-    else if (kind === ENVELOPE.beat) {
+      return;
+    }
+    if (!online) return;
+    switch (kind) {
+      case ENVELOPE.giveWay:
+        if (this.session(userId)) this.#options.onGiveWay?.(envelope);
+        break;
+      case ENVELOPE.came:
+      case ENVELOPE.here:
+        this.#onElsewhere(userId, online, envelope);
+        break;
+      case ENVELOPE.regrouped:
+        this.#options.onCatchUp?.(userId);
+        break;
+      case ENVELOPE.revoked:
+        this.#options.onRevoked?.(userId, seq);
+        break;
+      case ENVELOPE.receipts:
+        this.#sendReceiptsToAll(online.sessions, conversation, JSON.parse(frame));
+        break;
+      default:
+        for (const session of online.sessions) this.#onSessionMessage(session, envelope);
+    }
+  }
+
+  #onSessionMessage(session: Session, envelope: Envelope): void {
+    const { kind, sender, frame } = envelope;
+    if (kind === ENVELOPE.beat) {
       if (session.udpKey === frame) session.beatAt = performance.now();
-    } else if (kind === ENVELOPE.giveWay) this.#options.onGiveWay?.(envelope);
-    else if (kind === ENVELOPE.message) this.#offer(session, toOffer(envelope));
+    } else if (kind === ENVELOPE.message) this.#offer(session, toOffer(envelope));
     else if (kind === ENVELOPE.event) this.#sendEventTo(session, sender, frame);
-    else if (kind === ENVELOPE.receipts) this.#sendReceiptsTo(session, conversation, JSON.parse(frame));
+  }
+
+  /** The user is online on another node: one that has just said so, or answers that it has been for a while. */
+  #onElsewhere(userId: number, online: Online<Session>, envelope: Envelope): void {
+    const { kind, seq: isBack, conversation: asker } = envelope;
+    this.#setNodes(online, Math.max(2, online.nodes));
+    if (kind === ENVELOPE.came) {
+      this.#publish(this.userChannel(userId), { kind: ENVELOPE.here, conversation: asker }, online);
+    }
+    if (isBack === 1 || (kind === ENVELOPE.here && asker === this.#options.node)) {
+      this.#options.onCatchUp?.(userId);
+    }
   }
 
   /** Something came over the bus that no node of this cluster has sealed: a forgery, or another version's doorbell. */
@@ -437,6 +612,11 @@ export class Delivery<Session extends Receiver = Receiver> {
   onBusUp(): void {
     this.sweep();
     if (this.#hasMissed) this.requestSweep();
+    // How many listened meanwhile says nothing about who is online.
+    for (const [userId, { sessions, nodes }] of this.#users) {
+      const mayHaveOthers = nodes > 1 || sessions.some(({ version }) => version === 3);
+      if (mayHaveOthers) this.announce(userId, { isBack: true });
+    }
   }
 
   /** Asks the other nodes to {@link sweep}. */
@@ -469,14 +649,17 @@ export class Delivery<Session extends Receiver = Receiver> {
 
   async #sweepOnce(): Promise<void> {
     this.counters.sweeps++;
+    const { messages } = this.#options;
+    const users = new Map<number, Session>();
+    const devices = new Map<number, Session>();
+    for (const session of this.sessions()) {
+      const { userId, device } = session.login ?? { userId: 0, device: 0 };
+      if (device === 0) users.set(userId, session);
+      else devices.set(device, session);
+    }
     try {
-      for (
-        const { userid, conversation, last_seq } of await this.#options.messages.unsent([
-          ...this.#users.keys(),
-        ])
-      ) {
-        this.#users.get(userid)?.login?.mailbox.notice(conversation, last_seq);
-      }
+      notice(users, await messages.unsent([...users.keys()]));
+      notice(devices, await messages.unsentToDevices([...devices.keys()]));
     } catch (error) {
       this.#options.logger.warn("cannot look for missed messages; tried again later", {
         reason: errorText(error),
@@ -491,6 +674,18 @@ export class Delivery<Session extends Receiver = Receiver> {
 
   #groupChannel(groupId: number): string {
     return `${this.#options.channelPrefix}g:${groupId}`;
+  }
+}
+
+/** Nobody of versions 1 and 2 has more than one connection; from version 3 on there may be devices that are not online. */
+function isOnlyLegacy({ sessions, nodes }: Online<Receiver>): boolean {
+  return nodes === 1 && sessions.length === 1 && sessions[0]?.login?.device === 0;
+}
+
+/** What a look into the log has found for these sessions, by user or by device. */
+function notice(sessions: ReadonlyMap<number, Receiver>, unsent: readonly Unsent[]): void {
+  for (const { owner, conversation, last_seq } of unsent) {
+    sessions.get(owner)?.login?.mailbox.notice(conversation, last_seq);
   }
 }
 

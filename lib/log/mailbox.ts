@@ -8,12 +8,14 @@
  *
  * @module
  */
+import { forgetOldest } from "../base/forget_oldest.ts";
 import type { Limiter } from "../base/limiter.ts";
 import { KIND, kindOf } from "../protocol/entries.ts";
 import type { Cursor, Positions } from "./positions.ts";
 import {
   type ConversationId,
   conversationOfUsers,
+  MSGID,
   parseConversation,
   type ProtocolVersion,
   spliceFields,
@@ -52,6 +54,9 @@ const PROOF_GRAIN_MS = 1_000;
 /** More stretches of time than this are not told apart by what is said between them. */
 const STRETCHES = 32;
 
+/** What a connection has sent itself before its turn comes in the log; the oldest is forgotten beyond that. */
+const SENT_HERE_MAX = 1_000;
+
 /** Where frames go: a connection. */
 export interface Outlet {
   /** Queues a frame, whole or in parts. */
@@ -72,6 +77,8 @@ export interface Outlet {
 export interface MailboxOptions {
   /** Whose. */
   userId: number;
+  /** On which device; 0, the usual one: of versions 1 and 2. */
+  device?: number;
   /** 1: a written frame is delivered. From 2 on an acknowledged one is. */
   version: ProtocolVersion;
   /** The connection. */
@@ -137,6 +144,12 @@ export class Mailbox {
   #unacknowledgedChars = 0;
   #acknowledgedAt = 0;
   #sends = 1;
+  /** Version 3: `CONVERSATION SEQ` of what this connection has sent that may still come up in the log. */
+  readonly #sentHere = new Set<string>();
+  /** Version 3: `CONVERSATION TEXT` of what it is sending; each text has a cid of its own in it. */
+  readonly #sending = new Set<string>();
+  /** Version 3: where other devices have read on, of which the client is still to be told. */
+  readonly #readElsewhere = new Set<Cursor>();
   /** Version 1, oldest first. */
   readonly #unproved: Unproved[] = [];
 
@@ -153,6 +166,11 @@ export class Mailbox {
     this.#heardBefore = undefined;
     for (const position of positions) this.#addCursor(position);
     for (const [conversation, seq] of heardBefore) this.notice(conversation, seq);
+  }
+
+  /** Whose it is: 0, of versions 1 and 2, or a device. */
+  get device(): number {
+    return this.#options.device ?? 0;
   }
 
   /** Where the user stands in each conversation. */
@@ -175,17 +193,20 @@ export class Mailbox {
     return this.#acknowledgedAt;
   }
 
-  #addCursor({ conversation, since, delivered, read, last_seq }: MemberPosition): Cursor {
+  #addCursor({ conversation, since, delivered, read, last_seq, told = 0 }: MemberPosition): Cursor {
     const start = Math.max(since, delivered);
-    const { userId } = this.#options;
+    const { userId, device = 0 } = this.#options;
     const cursor: Cursor = {
       userId,
+      device,
       conversation,
       since,
       sent: start,
       lastFrame: start,
       delivered: start,
       read: Math.max(since, read),
+      told: Math.max(start, told),
+      toldRead: Math.max(since, read),
       newest: last_seq,
       own: 0,
     };
@@ -196,17 +217,28 @@ export class Mailbox {
 
   /** The user is in a conversation, entitled to what follows `since`, and has what there is up to `delivered`. */
   join(conversation: ConversationId, since: number, delivered: number = since, read: number = since): void {
-    const cursor = this.#cursors.get(conversation) ??
-      this.#addCursor({ conversation, since, delivered, read, last_seq: delivered });
+    let cursor = this.#cursors.get(conversation);
+    if (!cursor) {
+      cursor = this.#addCursor({ conversation, since, delivered, read, last_seq: delivered });
+      // Whoever has joined on this device has the entry that says so; the user's other devices have not.
+      if (this.device > 0 && delivered > since) this.#setDelivered(cursor, delivered);
+    }
     // A message may have been stored, and its doorbell missed, since the joining was.
     this.#notice(cursor, cursor.sent + 1);
   }
 
   /**
-   * An entry of `sender` is in the log; `frame` is it as it goes out, if at hand. The user's own messages move the
-   * cursor and are not sent, except one to oneself; and so does what is no chat, before version 3.
+   * An entry of `sender` is in the log; `frame` is it as it goes out, if at hand. In versions 1 and 2 the user's own messages
+   * move the cursor and are not sent, except one to oneself, and neither is what is no chat; from version 3 on those of the
+   * user's own that this connection has sent (`isSentHere`).
    */
-  offer(conversation: ConversationId, seq: number, sender: number, frame: string | undefined): void {
+  offer(
+    conversation: ConversationId,
+    seq: number,
+    sender: number,
+    frame: string | undefined,
+    isSentHere = false,
+  ): void {
     if (this.#heardBefore) {
       this.#heardBefore.set(conversation, Math.max(seq, this.#heardBefore.get(conversation) ?? 0));
       return;
@@ -218,16 +250,20 @@ export class Mailbox {
       cursor = this.#addCursor({ conversation, since: 0, delivered: 0, read: 0, last_seq: 0 });
     }
     if (seq <= cursor.sent) return;
-    const isOwn = this.#isOwn(conversation, sender);
+    const isVersion3 = this.#options.version === 3;
+    const isOwn = isVersion3 ? isSentHere : this.#isOwn(conversation, sender);
     const isChat = frame === undefined || kindOf(frame) === KIND.chat;
-    if (isOwn && isChat) cursor.own = Math.max(cursor.own, seq);
-    const isPassed = isOwn || (!isChat && this.#options.version < 3);
+    if (sender === this.#options.userId && isChat) cursor.own = Math.max(cursor.own, seq);
+    const isPassed = isOwn || (!isChat && !isVersion3);
     const isNext = seq === cursor.sent + 1 && cursor.newest === cursor.sent;
     if (!isNext || !this.#isOpen || (!isPassed && (frame === undefined || !this.#hasRoom()))) {
+      if (isSentHere) this.#noteSentHere(conversation, seq);
       this.#notice(cursor, seq);
       return;
     }
     cursor.newest = seq;
+    // It may come up again when what is before it is sent again.
+    if (isSentHere && cursor.delivered < cursor.sent) this.#noteSentHere(conversation, seq);
     if (isPassed || frame === undefined) this.#pass(cursor, seq);
     else this.#push(cursor, seq, frame);
   }
@@ -274,8 +310,57 @@ export class Mailbox {
     else if (!this.#isClosed) this.#earlyEvents.push(frame);
   }
 
+  /** A message of the user's own, which versions 1 and 2 are not sent. */
   #isOwn(conversation: ConversationId, sender: number): boolean {
     return sender === this.#options.userId && conversation !== this.#notes;
+  }
+
+  /** Forgotten, it is sent like any other, and the client drops what it has. */
+  #noteSentHere(conversation: ConversationId, seq: number): void {
+    if (this.#options.version < 3) return;
+    if (this.#sentHere.size >= SENT_HERE_MAX) forgetOldest(this.#sentHere);
+    this.#sentHere.add(`${conversation} ${seq}`);
+  }
+
+  /**
+   * This connection sends a text, until {@link endSending}: whoever reads the log may come upon it before anybody says that it
+   * is stored.
+   */
+  beginSending(conversation: ConversationId, text: string): void {
+    if (this.#options.version === 3) this.#sending.add(`${conversation} ${text}`);
+  }
+
+  /** It is stored, and has been offered, or it is not. */
+  endSending(conversation: ConversationId, text: string): void {
+    if (this.#options.version === 3) this.#sending.delete(`${conversation} ${text}`);
+  }
+
+  /**
+   * Another device of the user has come so far, as others are told. What it has read counts for this one too; from version 3
+   * on the client is told of that.
+   */
+  follow(conversation: ConversationId, delivered: number, read: number): void {
+    const cursor = this.#cursors.get(conversation);
+    if (!cursor) return;
+    cursor.told = Math.max(cursor.told, delivered);
+    cursor.toldRead = Math.max(cursor.toldRead, read);
+    if (read <= cursor.read) return;
+    cursor.read = read;
+    if (this.#options.version < 3) return;
+    this.#readElsewhere.add(cursor);
+    this.#tellReads();
+  }
+
+  /** What is told late is told as it is then, once for all that has happened. */
+  #tellReads(): void {
+    const { userId, outlet } = this.#options;
+    if (this.#readElsewhere.size === 0 || !this.#isOpen) return;
+    for (const cursor of this.#readElsewhere) {
+      if (outlet.isCongested) return;
+      this.#readElsewhere.delete(cursor);
+      const { conversation, told: delivered, read } = cursor;
+      outlet.send(JSON.stringify({ msgid: MSGID.RECEIPT_MSG, conversation, id: userId, delivered, read }));
+    }
   }
 
   #hasRoom(): boolean {
@@ -297,7 +382,7 @@ export class Mailbox {
   /** Moves on over an entry that is not for this connection to see: its own, a recalled one, or one of a later version. */
   #pass(cursor: Cursor, seq: number): void {
     // One's own is read, too, when everything before it is: nobody should count it as unread.
-    if (cursor.read >= cursor.lastFrame) cursor.read = seq;
+    if (cursor.read >= cursor.lastFrame) cursor.read = Math.max(cursor.read, seq);
     if (cursor.delivered === cursor.sent) this.#setDelivered(cursor, seq);
     else if (this.#options.version >= 2) this.#addUnacknowledged(seq - cursor.sent);
     cursor.sent = seq;
@@ -462,6 +547,7 @@ export class Mailbox {
     if (this.#isClosed) return;
     this.#isOpen = true;
     for (const frame of this.#earlyEvents.splice(0)) this.#options.outlet.send(frame);
+    this.#tellReads();
     this.#pull();
   }
 
@@ -474,6 +560,7 @@ export class Mailbox {
 
   /** The connection has room again. */
   onDrain(): void {
+    this.#tellReads();
     this.#pull();
   }
 
@@ -482,6 +569,7 @@ export class Mailbox {
    * we wrote; false when it has been sent often enough: the client is not working.
    */
   tick(ackTimeoutMs: number): boolean {
+    this.#tellReads();
     this.#pull();
     this.#settleInTime();
     const { now, outlet } = this.#options;
@@ -534,10 +622,23 @@ export class Mailbox {
     }
   }
 
-  #frameOf({ cursor: { conversation }, row: { seq, sender, at, message } }: Pending): string | undefined {
-    if (message === null || this.#isOwn(conversation, sender)) return undefined;
-    if (this.#options.version < 3 && kindOf(message) !== KIND.chat) return undefined;
+  #frameOf(pending: Pending): string | undefined {
+    const { cursor: { conversation }, row: { seq, at, message } } = pending;
+    if (message === null || this.#isForOthers(pending, message)) return undefined;
     return spliceFields(message, conversation, seq, at);
+  }
+
+  /** See {@link offer}. */
+  #isForOthers({ cursor: { conversation }, row: { seq, sender } }: Pending, message: string): boolean {
+    if (this.#options.version < 3) return this.#isOwn(conversation, sender) || kindOf(message) !== KIND.chat;
+    return sender === this.#options.userId && this.#isSentHere(conversation, seq, message);
+  }
+
+  #isSentHere(conversation: ConversationId, seq: number, message: string): boolean {
+    if (this.#sentHere.has(`${conversation} ${seq}`)) return true;
+    if (!this.#sending.has(`${conversation} ${message}`)) return false;
+    this.#noteSentHere(conversation, seq);
+    return true;
   }
 
   /** The oldest message that has not been sent, of all conversations, and each conversation's in order of seq. */

@@ -14,6 +14,7 @@ import { DatabaseError, errorText, isTemporary } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { Limiter } from "../base/limiter.ts";
 import type { KIND } from "../protocol/entries.ts";
+import type { Mailbox } from "./mailbox.ts";
 import { type ConversationId, conversationOfUsers } from "../protocol/protocol.ts";
 import { endOfTurn } from "../base/turn.ts";
 import type { Database, SqlConnection, SqlValue } from "../store/database.ts";
@@ -57,6 +58,8 @@ export interface Draft {
   text: string;
   /** User ids of those whom it names; 0: everybody. */
   mentions?: readonly number[];
+  /** Of the connection that sends it. */
+  origin?: Mailbox;
 }
 
 /** A message in the log. */
@@ -77,6 +80,8 @@ export interface Stored {
   members: number;
   /** True when this cid had been stored before. */
   isRepeat: boolean;
+  /** As in its draft. */
+  origin?: Mailbox | undefined;
 }
 
 /** The place that a change's entry would have. */
@@ -107,6 +112,8 @@ export interface Change {
   sender: number;
   /** The client's own id for it: done at most once. */
   cid?: string;
+  /** Of the connection that asks for it. */
+  origin?: Mailbox;
   /**
    * Checks what has to hold, makes its own writes, and returns the entry, or undefined where there is nothing to tell of.
    * Called inside the transaction while nobody else can write to the conversation, and again when that is rolled back.
@@ -465,8 +472,8 @@ export class MessageLog {
     this.counters.batches++;
     this.counters.messages += placed.length;
     for (const { entry, seq, at, members } of placed) {
-      const { conversation, users, sender, text } = entry.draft;
-      const stored: Stored = { conversation, users, seq, at, sender, text, members, isRepeat: false };
+      const { conversation, users, sender, text, origin } = entry.draft;
+      const stored: Stored = { conversation, users, seq, at, sender, text, members, isRepeat: false, origin };
       this.announce(stored);
       this.#resolve(entry, stored);
     }
@@ -505,14 +512,14 @@ export class MessageLog {
   }
 
   async #writeChange(tx: SqlConnection, change: Change): Promise<Stored | undefined> {
-    const { conversation, sender, cid, decide } = change;
+    const { conversation, sender, cid, origin, decide } = change;
     const [row] = await tx.query<{ last_seq: number; members: number }>(
       `SELECT last_seq, members FROM Conversation WHERE id = ?${this.#db.dialect.forUpdate}`,
       [conversation],
     );
     if ((row?.last_seq ?? 0) < this.#ends.seq(conversation)) throw new BehindError([conversation]);
     const known = cid === undefined ? undefined : await findByCid(tx, sender, cid);
-    if (known) return known;
+    if (known) return { ...known, origin };
     const now = Date.now();
     const place = row && { seq: row.last_seq + 1, at: this.#timeOf(sender, now), members: row.members };
     this.#forgetTimes(now);
@@ -530,7 +537,7 @@ export class MessageLog {
       } WHERE id = ?`,
       [seq, members, at, conversation],
     );
-    return { conversation, seq, at, sender, text, members, isRepeat: false };
+    return { conversation, seq, at, sender, text, members, isRepeat: false, origin };
   }
 
   #settleChange(stored: Stored | undefined): Stored | undefined {
@@ -601,7 +608,17 @@ export class MessageLog {
         const row = byCid.get(entry.draft.cid ?? "");
         if (!row) continue;
         const { conversation, seq, at, message } = row;
-        found.set(entry, { conversation, seq, at, sender, text: message, members: 0, isRepeat: true });
+        const { origin } = entry.draft;
+        found.set(entry, {
+          conversation,
+          seq,
+          at,
+          sender,
+          text: message,
+          members: 0,
+          isRepeat: true,
+          origin,
+        });
       }
     }
     return found;

@@ -1,5 +1,5 @@
 /**
- * How far each user has come in each conversation, kept in memory and written in batches: about once a second, at a
+ * How far each device has come in each conversation, kept in memory and written in batches: about once a second, at a
  * disconnect and at the end. A crash forgets a second of progress at most; what was delivered then comes again.
  *
  * @module
@@ -7,15 +7,17 @@
 import { errorText } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { ConversationId } from "../protocol/protocol.ts";
-import type { Messages } from "../store/messages.ts";
+import type { Messages, PositionMove } from "../store/messages.ts";
 
 /** Rows in one statement. */
 const MOVES_PER_STATEMENT = 500;
 
-/** A logged-in user's place in one conversation. `since <= delivered <= sent`. */
+/** A logged-in device's place in one conversation. `since <= delivered <= sent`. */
 export interface Cursor {
   /** Whose. */
   readonly userId: number;
+  /** 0: of versions 1 and 2. */
+  readonly device: number;
   /** Where. */
   readonly conversation: ConversationId;
   /** Entitled to what follows this seq. */
@@ -26,11 +28,15 @@ export interface Cursor {
   lastFrame: number;
   /** Received: acknowledged, or written to a version 1 connection. */
   delivered: number;
-  /** Read, as the client says, with what was passed over behind that. */
+  /** Read by the user, as its clients say, with what was passed over behind that. */
   read: number;
+  /** What others have been told to be delivered: how far the furthest of the user's devices is … */
+  told: number;
+  /** … and to be read. */
+  toldRead: number;
   /** The newest seq known to exist; above `sent` there is something to fetch. */
   newest: number;
-  /** The newest message of the user's own that this connection sent: who cares for receipts. */
+  /** The newest message of the user's own that it has sent while this connection was there: who cares for receipts. */
   own: number;
 }
 
@@ -42,13 +48,13 @@ export function endOf({ newest, own }: Cursor): number {
   return Math.max(newest, own);
 }
 
-/** A position that has been written: others may want to hear of it. */
+/** What has been written that others may want to hear of. */
 export interface Move {
   /** Who moved. */
   userId: number;
   /** Where. */
   conversation: ConversationId;
-  /** Has received everything up to this. */
+  /** The furthest of its devices has received everything up to this. */
   delivered: number;
   /** Has read everything up to this. */
   read: number;
@@ -102,28 +108,55 @@ export class Positions {
     const cursors = [...this.#dirty].sort((a, b) =>
       a.userId - b.userId || (a.conversation < b.conversation ? -1 : 1)
     );
+    const [legacy, ofDevices] = [cursors.filter(isLegacy), cursors.filter((cursor) => !isLegacy(cursor))];
+    const isWritten = await this.#writeSome(legacy, (moves) => this.#messages.advance(moves)) &&
+      await this.#writeSome(ofDevices, (moves) => this.#messages.advanceDevices(moves));
+    if (isWritten) this.#isFailing = false;
+  }
+
+  /** False: the database is away. */
+  async #writeSome(
+    cursors: readonly Cursor[],
+    write: (moves: readonly PositionMove[]) => Promise<void>,
+  ): Promise<boolean> {
     for (let start = 0; start < cursors.length; start += MOVES_PER_STATEMENT) {
       const some = cursors.slice(start, start + MOVES_PER_STATEMENT);
-      const moves = some.map(({ userId, conversation, delivered, read, since }) => ({
+      const moves = some.map(({ userId, device, conversation, delivered, read }) => ({
         userId,
+        device,
         conversation,
         delivered,
         read,
-        since,
       }));
       for (const cursor of some) this.#dirty.delete(cursor);
       try {
-        await this.#messages.advance(moves);
+        await write(moves);
       } catch (error) {
         for (const cursor of some) this.#dirty.add(cursor);
         if (!this.#isFailing) {
           this.#logger.warn("cannot store positions; tried again", { reason: errorText(error) });
         }
         this.#isFailing = true;
-        return;
+        return false;
       }
-      this.#isFailing = false;
-      this.#onMoved(moves);
+      const news = some.flatMap((cursor, index) => newsOf(cursor, moves[index]));
+      if (news.length > 0) this.#onMoved(news);
     }
+    return true;
   }
+}
+
+function isLegacy({ device }: Cursor): boolean {
+  return device === 0;
+}
+
+/** What others have not been told of: a device that comes behind another one of its user's moves nothing for them. */
+function newsOf(cursor: Cursor, written: PositionMove | undefined): Move[] {
+  if (!written) return [];
+  const { userId, conversation, since, told, toldRead } = cursor;
+  const { delivered, read } = written;
+  if (delivered <= told && read <= toldRead) return [];
+  cursor.told = Math.max(told, delivered);
+  cursor.toldRead = Math.max(toldRead, read);
+  return [{ userId, conversation, delivered: cursor.told, read: cursor.toldRead, since }];
 }

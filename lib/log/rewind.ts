@@ -72,6 +72,11 @@ export class Rewind {
     this.#clock = options.clock ?? systemClock;
   }
 
+  /** The history's name. Rejects with a DatabaseError. */
+  async epoch(): Promise<string> {
+    return this.#epoch ??= await this.#options.timeline.epoch();
+  }
+
   /** Looks whether the newest messages that this node knows of are still there. Rejects with a DatabaseError. */
   async check(): Promise<void> {
     const { ends, timeline, logger } = this.#options;

@@ -63,6 +63,8 @@ async function shut(tx: SqlConnection, userId: number): Promise<void> {
     userId,
   ]);
   await tx.run("DELETE FROM Token WHERE userid = ?", [userId]);
+  await tx.run("DELETE FROM DeviceCursor WHERE device IN (SELECT id FROM Device WHERE userid = ?)", [userId]);
+  await tx.run("DELETE FROM Device WHERE userid = ?", [userId]);
   await tx.run("DELETE FROM AccessCode WHERE userid = ?", [userId]);
   await tx.run("DELETE FROM Friend WHERE userid = ?", [userId]);
   await tx.run("DELETE FROM Friend WHERE friendid = ?", [userId]);

@@ -9,7 +9,7 @@ import { KIND, systemText, type Who } from "../protocol/entries.ts";
 import { nameKey, normalizeName } from "../protocol/names.ts";
 import { conversationOfGroup } from "../protocol/protocol.ts";
 import type { Database, SqlConnection } from "./database.ts";
-import { Lookup } from "./lookup.ts";
+import { KEYS_PER_STATEMENT, Lookup } from "./lookup.ts";
 import type { User, UserState } from "./users.ts";
 
 /** What a member may do: only the creator recalls others' messages. */
@@ -68,6 +68,7 @@ export class Groups {
   readonly #memberships: Lookup<number, MembershipRow>;
   readonly #groups: Lookup<number, GroupRow>;
   readonly #members: Lookup<number, MemberRow>;
+  readonly #counts: Lookup<number, { groupid: number; members: number }>;
   readonly #memberObjects = new WeakMap<readonly MemberRow[], Promise<string>>();
   readonly #memberTexts = new WeakMap<readonly MemberRow[], Promise<string>>();
 
@@ -97,6 +98,17 @@ export class Groups {
         return db.query(`SELECT id, groupname, groupdesc FROM AllGroup WHERE ${sql}`, params);
       },
       keyOf: ({ id }) => id,
+    });
+    this.#counts = new Lookup({
+      read: async (ids) => {
+        const { sql, params } = isOneOf("id", ids.map(conversationOfGroup));
+        const rows = await db.query<{ id: string; members: number }>(
+          `SELECT id, members FROM Conversation WHERE ${sql}`,
+          params,
+        );
+        return rows.map(({ id, members }) => ({ groupid: Number(id.slice(1)), members }));
+      },
+      keyOf: ({ groupid }) => groupid,
     });
     const members =
       "SELECT m.groupid, u.id, u.name, u.state, m.grouprole FROM GroupUser m JOIN User u ON u.id = m.userid ";
@@ -188,6 +200,22 @@ export class Groups {
       if (!users) known.set(members, users = usersText(members, areUsersTexts));
       return `${JSON.stringify(group).slice(0, -1)},"users":${await users}}`;
     });
+  }
+
+  /** As JSON, these groups, by id, each with the role that the user has there and how many members there are. */
+  async summariesInText(memberships: ReadonlyMap<number, GroupRole>): Promise<string[]> {
+    const ids = [...memberships.keys()].sort((a, b) => a - b);
+    const texts: string[] = [];
+    // Some at a time, as below.
+    for (let start = 0; start < ids.length; start += KEYS_PER_STATEMENT) {
+      const some = ids.slice(start, start + KEYS_PER_STATEMENT).map(async (id) => {
+        const [[group], [count]] = await Promise.all([this.#groups.rows(id), this.#counts.rows(id)]);
+        const members = count?.members ?? 0;
+        return group ? [JSON.stringify({ ...group, role: memberships.get(id), members })] : [];
+      });
+      for (const found of await Promise.all(some)) texts.push(...found);
+    }
+    return texts;
   }
 
   async #each<Description>(

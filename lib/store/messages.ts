@@ -40,6 +40,32 @@ export interface MemberPosition extends Position {
   conversation: ConversationId;
   /** The conversation's newest seq. */
   last_seq: number;
+  /** How far the furthest of the member's devices is, if that is known. */
+  told?: number;
+}
+
+/** Where a position is moved to. */
+export interface PositionMove {
+  /** Whose. */
+  userId: number;
+  /** 0: of versions 1 and 2. */
+  device: number;
+  /** Where. */
+  conversation: ConversationId;
+  /** Has everything up to this seq. */
+  delivered: number;
+  /** The user has read everything up to this seq. */
+  read: number;
+}
+
+/** Something that somebody has not been sent yet. */
+export interface Unsent extends Record<string, number | string> {
+  /** User id, or device id. */
+  owner: number;
+  /** Where. */
+  conversation: ConversationId;
+  /** The conversation's newest seq. */
+  last_seq: number;
 }
 
 /** A page of history. */
@@ -59,14 +85,21 @@ export class Messages {
   readonly #db: Database;
   readonly #positions: Lookup<number, MemberPosition & { userid: number }>;
   readonly #begins: Lookup<ConversationId, { id: ConversationId; first_seq: number }>;
+  readonly #devicePositions: Lookup<number, MemberPosition & { device: number }>;
   readonly #peers: Lookup<ConversationId, Position & { userid: number; conversation: ConversationId }>;
 
   /** Reads and writes `db`. */
   constructor(db: Database) {
     this.#db = db;
+    const told = `${db.dialect.greatest("m.delivered", "m.furthest")} AS told`;
     const positions =
-      "SELECT m.userid, m.conversation, m.since, m.delivered, m.`read`, c.last_seq FROM Member m " +
+      `SELECT m.userid, m.conversation, m.since, m.delivered, m.\`read\`, c.last_seq, ${told} FROM Member m ` +
       "JOIN Conversation c ON c.id = m.conversation ";
+    const devicePositions =
+      "SELECT v.id AS device, m.conversation, m.since, COALESCE(d.delivered, 0) AS delivered, m.`read`, " +
+      `c.last_seq, ${told} FROM Device v JOIN Member m ON m.userid = v.userid ` +
+      "JOIN Conversation c ON c.id = m.conversation " +
+      "LEFT JOIN DeviceCursor d ON d.device = v.id AND d.conversation = m.conversation ";
     this.#positions = new Lookup({
       read: (userIds, limit) => {
         const { sql, params } = db.dialect.isOneOf("m.userid", userIds);
@@ -86,11 +119,24 @@ export class Messages {
       },
       keyOf: ({ id }) => id,
     });
+    this.#devicePositions = new Lookup({
+      read: (devices, limit) => {
+        const { sql, params } = db.dialect.isOneOf("v.id", devices);
+        return db.query(`${devicePositions}WHERE ${sql} LIMIT ${limit}`, params);
+      },
+      readOn: (device, after, limit) =>
+        db.query(
+          `${devicePositions}WHERE v.id = ? AND m.conversation > ? ORDER BY m.conversation LIMIT ${limit}`,
+          [device, after?.conversation ?? ""],
+        ),
+      keyOf: ({ device }) => device,
+    });
     this.#peers = new Lookup({
       read: (conversations) => {
         const { sql, params } = db.dialect.isOneOf("conversation", conversations);
+        const delivered = db.dialect.greatest("delivered", "furthest");
         return db.query(
-          `SELECT userid, conversation, since, delivered, \`read\` FROM Member WHERE ${sql}`,
+          `SELECT userid, conversation, since, ${delivered} AS delivered, \`read\` FROM Member WHERE ${sql}`,
           params,
         );
       },
@@ -130,14 +176,14 @@ export class Messages {
     return (await this.after(conversation, seq - 1, 1)).find((row) => row.seq === seq);
   }
 
-  /** How far a member of a one-to-one conversation has come, and how many messages it has still to get. */
+  /** How far the furthest device of a member of a one-to-one conversation has come, and how many messages it still lacks. */
   async undelivered(
     conversation: ConversationId,
     userId: number,
   ): Promise<{ delivered: number; waiting: number }> {
     const [row] = await this.#db.query<{ delivered: number; last_seq: number }>(
-      "SELECT m.delivered, c.last_seq FROM Member m JOIN Conversation c ON c.id = m.conversation " +
-        "WHERE m.userid = ? AND m.conversation = ?",
+      `SELECT ${this.#db.dialect.greatest("m.delivered", "m.furthest")} AS delivered, c.last_seq ` +
+        "FROM Member m JOIN Conversation c ON c.id = m.conversation WHERE m.userid = ? AND m.conversation = ?",
       [userId, conversation],
     );
     return row
@@ -154,9 +200,14 @@ export class Messages {
     return Number(row?.bytes ?? 0);
   }
 
-  /** Every conversation `userId` is in. */
+  /** Every conversation `userId` is in, and how far it has come by versions 1 and 2. */
   async positions(userId: number): Promise<readonly MemberPosition[]> {
     return await this.#positions.rows(userId);
+  }
+
+  /** Every conversation the user of a device is in, and how far the device has come. */
+  async positionsOfDevice(device: number): Promise<readonly MemberPosition[]> {
+    return await this.#devicePositions.rows(device);
   }
 
   /** How far the members of the given conversations other than `userId` have come. */
@@ -187,17 +238,40 @@ export class Messages {
     return begins;
   }
 
-  /** Which conversations of the given users hold more than the database knows to be delivered. */
-  async unsent(
-    userIds: readonly number[],
-  ): Promise<{ userid: number; conversation: ConversationId; last_seq: number }[]> {
-    const found: { userid: number; conversation: ConversationId; last_seq: number }[] = [];
-    for (let start = 0; start < userIds.length; start += USERS_PER_STATEMENT) {
-      const some = userIds.slice(start, start + USERS_PER_STATEMENT);
-      const { sql, params } = this.#db.dialect.isOneOf("m.userid", some);
-      const rows = await this.#db.query<{ userid: number; conversation: string; last_seq: number }>(
-        "SELECT m.userid, m.conversation, c.last_seq FROM Member m JOIN Conversation c ON c.id = m.conversation " +
-          `WHERE ${sql} AND c.last_seq > m.delivered`,
+  /** Which conversations of the given users hold more than the database knows to be delivered by versions 1 and 2. */
+  unsent(userIds: readonly number[]): Promise<Unsent[]> {
+    return this.#unsent(
+      userIds,
+      "m.userid",
+      "Member m JOIN Conversation c ON c.id = m.conversation",
+      "m.delivered",
+    );
+  }
+
+  /** The same of devices. */
+  unsentToDevices(devices: readonly number[]): Promise<Unsent[]> {
+    return this.#unsent(
+      devices,
+      "v.id",
+      "Device v JOIN Member m ON m.userid = v.userid JOIN Conversation c ON c.id = m.conversation " +
+        "LEFT JOIN DeviceCursor d ON d.device = v.id AND d.conversation = m.conversation",
+      this.#db.dialect.greatest("COALESCE(d.delivered, 0)", "m.since"),
+    );
+  }
+
+  async #unsent(
+    owners: readonly number[],
+    owner: string,
+    tables: string,
+    delivered: string,
+  ): Promise<Unsent[]> {
+    const found: Unsent[] = [];
+    for (let start = 0; start < owners.length; start += USERS_PER_STATEMENT) {
+      const some = owners.slice(start, start + USERS_PER_STATEMENT);
+      const { sql, params } = this.#db.dialect.isOneOf(owner, some);
+      const rows = await this.#db.query<Unsent>(
+        `SELECT ${owner} AS owner, m.conversation, c.last_seq FROM ${tables} ` +
+          `WHERE ${sql} AND c.last_seq > ${delivered}`,
         params,
       );
       // Not as arguments of one push(): more than some 100 000 rows would overflow the stack.
@@ -206,10 +280,8 @@ export class Messages {
     return found;
   }
 
-  /** Moves positions, only ever forward, in one statement. Rows come sorted by user and conversation. */
-  async advance(
-    moves: readonly { userId: number; conversation: ConversationId; delivered: number; read: number }[],
-  ): Promise<void> {
+  /** Moves positions of versions 1 and 2, only ever forward, in one statement. Rows come sorted by user and conversation. */
+  async advance(moves: readonly Omit<PositionMove, "device">[]): Promise<void> {
     const { dialect } = this.#db;
     const tail = dialect.upsert(["userid", "conversation"], {
       delivered: dialect.greatest("delivered", "new.delivered"),
@@ -221,6 +293,39 @@ export class Messages {
         { userId, conversation, delivered, read },
       ) => [userId, conversation, 0, delivered, read]),
       tail,
+    });
+  }
+
+  /** Moves positions of devices, only ever forward, each with the furthest of its user's. Rows come sorted as there. */
+  async advanceDevices(moves: readonly PositionMove[]): Promise<void> {
+    const { dialect } = this.#db;
+    const furthest = new Map<string, PositionMove>();
+    for (const move of moves) {
+      const key = `${move.userId} ${move.conversation}`;
+      const other = furthest.get(key);
+      furthest.set(key, {
+        ...move,
+        delivered: Math.max(move.delivered, other?.delivered ?? 0),
+        read: Math.max(move.read, other?.read ?? 0),
+      });
+    }
+    await this.#db.insert({
+      into: "INSERT INTO Member (userid, conversation, since, delivered, `read`, furthest)",
+      rows: [...furthest.values()].map((
+        { userId, conversation, delivered, read },
+      ) => [userId, conversation, 0, 0, read, delivered]),
+      tail: dialect.upsert(["userid", "conversation"], {
+        "`read`": dialect.greatest("`read`", "new.`read`"),
+        furthest: dialect.greatest("furthest", "new.furthest"),
+      }),
+    });
+    await this.#db.insert({
+      into: "INSERT INTO DeviceCursor (device, conversation, delivered)",
+      rows: moves.map(({ device, conversation, delivered }) => [device, conversation, delivered])
+        .sort(([a = 0, x = ""], [b = 0, y = ""]) => Number(a) - Number(b) || (x < y ? -1 : 1)),
+      tail: dialect.upsert(["device", "conversation"], {
+        delivered: dialect.greatest("delivered", "new.delivered"),
+      }),
     });
   }
 }

@@ -15,6 +15,7 @@ import { ADOPT_ORIGINAL } from "./adopt_original.ts";
 import { clusterSecret } from "./cluster_secret.ts";
 import type { Database, Dialect, SqlConnection } from "./database.ts";
 import { entryColumns } from "./entry_columns.ts";
+import { deviceColumns } from "./device_columns.ts";
 import { IMPORT_ORIGINAL } from "./import_original.ts";
 import { type InStep, underLock } from "./migration_lock.ts";
 import type { MigrationStep, StepContext } from "./migration_step.ts";
@@ -42,6 +43,8 @@ const SEQUENCE: readonly { name: string; code?: (dialect: Dialect["name"]) => re
   { name: "0008_name_keys", code: () => NAME_KEYS },
   { name: "0009_entry_columns", code: entryColumns },
   { name: "0009_entry_tables" },
+  { name: "0010_device_columns", code: deviceColumns },
+  { name: "0010_devices" },
   { name: "0011_admin" },
   { name: "0012_admin_columns", code: adminColumns },
 ];

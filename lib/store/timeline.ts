@@ -12,7 +12,7 @@ import { isGalera } from "./mysql_schema.ts";
 /** Places in one statement. */
 const PLACES_PER_STATEMENT = 200;
 
-/** The table Epoch, and Conversation and Member where they have to be set right. */
+/** The table Epoch, and Conversation, Member and DeviceCursor where they have to be set right. */
 export class Timeline {
   readonly #db: Database;
 
@@ -112,10 +112,16 @@ export class Timeline {
       [conversation, at],
     );
     const seq = row?.seq ?? 0;
+    const lowered = ["`read`", "delivered", "furthest"]
+      .map((column) => `${column} = CASE WHEN ${column} > ? THEN ? ELSE ${column} END`);
     await this.#db.run(
-      "UPDATE Member SET `read` = CASE WHEN `read` > ? THEN ? ELSE `read` END, delivered = ? " +
-        "WHERE conversation = ? AND delivered > ?",
-      [seq, seq, seq, conversation, seq],
+      `UPDATE Member SET ${lowered.join(", ")} WHERE conversation = ? AND (delivered > ? OR furthest > ?)`,
+      [...lowered.flatMap(() => [seq, seq]), conversation, seq, seq],
     );
+    await this.#db.run("UPDATE DeviceCursor SET delivered = ? WHERE conversation = ? AND delivered > ?", [
+      seq,
+      conversation,
+      seq,
+    ]);
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { timingSafeEqual } from "node:crypto";
-import type { Database } from "./database.ts";
+import type { Database, SqlConnection } from "./database.ts";
 import { Lookup } from "./lookup.ts";
 
 /** A token that has been given out. */
@@ -75,4 +75,10 @@ export class Tokens {
   async revokeUntil(userId: number, expires: number): Promise<void> {
     await this.#db.run("DELETE FROM Token WHERE userid = ? AND expires <= ?", [userId, expires]);
   }
+}
+
+/** Whatever token this user has, of whichever device, is worth nothing any more; devices go on with the password. */
+export async function endTokens(tx: SqlConnection, userId: number): Promise<void> {
+  await tx.run("DELETE FROM Token WHERE userid = ?", [userId]);
+  await tx.run("UPDATE Device SET expires = 0 WHERE userid = ?", [userId]);
 }

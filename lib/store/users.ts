@@ -10,6 +10,7 @@ import { takeCode } from "./access_codes.ts";
 import { recordEvent } from "./admin_events.ts";
 import type { Database, SqlValue } from "./database.ts";
 import { Lookup } from "./lookup.ts";
+import { endTokens } from "./tokens.ts";
 
 /** Known ids are remembered up to this many; of one that is deleted {@link Users.forget} is told. */
 const KNOWN_IDS = 100_000;
@@ -45,6 +46,8 @@ export interface Account {
   status: UserStatus;
   /** The newest event that has ended its sessions; 0: none has. */
   revoked: number;
+  /** 0: nobody has logged in by version 1 or 2 since a signup by version 3. */
+  legacy: number;
 }
 
 /** What operators have made of an account. Of a deleted one others' history is left. */
@@ -56,7 +59,14 @@ export const USER_STATUSES: readonly UserStatus[] = ["active", "disabled", "dele
 /** The column `status` of a deleted user. */
 const DELETED = USER_STATUSES.indexOf("deleted");
 
-type AccountRow = { id: number; name: string; password: string; status: number; revoked: number };
+type AccountRow = {
+  id: number;
+  name: string;
+  password: string;
+  status: number;
+  revoked: number;
+  legacy: number;
+};
 type FriendRow = { owner: number; id: number; name: string; state: UserState };
 
 /** The tables User and Friend. */
@@ -77,7 +87,7 @@ export class Users {
     this.#accounts = new Lookup({
       read: (ids) => {
         const { sql, params } = isOneOf("id", ids);
-        return db.query(`SELECT id, name, password, status, revoked FROM User WHERE ${sql}`, params);
+        return db.query(`SELECT id, name, password, status, revoked, legacy FROM User WHERE ${sql}`, params);
       },
       keyOf: ({ id }) => id,
     });
@@ -97,11 +107,14 @@ export class Users {
     });
   }
 
-  /** Makes a user and returns its id, or undefined when the name is taken. `password` is a hash. */
-  async create(name: string, password: string): Promise<number | undefined> {
+  /**
+   * Makes a user and returns its id, or undefined when the name is taken. `password` is a hash; `legacy`: as in
+   * {@link Account}.
+   */
+  async create(name: string, password: string, legacy = 1): Promise<number | undefined> {
     const stored = normalizeName(name);
     try {
-      const { insertId } = await this.#db.run(...insertUser(stored, password));
+      const { insertId } = await this.#db.run(...insertUser(stored, password, legacy));
       this.#know(insertId);
       return insertId;
     } catch (error) {
@@ -119,12 +132,13 @@ export class Users {
     password: string,
     hash: Uint8Array,
     now: number,
+    legacy = 1,
   ): Promise<number | "uninvited" | undefined> {
     const stored = normalizeName(name);
     try {
       const id = await this.#db.transaction(async (tx) => {
         if (!await takeCode(tx, "invite", hash, now)) return "uninvited";
-        return (await tx.run(...insertUser(stored, password))).insertId;
+        return (await tx.run(...insertUser(stored, password, legacy))).insertId;
       });
       if (typeof id === "number") this.#know(id);
       return id;
@@ -144,9 +158,24 @@ export class Users {
 
   /** The account with this id. */
   async account(id: number): Promise<Account | undefined> {
-    const [account] = await this.#accounts.rows(id);
-    // A copy: the caller may go on with another password.
-    return account && { ...account, status: USER_STATUSES[account.status] ?? "disabled" };
+    const [row] = await this.#accounts.rows(id);
+    return row && toAccount(row);
+  }
+
+  /** The account of whoever has this name, or one that counts as the same. */
+  async accountOfName(name: string): Promise<Account | undefined> {
+    const stored = normalizeName(name);
+    const account = "SELECT id, name, password, status, revoked, legacy FROM User WHERE";
+    const [row] = await this.#db.query<AccountRow>(`${account} name_key = ?`, [nameKey(stored)]);
+    if (row) return toAccount(row);
+    // One of before the rule may have another key, or none.
+    const [older] = await this.#db.query<AccountRow>(`${account} name = ?`, [stored]);
+    return older && toAccount(older);
+  }
+
+  /** From now on the user is one of versions 1 and 2, too. */
+  async becomeLegacy(id: number): Promise<void> {
+    await this.#db.run("UPDATE User SET legacy = 1 WHERE id = ?", [id]);
   }
 
   /** Puts `hash` in the place of `old`, unless somebody has changed the password meanwhile. */
@@ -171,7 +200,7 @@ export class Users {
       );
       if (!user) return undefined;
       await tx.run("UPDATE User SET password = ? WHERE id = ?", [hash, user.id]);
-      await tx.run("DELETE FROM Token WHERE userid = ?", [user.id]);
+      await endTokens(tx, user.id);
       await recordEvent(tx, { at: now, actor: "the user", what: "reset", userId: user.id, detail: {} });
       return user;
     });
@@ -272,9 +301,14 @@ export class Users {
   }
 }
 
-function insertUser(name: string, password: string): [sql: string, params: SqlValue[]] {
+function insertUser(name: string, password: string, legacy: number): [sql: string, params: SqlValue[]] {
   return [
-    "INSERT INTO User (name, name_key, password, state) VALUES (?, ?, ?, 'offline')",
-    [name, nameKey(name), password],
+    "INSERT INTO User (name, name_key, password, state, legacy) VALUES (?, ?, ?, 'offline', ?)",
+    [name, nameKey(name), password, legacy],
   ];
+}
+
+/** A copy: the caller may go on with another password. */
+function toAccount(row: AccountRow): Account {
+  return { ...row, status: USER_STATUSES[row.status] ?? "disabled" };
 }

@@ -67,14 +67,15 @@ function fakeDesk(
       account: (id) => {
         world.queries++;
         if (world.isAway) return Promise.reject(new Error("away"));
-        return Promise.resolve({ id, name: "li", password: "hash", status: "active", revoked: 0 });
+        return Promise.resolve({ id, name: "li", password: "hash", status: "active", revoked: 0, legacy: 1 });
       },
     },
     tokens: {
       recogniseBeat: (key) => Promise.resolve(world.isGood && key === KEY),
     },
     delivery: {
-      session: () => world.session,
+      sessionsOf: () => world.session ? [world.session] : [],
+      nodesOf: () => world.session ? 1 : 0,
       relayBeat: () => {
         world.relayed++;
         return Promise.resolve(true);

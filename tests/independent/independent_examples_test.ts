@@ -267,6 +267,23 @@ async function playVersion2(
   return isFrame(heartbeat) ? textOf(heartbeat, "udp_key") : "";
 }
 
+/** Li logs in on a device of version 3 beside her connection of version 2, comes back, and revokes it. */
+async function playDevices(play: Play, address: ServerAddress): Promise<void> {
+  let token: string;
+  {
+    await using li = await RawConnection.open(address);
+    li.send(play.line());
+    token = textOf(await play.hears(li), "token");
+  }
+  await using li = await RawConnection.open(address);
+  li.send(play.line({ token }));
+  await play.hears(li);
+  for (const cid of ["d3", "d4", "d5"]) {
+    li.send(play.line());
+    await play.hears(li, (frame) => frame.cid === cid);
+  }
+}
+
 /** A newcomer joins the group, and Ann, who speaks version 3, hears of it, and does whatever version 3 has. */
 async function playEntries(play: Play, address: ServerAddress): Promise<void> {
   await using ann = await RawConnection.open(address);
@@ -334,6 +351,7 @@ Deno.test("every frame printed in PROTOCOL.md is one that a server takes or send
   await using li = await RawConnection.open(address);
   const udp_key = await playVersion2(play, li, ann, token);
   play.meets(await exchangeDatagrams(udpPort, JSON.stringify(play.line({ udp_key }))));
+  await playDevices(play, address);
   await ann.logOut();
   await playEntries(play, address);
   await playRecovery(play, address, li, token);

@@ -45,6 +45,7 @@ function openNode(bus = new FakeBus()) {
   const messages = {
     after: () => Promise.resolve([]).finally(() => reads++),
     unsent: () => Promise.resolve([]),
+    unsentToDevices: () => Promise.resolve([]),
   } as unknown as Messages;
   const undeliverable: string[] = [];
   const storing = { isStoring: false };
@@ -89,7 +90,7 @@ function openNode(bus = new FakeBus()) {
     }));
     const mailbox = new Mailbox(options, places);
     const roles = new Map(groups.map((id) => [id, "normal" as const]));
-    session.login = { userId, name: `user ${userId}`, generation: 1, groups: roles, mailbox };
+    session.login = { userId, device: 0, name: `user ${userId}`, generation: 1, groups: roles, mailbox };
     delivery.attach(session);
     mailbox.open();
     return { session, frames };

@@ -54,7 +54,7 @@ async function ask(log: ReturnType<typeof openLog>, fields: object): Promise<Fra
     { userId: 1, version: 2, outlet, messages, positions, readers, now: () => 0, onError() {} },
     [{ conversation: "u1-2", since: 0, delivered: COUNT, read: 0, last_seq: COUNT }],
   );
-  session.login = { userId: 1, name: "ann", generation: 1, groups: new Map(), mailbox };
+  session.login = { userId: 1, device: 0, name: "ann", generation: 1, groups: new Map(), mailbox };
   const answer = { success: MSGID.HISTORY_MSG_ACK, failure: MSGID.ACK_MSG, isAlways: true };
   const frame = { msgid: MSGID.HISTORY_MSG, conversation: "u1-2", ...fields };
   const request = new Request(

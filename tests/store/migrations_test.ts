@@ -23,6 +23,8 @@ const LATER = [
   "0008_name_keys",
   "0009_entry_columns",
   "0009_entry_tables",
+  "0010_device_columns",
+  "0010_devices",
   "0011_admin",
   "0012_admin_columns",
 ].map((name) => `${name}: done`);
@@ -55,7 +57,7 @@ Deno.test("SQLite: an empty file gets all tables, and nothing the second time", 
   );
   assertEquals(
     tables.map(({ name }) => name).filter((name) => !String(name).startsWith("sqlite_")).join(" "),
-    "AccessCode AdminCounter AdminEvent AllGroup Cluster Conversation Epoch Friend GroupUser Member Mention Message " +
+    "AccessCode AdminCounter AdminEvent AllGroup Cluster Conversation Device DeviceCursor Epoch Friend GroupUser Member Mention Message " +
       "Migration OfflineMessage Pin Probe Reaction ReactionCount Token User Version",
   );
   const [cluster] = await db.query<{ id: string; secret: string }>("SELECT id, secret FROM Cluster");

@@ -409,9 +409,13 @@ export async function signUp(client: ChatClient, name: string, { v }: { v?: 2 | 
   return id;
 }
 
-/** Logs a user in and resolves with the reply. `v` makes the connection speak that version. */
-export async function logIn(client: ChatClient, id: number, { v }: { v?: 2 | 3 } = {}): Promise<Frame> {
-  await client.send({ msgid: 1, id, password: PASSWORD, ...(v === undefined ? {} : { v }) });
+/** Logs a user in and resolves with the reply. `v` makes the connection speak that version. `device_id`: of version 3. */
+export async function logIn(
+  client: ChatClient,
+  id: number,
+  { v, device_id }: { v?: 2 | 3; device_id?: unknown } = {},
+): Promise<Frame> {
+  await client.send({ msgid: 1, id, password: PASSWORD, ...(v === undefined ? {} : { v }), device_id });
   const reply = await client.receive();
   assertEquals([reply.msgid, reply.errno, reply.id], [2, 0, id], JSON.stringify(reply));
   return reply;
@@ -445,15 +449,16 @@ export async function newPerson(
   }
 }
 
-/** Connects as a user whom {@linkcode signUp} made before. */
+/** Connects as a user whom {@linkcode signUp} made before; by version 3 on the same device, if it had one. */
 export async function comeBack(
   port: number,
-  { id, name }: { id: number; name: string },
+  { id, name, reply }: { id: number; name: string; reply?: Frame },
   options: { v?: 2 | 3; ending?: Ending } = {},
 ): Promise<Person> {
   const client = await ChatClient.connect(port, options);
   try {
-    return person(client, id, name, await logIn(client, id, options));
+    const device = options.v === 3 ? { device_id: reply?.device_id } : {};
+    return person(client, id, name, await logIn(client, id, { ...options, ...device }));
   } catch (error) {
     client.close();
     throw error;

@@ -7,7 +7,7 @@
 
 import { assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import { ChatClient, comeBack, type Ending, newPerson, type Person } from "./chat_client.ts";
+import { ChatClient, comeBack, type Ending, type Frame, newPerson, type Person } from "./chat_client.ts";
 import { runProgram, type Server, startMariaDb, startServer } from "./services.ts";
 import { type CommandResult, temporaryFolder, waitFor } from "./process.ts";
 
@@ -96,7 +96,10 @@ export class Place implements AsyncDisposable {
   }
 
   /** Somebody who was here before, logged in on a new connection. */
-  comeBack(who: { id: number; name: string }, options: { v?: 2 | 3; ending?: Ending } = {}): Promise<Person> {
+  comeBack(
+    who: { id: number; name: string; reply?: Frame },
+    options: { v?: 2 | 3; ending?: Ending } = {},
+  ): Promise<Person> {
     return comeBack(this.server.port, who, options);
   }
 
