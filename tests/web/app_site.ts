@@ -87,6 +87,14 @@ export class AppSite implements AsyncDisposable {
   }
 }
 
+/** Logs in a user who was signed up elsewhere. */
+export async function logInto(page: Page, name: string): Promise<void> {
+  await page.fill("input[name=username]", name);
+  await page.fill("input[name=password]", SECRET);
+  await page.press("Enter");
+  await page.waitFor("document.querySelector('.shell')");
+}
+
 /** Opens a conversation by its address. */
 export async function openConversation(page: Page, id: string): Promise<void> {
   await page.evaluate(`location.hash = ${JSON.stringify(id)}`);

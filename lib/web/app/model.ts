@@ -103,6 +103,8 @@ export class Model {
   readonly #membersAsked = new Set<number>();
   #root: Database | undefined;
   #database: Database | undefined;
+  /** Whose that is. */
+  #databaseOf = 0;
   #store: BrowserStore | undefined;
   #session: ClientSession | undefined;
   #isScheduled = false;
@@ -478,6 +480,11 @@ export class Model {
       this.changed("account");
       return;
     }
+    // Logged out by the server, and in again by the user.
+    if (this.#tabs.isActive) {
+      await this.#connect();
+      return;
+    }
     const gained = Promise.withResolvers<void>();
     this.#onGained = gained.resolve;
     this.#tabs.wait();
@@ -546,12 +553,17 @@ export class Model {
   async #load(): Promise<void> {
     const { account } = this;
     if (account === undefined) return;
-    this.#database ??= await Database.open(`chat-${account.id}`, () => this.#forgets());
+    if (this.#databaseOf !== account.id) {
+      this.#database = await Database.open(`chat-${account.id}`, () => this.#forgets());
+      this.#databaseOf = account.id;
+    }
+    const database = this.#database;
+    if (database === undefined) return;
     const [store, drafts, people, groups] = await Promise.all([
-      BrowserStore.open(account.id, this.#database, () => this.changed("log", "list", "link")),
-      this.#database.all("drafts"),
-      this.#database.get("kept", "people"),
-      this.#database.get("kept", "groups"),
+      BrowserStore.open(account.id, database, () => this.changed("log", "list", "link")),
+      database.all("drafts"),
+      database.get("kept", "people"),
+      database.get("kept", "groups"),
     ]);
     this.#store = store;
     this.drafts.clear();

@@ -1971,7 +1971,10 @@ conversation ,
 count ,
 ) {
 let problem = "";
-if (this.version !== 1) await this.#inbox.fillHole(conversation);
+if (this.version !== 1) {
+this.#inbox.catchUp(this.#positions.filter((position) => position.conversation === conversation));
+await this.#inbox.fillHole(conversation);
+}
 while (this.version !== 1 && problem === "") {
 const base = this.#inbox.baseOf(conversation);
 const have = this.store.latest(conversation, count).filter(({ seq }) =>
@@ -3507,6 +3510,7 @@ drafts = new Map ();
 #membersAsked = new Set ();
 #root ;
 #database ;
+#databaseOf = 0;
 #store ;
 #session ;
 #isScheduled = false;
@@ -3795,6 +3799,10 @@ if (account.token === undefined) {
 this.changed("account");
 return;
 }
+if (this.#tabs.isActive) {
+await this.#connect();
+return;
+}
 const gained = Promise.withResolvers ();
 this.#onGained = gained.resolve;
 this.#tabs.wait();
@@ -3856,12 +3864,17 @@ await this.#root?.written;
 async #load() {
 const { account } = this;
 if (account === undefined) return;
-this.#database ??= await Database.open(`chat-${account.id}`, () => this.#forgets());
+if (this.#databaseOf !== account.id) {
+this.#database = await Database.open(`chat-${account.id}`, () => this.#forgets());
+this.#databaseOf = account.id;
+}
+const database = this.#database;
+if (database === undefined) return;
 const [store, drafts, people, groups] = await Promise.all([
-BrowserStore.open(account.id, this.#database, () => this.changed("log", "list", "link")),
-this.#database.all("drafts"),
-this.#database.get("kept", "people"),
-this.#database.get("kept", "groups"),
+BrowserStore.open(account.id, database, () => this.changed("log", "list", "link")),
+database.all("drafts"),
+database.get("kept", "people"),
+database.get("kept", "groups"),
 ]);
 this.#store = store;
 this.drafts.clear();
