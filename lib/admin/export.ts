@@ -103,7 +103,7 @@ async function exportConversation(
   );
   for (let after = since;;) {
     const rows = await db.query<{ seq: number; sender: number } & Record<string, SqlValue>>(
-      "SELECT conversation, seq, sender, cid, at, kind, recalled, message FROM Message " +
+      "SELECT conversation, seq, sender, cid, at, kind, recalled, hidden, message FROM Message " +
         `WHERE conversation = ? AND seq > ? ORDER BY seq LIMIT ${ROWS}`,
       [conversation, after],
     );

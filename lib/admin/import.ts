@@ -251,7 +251,7 @@ async function importConversation(db: Database, tx: SqlConnection, row: Row): Pr
 
 async function importMessage(db: Database, tx: SqlConnection, row: Row): Promise<Outcome> {
   const { conversation = "", seq = 0, sender = 0, cid = null, at = 0, message = null } = row;
-  const { kind = 0, recalled = 0 } = row;
+  const { kind = 0, recalled = 0, hidden = 0 } = row;
   if (!parseConversation(String(conversation)) || seq === 0) return "it has no place in a conversation";
   if (message !== null && !isEntry(String(message), kind)) return "its text is not what an entry consists of";
   const [there] = await tx.query<{ sender: number; at: number }>(
@@ -265,9 +265,9 @@ async function importMessage(db: Database, tx: SqlConnection, row: Row): Promise
       : `${conversation} ${seq} is another message here`;
   }
   await tx.run(
-    "INSERT INTO Message (conversation, seq, sender, cid, at, kind, recalled, message) " +
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    [conversation, seq, sender, cid, at, kind, recalled, message],
+    "INSERT INTO Message (conversation, seq, sender, cid, at, kind, recalled, hidden, message) " +
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [conversation, seq, sender, cid, at, kind, recalled, hidden, message],
   );
   const { greatest } = db.dialect;
   await tx.run(

@@ -38,6 +38,7 @@ export const FIELDS = {
     at: "integer",
     kind: "integer",
     recalled: "integer",
+    hidden: "integer",
     message: "text?",
   },
   version: { conversation: "text", seq: "integer", until: "integer", at: "integer", message: "text" },

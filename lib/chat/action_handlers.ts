@@ -13,6 +13,7 @@ import { endOf } from "../log/positions.ts";
 import type { Target } from "../store/actions.ts";
 import type { SqlConnection } from "../store/database.ts";
 import type { GroupRole } from "../store/groups.ts";
+import { isVisible } from "../store/messages.ts";
 import { Refusal, type Request } from "./request.ts";
 import { mentionsOf } from "./references.ts";
 import type { Services } from "./services.ts";
@@ -112,13 +113,15 @@ async function perform(
         ? (await groups.membership(tx, place.groupId, userId))?.role
         : undefined;
       const target = await actions.target(tx, conversation, ref);
-      if (!at || !target || ("groupId" in place && !role)) throw noSuchMessage();
+      if (!at || !target || !isVisible(target, userId) || ("groupId" in place && !role)) {
+        throw noSuchMessage();
+      }
       const fields = await deed({ tx, conversation, ref, target, role, place: at });
       return fields && { kind: KIND.action, text: actionText(whoIs(login), ref, name, fields) };
     },
   });
   if (!stored) return undefined;
-  if (name === "recall" && !stored.isRepeat) {
+  if (name === "recall" && !stored.isRepeat && !stored.isHidden) {
     const frame = { msgid: MSGID.RECALL_MSG, conversation, seq: ref, id: userId };
     delivery.sendEvent(conversation, userId, JSON.stringify(frame));
   }
@@ -181,6 +184,8 @@ function edit({ actions, settings }: Services, request: Request): Deed {
       );
     }
     await actions.edit(tx, conversation, ref, place.seq, { at, message: former }, text);
+    // What is written to who blocks the sender, in whatever way, is not for them to see.
+    if (place.isHidden) await actions.hide(tx, conversation, ref);
     return { msg };
   };
 }

@@ -182,6 +182,16 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     answer: ACK,
     handler: actions.action,
   }],
+  [MSGID.CONTACT_MSG, {
+    name: "CONTACT_MSG",
+    needsLogin: true,
+    version: 3,
+    isCostly: true,
+    quota: "lookup",
+    fields: { op: "string" },
+    answer: ACK,
+    handler: people.contact,
+  }],
   [MSGID.FIND_MSG, {
     name: "FIND_MSG",
     needsLogin: true,

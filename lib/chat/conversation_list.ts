@@ -56,7 +56,7 @@ export async function conversations(services: Services, request: Request): Promi
 
 /** The conversations whose newest entry is older than `before`, ms since the epoch; about `limit`. */
 export async function listConversations(
-  { conversations, messages, users }: Services,
+  { conversations, messages, users, contacts }: Services,
   { userId, mailbox }: Login,
   before: number = Number.MAX_SAFE_INTEGER,
   limit: number = LISTED_MAX,
@@ -67,12 +67,13 @@ export async function listConversations(
     row.read = Math.max(row.read, row.since, mailbox.cursor(row.conversation)?.read ?? 0);
   }
   const peerIds = new Map(rows.flatMap(({ conversation }) => peerOf(conversation, userId)));
-  const [begins, unread, last, positions, peers] = await Promise.all([
+  const [begins, unread, last, positions, peers, blocked] = await Promise.all([
     messages.begins(rows.map(({ conversation }) => conversation)),
     conversations.unread(userId, rows),
-    conversations.last(rows.filter(({ since, last_chat }) => last_chat > since)),
+    conversations.last(userId, rows.filter(({ since, last_chat }) => last_chat > since)),
     messages.peers(userId, [...peerIds.keys()]),
     users.some([...new Set(peerIds.values())]),
+    contacts.blockedIds(userId),
   ]);
   const mentions = await conversations.mentions(
     userId,
@@ -80,7 +81,7 @@ export async function listConversations(
   );
   const texts: string[] = [];
   for (const row of rows) {
-    const { conversation, last_chat, read, at } = row;
+    const { conversation, read, at } = row;
     const cursor = mailbox.cursor(conversation);
     const begin = begins.get(conversation);
     const newest = last.get(conversation);
@@ -94,8 +95,8 @@ export async function listConversations(
       unread: unread.get(conversation) ?? 0,
       mentions: mentions.get(conversation) ?? 0,
       at,
-      ...(peer ? { peer: describePeer(peer, positions.get(conversation)) } : {}),
-      ...(newest ? { last: await describeLast(messages, conversation, last_chat, newest) } : {}),
+      ...(peer ? { peer: describePeer(peer, positions.get(conversation), blocked) } : {}),
+      ...(newest ? { last: await describeLast(messages, conversation, newest) } : {}),
     }));
   }
   return { conversations: texts, more };
@@ -109,15 +110,19 @@ function peerOf(conversation: ConversationId, userId: number): [ConversationId, 
   return one === other ? [] : [[conversation, one === userId ? other : one]];
 }
 
-function describePeer({ id, name, state }: User, position: Position | undefined): JsonObject {
+function describePeer(
+  { id, name, state: known }: User,
+  position: Position | undefined,
+  blocked: ReadonlySet<number>,
+): JsonObject {
+  const state = blocked.has(id) ? "offline" : known;
   return { id, name, state, delivered: position?.delivered ?? 0, read: position?.read ?? 0 };
 }
 
 async function describeLast(
   messages: Services["messages"],
   conversation: ConversationId,
-  seq: number,
-  { sender: id, at, head, isWhole }: LastChat,
+  { seq, sender: id, at, head, isWhole }: LastChat,
 ): Promise<JsonObject> {
   if (head === null) return { seq, id, at, recalled: true };
   let shown = isWhole ? shownOf(head) : shownOf(closed(head));

@@ -15,7 +15,6 @@ import {
   conversationOfUsers,
   ERRNO,
   type JsonObject,
-  type ProtocolVersion,
   spliceFields,
   toJson,
 } from "../protocol/protocol.ts";
@@ -28,7 +27,7 @@ import type { Services } from "./services.ts";
 import { type Login, type Session, whoIs } from "./session.ts";
 import type { Marks } from "../store/actions.ts";
 import type { Membership } from "../store/groups.ts";
-import type { HistoryRange, StoredMessage } from "../store/messages.ts";
+import { type HistoryRange, isVisible, type StoredMessage } from "../store/messages.ts";
 import { anotherTurn } from "../base/turn.ts";
 
 /** A group description's length, in characters, as the column has it. */
@@ -399,7 +398,7 @@ export async function history(services: Services, request: Request): Promise<voi
     // One more than asked for tells whether there are more.
     const { rows, cost } = await readHistory(
       services,
-      version,
+      request,
       conversation,
       { ...range, limit: limit + 1, isForward },
       room,
@@ -433,11 +432,11 @@ async function payForPage({ quotas, limited }: Services, { userId }: Login, cost
 /**
  * Rows of the range until there are enough, or more text than there is room for, and what reading them has cost. Not all at
  * once: 200 long messages are 13 MB, and 60 clients that asked for those again and again took the whole node. Between its
- * parts it is others' turn. Before version 3 what is no chat is left out.
+ * parts it is others' turn. What is hidden is left out, and before version 3 what is no chat.
  */
 async function readHistory(
   { messages, settings }: Services,
-  version: ProtocolVersion,
+  { login: { userId }, session: { version } }: Request,
   conversation: ConversationId,
   range: HistoryRange,
   room: number,
@@ -458,6 +457,7 @@ async function readHistory(
     for (const row of some) {
       const { message } = row;
       cost += ROW_COST + (message?.length ?? 0);
+      if (!isVisible(row, userId)) continue;
       if (version < 3 && message !== null && kindOf(message) !== KIND.chat) continue;
       chars += message?.length ?? 0;
       rows.push(row);
@@ -533,7 +533,8 @@ async function editions(services: Services, request: Request, conversation: Conv
   const cursor = login.mailbox.cursor(conversation);
   const isThere = cursor !== undefined && seq > cursor.since && seq <= endOf(cursor);
   const row = isThere ? await messages.one(conversation, seq) : undefined;
-  if (!row || (row.message !== null && kindOf(row.message) !== KIND.chat)) {
+  const isChat = row && (row.message === null || kindOf(row.message) === KIND.chat);
+  if (!isChat || !isVisible(row, login.userId)) {
     throw new Refusal(ERRNO.NOT_FOUND, "There is no such message");
   }
   const former = row.message === null ? [] : await actions.editions(conversation, seq);

@@ -14,12 +14,13 @@ import { nameProblem } from "./handlers.ts";
 import { checkPatience, noteRefused } from "./patience.ts";
 import { checkPassword } from "./password.ts";
 import { nameKey } from "../protocol/names.ts";
-import { ERRNO, type JsonObject, MSGID } from "../protocol/protocol.ts";
+import { ERRNO, type JsonObject, MSGID, type ProtocolVersion } from "../protocol/protocol.ts";
 import type { Verification } from "./password.ts";
 import { listConversations } from "./conversation_list.ts";
 import { Refusal, type Request, tooMany } from "./request.ts";
 import type { Services } from "./services.ts";
 import type { Login, Session } from "./session.ts";
+import type { Friend } from "../store/contacts.ts";
 import type { Account } from "../store/users.ts";
 import { createBeatKey, type IssuedToken, tokenUserId } from "./tokens.ts";
 
@@ -308,7 +309,7 @@ async function welcome(
   try {
     if (session.version >= 2) {
       const [friends, groups] = await Promise.all([
-        services.users.friends(account.id),
+        friendsOf(services, account.id, session.version),
         device === 0
           ? services.groups.describeInText(login.groups.keys())
           : services.groups.summariesInText(login.groups),
@@ -349,6 +350,15 @@ async function welcome(
   }
   // The connection may have ended while the user was let in.
   if (session.isEnded) await admission.dismiss(session);
+}
+
+async function friendsOf(
+  { users, contacts }: Services,
+  userId: number,
+  version: ProtocolVersion,
+): Promise<Friend[]> {
+  const friends = await users.friends(userId);
+  return version < 3 ? friends : await contacts.withBlocked(userId, friends);
 }
 
 /** In version 1 what is in a list is text, and what was missed comes with the reply, where the client can read so much. */

@@ -1,5 +1,5 @@
 /**
- * What users do about each other: find, add.
+ * What users do about each other: find, add, remove, block.
  *
  * @module
  */
@@ -9,6 +9,8 @@ import { Refusal, type Request } from "./request.ts";
 import type { Services } from "./services.ts";
 import type { User } from "../store/users.ts";
 
+/** Users whom one may block. */
+const BLOCKED_MAX = 1_000;
 /** Those who are found by how their names begin. */
 const FOUND_MAX = 20;
 /** A name as it is sent, in UTF-16 units, at most: nothing longer is anybody's. */
@@ -71,3 +73,32 @@ export async function find({ contacts, settings }: Services, request: Request): 
   if (nameKey(prefix).length === 0) throw new Refusal(ERRNO.MALFORMED, 'Field "prefix" is no name');
   request.reply({ users: await contacts.namedLike(prefix, Math.min(limit, FOUND_MAX)) });
 }
+
+/** CONTACT_MSG. */
+export async function contact(services: Services, request: Request): Promise<void> {
+  const op = request.string("op");
+  const { userId } = request.login;
+  if (op === "blocked") return request.reply({ users: await services.contacts.blocked(userId) });
+  const change = CHANGES.get(op);
+  if (!change) throw new Refusal(ERRNO.MALFORMED, `There is no op ${JSON.stringify(op.slice(0, 20))}`);
+  const id = request.integer("id");
+  if (!Number.isSafeInteger(id)) throw new Refusal(ERRNO.MALFORMED, 'Field "id" is not an integer');
+  if (id === userId) throw new Refusal(ERRNO.NOT_ALLOWED, "That is you");
+  if (!await services.users.find(id)) throw noSuchUser(id);
+  await change(services, userId, id);
+  request.reply({ id });
+}
+
+/** What a user does about another one. */
+type ContactChange = (services: Services, userId: number, id: number) => Promise<void>;
+
+const CHANGES: ReadonlyMap<string, ContactChange> = new Map(
+  [
+    ["remove", ({ contacts }, userId, id) => contacts.removeFriend(userId, id)],
+    ["block", async ({ contacts }, userId, id) => {
+      if (await contacts.block(userId, id, Date.now(), BLOCKED_MAX)) return;
+      throw new Refusal(ERRNO.NOT_ALLOWED, `You can block at most ${BLOCKED_MAX} users`);
+    }],
+    ["unblock", ({ contacts }, userId, id) => contacts.unblock(userId, id)],
+  ] satisfies [string, ContactChange][],
+);

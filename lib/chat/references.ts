@@ -9,6 +9,7 @@ import { type ConversationId, ERRNO, parseConversation } from "../protocol/proto
 import { endOf } from "../log/positions.ts";
 import { Refusal, type Request } from "./request.ts";
 import type { Services } from "./services.ts";
+import { isVisible } from "../store/messages.ts";
 
 /** Users that a message names, unless it names everybody. */
 const NAMED_MAX = 50;
@@ -76,5 +77,6 @@ async function isThere(
   if (typeof seq !== "number" || !Number.isSafeInteger(seq) || !cursor) return false;
   if (seq <= cursor.since || seq > endOf(cursor)) return false;
   const row = await messages.one(conversation, seq);
-  return row !== undefined && (row.message === null || kindOf(row.message) === KIND.chat);
+  return row !== undefined && isVisible(row, login.userId) &&
+    (row.message === null || kindOf(row.message) === KIND.chat);
 }

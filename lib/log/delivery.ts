@@ -282,15 +282,15 @@ export class Delivery<Session extends Receiver = Receiver> {
 
   /** A message is durable: hands it to those who are here and rings for the others. Never throws, never waits. */
   deliver(stored: Stored): void {
-    const { conversation, users, seq, sender, text, at, members, origin } = stored;
+    const { conversation, users, seq, sender, text, at, members, origin, isHidden = false } = stored;
     const place = users ? { users } : parseConversation(conversation);
     if (!place) return;
     // A repeat's text is not sent again: it may have been recalled, and whoever lacks it reads it from the log.
     const frame = text === null ? undefined : spliceFields(text, conversation, seq, at);
     const offer: Offer = { conversation, seq, sender, frame, origin };
-    const ring = (channel: string, online?: Online<Session>) => {
+    const ring = (channel: string, online?: Online<Session>, isBare = false) => {
       const message = { kind: ENVELOPE.message, sender, seq, conversation };
-      this.#publish(channel, frame === undefined ? message : { ...message, frame }, online);
+      this.#publish(channel, frame === undefined || isBare ? message : { ...message, frame }, online);
     };
     if ("groupId" in place) {
       const local = this.#groups.get(place.groupId);
@@ -311,8 +311,10 @@ export class Delivery<Session extends Receiver = Receiver> {
     if (own ? own.nodes > 1 : origin?.device) ring(this.userChannel(sender), own);
     if (receiver === sender) return;
     const online = this.#users.get(receiver);
-    for (const session of online?.sessions ?? []) this.#offer(session, offer);
-    if (online?.nodes !== 1) ring(this.userChannel(receiver), online);
+    // Of what is hidden the receiver's mailboxes only hear that the log has grown, and pass over it.
+    const shown = isHidden ? { ...offer, frame: undefined } : offer;
+    for (const session of online?.sessions ?? []) this.#offer(session, shown);
+    if (online?.nodes !== 1) ring(this.userChannel(receiver), online, isHidden);
   }
 
   #toGroup({ sessions, inOrder }: LocalGroup<Session>, offer: Offer): void {

@@ -21,7 +21,7 @@ import {
   spliceFields,
 } from "../protocol/protocol.ts";
 import type { Written } from "../net/send_queue.ts";
-import type { MemberPosition, Messages, StoredMessage } from "../store/messages.ts";
+import { isVisible, type MemberPosition, type Messages, type StoredMessage } from "../store/messages.ts";
 
 /** Messages a version 2 connection may have without having acknowledged them. */
 const WINDOW = 256;
@@ -208,6 +208,7 @@ export class Mailbox {
       told: Math.max(start, told),
       toldRead: Math.max(since, read),
       newest: last_seq,
+      lastHidden: 0,
       own: 0,
     };
     this.#cursors.set(conversation, cursor);
@@ -379,10 +380,12 @@ export class Mailbox {
     cursor.sent = cursor.lastFrame = seq;
   }
 
-  /** Moves on over an entry that is not for this connection to see: its own, a recalled one, or one of a later version. */
+  /** Moves on over an entry that is not for this connection to see: its own, a recalled or hidden one, or one of a later version. */
   #pass(cursor: Cursor, seq: number): void {
     // One's own is read, too, when everything before it is: nobody should count it as unread.
-    if (cursor.read >= cursor.lastFrame) cursor.read = Math.max(cursor.read, seq);
+    if (cursor.read >= Math.max(cursor.lastFrame, cursor.lastHidden)) {
+      cursor.read = Math.max(cursor.read, seq);
+    }
     if (cursor.delivered === cursor.sent) this.#setDelivered(cursor, seq);
     else if (this.#options.version >= 2) this.#addUnacknowledged(seq - cursor.sent);
     cursor.sent = seq;
@@ -507,7 +510,7 @@ export class Mailbox {
     this.acknowledge(conversation, seq);
     const cursor = this.#cursors.get(conversation);
     if (cursor === undefined || seq <= cursor.read) return;
-    cursor.read = withPassed(cursor, seq);
+    cursor.read = seq >= cursor.lastHidden ? withPassed(cursor, seq) : seq;
     if (!this.#isClosed) this.#options.positions.touch(cursor);
   }
 
@@ -536,7 +539,7 @@ export class Mailbox {
         chars += frame.length;
         next.cursor.sent = next.cursor.lastFrame = next.row.seq;
         taken.set(next.cursor, next.row.seq);
-      } else this.#pass(next.cursor, next.row.seq);
+      } else this.#passRow(next);
     }
     this.#ahead.clear();
   }
@@ -617,13 +620,20 @@ export class Mailbox {
       const next = await this.#nextPending();
       if (next === undefined || !this.#isOpen) return;
       const frame = this.#frameOf(next);
-      if (frame === undefined) this.#pass(next.cursor, next.row.seq);
+      if (frame === undefined) this.#passRow(next);
       else this.#push(next.cursor, next.row.seq, frame);
     }
   }
 
+  #passRow({ cursor, row }: Pending): void {
+    if (!isVisible(row, this.#options.userId)) cursor.lastHidden = row.seq;
+    this.#pass(cursor, row.seq);
+  }
+
   #frameOf(pending: Pending): string | undefined {
-    const { cursor: { conversation }, row: { seq, at, message } } = pending;
+    const { cursor: { conversation }, row } = pending;
+    const { seq, at, message } = row;
+    if (!isVisible(row, this.#options.userId)) return undefined;
     if (message === null || this.#isForOthers(pending, message)) return undefined;
     return spliceFields(message, conversation, seq, at);
   }

@@ -15,7 +15,7 @@ import type { Logger } from "../base/logger.ts";
 import { Limiter } from "../base/limiter.ts";
 import type { KIND } from "../protocol/entries.ts";
 import type { Mailbox } from "./mailbox.ts";
-import { type ConversationId, conversationOfUsers } from "../protocol/protocol.ts";
+import { type ConversationId, conversationOfUsers, isBlocked } from "../protocol/protocol.ts";
 import { endOfTurn } from "../base/turn.ts";
 import type { Database, SqlConnection, SqlValue } from "../store/database.ts";
 
@@ -82,6 +82,8 @@ export interface Stored {
   isRepeat: boolean;
   /** As in its draft. */
   origin?: Mailbox | undefined;
+  /** Only for its sender to see: the other one of two blocked the sender at that moment. */
+  isHidden?: boolean;
 }
 
 /** The place that a change's entry would have. */
@@ -92,6 +94,8 @@ export interface Place {
   at: number;
   /** How many members the conversation has. */
   members: number;
+  /** Only the sender will see it. */
+  isHidden: boolean;
 }
 
 /** An entry that a change writes. */
@@ -162,6 +166,7 @@ interface Placed {
   seq: number;
   at: number;
   members: number;
+  isHidden: boolean;
 }
 
 /** The database would give out places that this node knows to be taken. */
@@ -385,7 +390,7 @@ export class MessageLog {
       const at = this.#timeOf(sender, now);
       counts.set(id, (counts.get(id) ?? 0) + 1);
       times.set(id, Math.max(at, times.get(id) ?? 0));
-      placed.push({ entry, seq: NaN, at, members: 0 });
+      placed.push({ entry, seq: NaN, at, members: 0, isHidden: false });
     }
     this.#forgetTimes(now);
     // In the order of ids: two nodes take the rows' locks in the same order and cannot deadlock.
@@ -401,18 +406,20 @@ export class MessageLog {
       }),
     });
     const { sql, params } = dialect.isOneOf("id", ids);
-    const rows = await tx.query<{ id: string; last_seq: number; members: number }>(
-      `SELECT id, last_seq, members FROM Conversation WHERE ${sql}`,
+    const rows = await tx.query<{ id: string; last_seq: number; members: number; blocked: number }>(
+      `SELECT id, last_seq, members, blocked FROM Conversation WHERE ${sql}`,
       params,
     );
     const next = new Map(rows.map(({ id, last_seq }) => [id, last_seq - (counts.get(id) ?? 0) + 1]));
     const behind = ids.filter((id) => (next.get(id) ?? 0) <= this.#ends.seq(id));
     if (behind.length > 0) throw new BehindError(behind);
-    const members = new Map(rows.map((row) => [row.id, row.members]));
+    const byId = new Map(rows.map((row) => [row.id, row]));
     for (const one of placed) {
-      const { conversation: id } = one.entry.draft;
+      const { conversation: id, sender } = one.entry.draft;
+      const { members = 0, blocked = 0 } = byId.get(id) ?? {};
       one.seq = next.get(id) ?? NaN;
-      one.members = members.get(id) ?? 0;
+      one.members = members;
+      one.isHidden = isBlocked(id, sender, blocked);
       next.set(id, one.seq + 1);
     }
     await this.#insertMembers(tx, placed);
@@ -448,21 +455,23 @@ export class MessageLog {
 
   async #insertMessages(tx: SqlConnection, placed: Placed[]): Promise<void> {
     await tx.insert({
-      into: "INSERT INTO Message (conversation, seq, sender, cid, at, message)",
-      rows: placed.map(({ entry: { draft: { conversation, sender, cid, text } }, seq, at }) => [
+      into: "INSERT INTO Message (conversation, seq, sender, cid, at, message, hidden)",
+      rows: placed.map(({ entry: { draft: { conversation, sender, cid, text } }, seq, at, isHidden }) => [
         conversation,
         seq,
         sender,
         cid === undefined ? null : cidBytes(cid),
         at,
         text,
+        Number(isHidden),
       ]),
     });
   }
 
   async #insertMentions(tx: SqlConnection, placed: Placed[]): Promise<void> {
     const rows: SqlValue[][] = [];
-    for (const { seq, entry: { draft: { conversation, mentions } } } of placed) {
+    for (const { seq, isHidden, entry: { draft: { conversation, mentions } } } of placed) {
+      if (isHidden) continue;
       for (const userId of mentions ?? []) rows.push([conversation, userId, seq]);
     }
     if (rows.length > 0) await tx.insert({ into: "INSERT INTO Mention (conversation, userid, seq)", rows });
@@ -471,9 +480,20 @@ export class MessageLog {
   #settle(placed: Placed[]): void {
     this.counters.batches++;
     this.counters.messages += placed.length;
-    for (const { entry, seq, at, members } of placed) {
+    for (const { entry, seq, at, members, isHidden } of placed) {
       const { conversation, users, sender, text, origin } = entry.draft;
-      const stored: Stored = { conversation, users, seq, at, sender, text, members, isRepeat: false, origin };
+      const stored: Stored = {
+        conversation,
+        users,
+        seq,
+        at,
+        sender,
+        text,
+        members,
+        isRepeat: false,
+        isHidden,
+        origin,
+      };
       this.announce(stored);
       this.#resolve(entry, stored);
     }
@@ -513,23 +533,34 @@ export class MessageLog {
 
   async #writeChange(tx: SqlConnection, change: Change): Promise<Stored | undefined> {
     const { conversation, sender, cid, origin, decide } = change;
-    const [row] = await tx.query<{ last_seq: number; members: number }>(
-      `SELECT last_seq, members FROM Conversation WHERE id = ?${this.#db.dialect.forUpdate}`,
+    const [row] = await tx.query<{ last_seq: number; members: number; blocked: number }>(
+      `SELECT last_seq, members, blocked FROM Conversation WHERE id = ?${this.#db.dialect.forUpdate}`,
       [conversation],
     );
     if ((row?.last_seq ?? 0) < this.#ends.seq(conversation)) throw new BehindError([conversation]);
     const known = cid === undefined ? undefined : await findByCid(tx, sender, cid);
     if (known) return { ...known, origin };
     const now = Date.now();
-    const place = row && { seq: row.last_seq + 1, at: this.#timeOf(sender, now), members: row.members };
+    const isHidden = isBlocked(conversation, sender, row?.blocked ?? 0);
+    const place = row &&
+      { seq: row.last_seq + 1, at: this.#timeOf(sender, now), members: row.members, isHidden };
     this.#forgetTimes(now);
     const entry = await decide(tx, place);
     if (!entry || !place) return undefined;
     const { kind, text, members = place.members } = entry;
     const { seq, at } = place;
     await tx.insert({
-      into: "INSERT INTO Message (conversation, seq, sender, cid, at, message, kind)",
-      rows: [[conversation, seq, sender, cid === undefined ? null : cidBytes(cid), at, text, kind]],
+      into: "INSERT INTO Message (conversation, seq, sender, cid, at, message, kind, hidden)",
+      rows: [[
+        conversation,
+        seq,
+        sender,
+        cid === undefined ? null : cidBytes(cid),
+        at,
+        text,
+        kind,
+        Number(isHidden),
+      ]],
     });
     await tx.run(
       `UPDATE Conversation SET last_seq = ?, members = ?, at = ${
@@ -537,7 +568,7 @@ export class MessageLog {
       } WHERE id = ?`,
       [seq, members, at, conversation],
     );
-    return { conversation, seq, at, sender, text, members, isRepeat: false, origin };
+    return { conversation, seq, at, sender, text, members, isRepeat: false, isHidden, origin };
   }
 
   #settleChange(stored: Stored | undefined): Stored | undefined {
@@ -597,9 +628,16 @@ export class MessageLog {
     const found = new Map<Entry, Stored>();
     for (const [sender, entries] of bySender) {
       const rows = await this.#db.query<
-        { conversation: string; seq: number; at: number; cid: Uint8Array; message: string | null }
+        {
+          conversation: string;
+          seq: number;
+          at: number;
+          cid: Uint8Array;
+          message: string | null;
+          hidden: number;
+        }
       >(
-        "SELECT conversation, seq, at, cid, message FROM Message " +
+        "SELECT conversation, seq, at, cid, message, hidden FROM Message " +
           `WHERE sender = ? AND cid IN (${entries.map(() => "?").join(",")})`,
         [sender, ...entries.map(({ draft }) => cidBytes(draft.cid ?? ""))],
       );
@@ -607,18 +645,7 @@ export class MessageLog {
       for (const entry of entries) {
         const row = byCid.get(entry.draft.cid ?? "");
         if (!row) continue;
-        const { conversation, seq, at, message } = row;
-        const { origin } = entry.draft;
-        found.set(entry, {
-          conversation,
-          seq,
-          at,
-          sender,
-          text: message,
-          members: 0,
-          isRepeat: true,
-          origin,
-        });
+        found.set(entry, { ...repeatOf(sender, row), origin: entry.draft.origin });
       }
     }
     return found;
@@ -716,13 +743,30 @@ const decoder = new TextDecoder();
 
 /** What a sender has stored under this cid. */
 async function findByCid(tx: SqlConnection, sender: number, cid: string): Promise<Stored | undefined> {
-  const [row] = await tx.query<{ conversation: string; seq: number; at: number; message: string | null }>(
-    "SELECT conversation, seq, at, message FROM Message WHERE sender = ? AND cid = ?",
+  const [row] = await tx.query<
+    { conversation: string; seq: number; at: number; message: string | null; hidden: number }
+  >(
+    "SELECT conversation, seq, at, message, hidden FROM Message WHERE sender = ? AND cid = ?",
     [sender, cidBytes(cid)],
   );
-  if (!row) return undefined;
-  const { conversation, seq, at, message } = row;
-  return { conversation, seq, at, sender, text: message, members: 0, isRepeat: true };
+  return row && repeatOf(sender, row);
+}
+
+function repeatOf(
+  sender: number,
+  row: { conversation: string; seq: number; at: number; message: string | null; hidden: number },
+): Stored {
+  const { conversation, seq, at, message, hidden } = row;
+  return {
+    conversation,
+    seq,
+    at,
+    sender,
+    text: message,
+    members: 0,
+    isRepeat: true,
+    isHidden: hidden !== 0,
+  };
 }
 
 /** Compared byte by byte: no collation makes two cids equal. */

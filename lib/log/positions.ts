@@ -34,6 +34,8 @@ export interface Cursor {
   told: number;
   /** … and to be read. */
   toldRead: number;
+  /** The last one passed over because it is hidden: nobody has read that. */
+  lastHidden: number;
   /** The newest seq known to exist; above `sent` there is something to fetch. */
   newest: number;
   /** The newest message of the user's own that it has sent while this connection was there: who cares for receipts. */

@@ -109,6 +109,20 @@ export function conversationOfUsers(a: number, b: number): ConversationId {
   return a < b ? `u${a}-${b}` : `u${b}-${a}`;
 }
 
+/** In a one-to-one conversation's `blocked` the bit that says that `blocker` blocks the other one. */
+export function blockBit(blocker: number, other: number): number {
+  return blocker < other ? 1 : 2;
+}
+
+/** Whether what `sender` writes in a conversation with these bits is hidden from the other one of two. */
+export function isBlocked(conversation: ConversationId, sender: number, blocked: number): boolean {
+  if (blocked === 0) return false;
+  const place = parseConversation(conversation);
+  if (!place || !("users" in place)) return false;
+  const [one, other] = place.users;
+  return (blocked & blockBit(sender === one ? other : one, sender)) !== 0;
+}
+
 /** The conversation of a group. */
 export function conversationOfGroup(groupId: number): ConversationId {
   return `g${groupId}`;

@@ -17,6 +17,8 @@ export interface Target {
   at: number;
   /** The sender's JSON object; null once recalled. */
   message: string | null;
+  /** 1: only for its sender to see. */
+  hidden: number;
 }
 
 /** A text that an entry has had. */
@@ -56,8 +58,8 @@ export class Actions {
 
   /** The chat entry at this place. */
   async target(tx: SqlConnection, conversation: ConversationId, seq: number): Promise<Target | undefined> {
-    const [row] = await tx.query<{ sender: number; at: number; message: string | null }>(
-      "SELECT sender, at, message FROM Message WHERE conversation = ? AND seq = ? AND kind = ?",
+    const [row] = await tx.query<{ sender: number; at: number; message: string | null; hidden: number }>(
+      "SELECT sender, at, message, hidden FROM Message WHERE conversation = ? AND seq = ? AND kind = ?",
       [conversation, seq, KIND.chat],
     );
     return row;
@@ -74,6 +76,11 @@ export class Actions {
       [conversation, seq],
     );
     return { count: row?.count ?? 0, bytes: Number(row?.bytes ?? 0) };
+  }
+
+  /** An entry is only for its sender to see from now on. */
+  async hide(tx: SqlConnection, conversation: ConversationId, seq: number): Promise<void> {
+    await tx.run("UPDATE Message SET hidden = 1 WHERE conversation = ? AND seq = ?", [conversation, seq]);
   }
 
   /** Replaces a text; the former one is kept. `until`: the seq of the edit. */

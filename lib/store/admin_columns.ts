@@ -1,13 +1,12 @@
 /**
- * Adds the columns that administration needs to tables there were before, in code: MySQL cannot add a column only where it
- * is missing.
+ * The columns that administration needs.
  *
  * @module
  */
+import { addColumns, type NewColumn } from "./add_columns.ts";
 import type { MigrationStep } from "./migration_step.ts";
-import { columnsOf } from "./mysql_schema.ts";
 
-const COLUMNS = [
+const COLUMNS: readonly NewColumn[] = [
   // 0: as any user, 1: disabled, 2: deleted.
   {
     table: "User",
@@ -29,18 +28,9 @@ const COLUMNS = [
     mysql: "BIGINT NOT NULL DEFAULT 0",
     sqlite: "INTEGER NOT NULL DEFAULT 0",
   },
-] as const;
+];
 
 /** For an engine of this name. */
 export function adminColumns(dialect: "mysql" | "sqlite"): readonly MigrationStep[] {
-  return COLUMNS.map(({ table, column, ...types }) => {
-    const text = `ALTER TABLE ${table} ADD COLUMN ${column} ${types[dialect]}`;
-    return {
-      text,
-      async run(conn) {
-        if (dialect === "mysql" && (await columnsOf(conn, table)).has(column)) return;
-        await conn.run(text);
-      },
-    };
-  });
+  return addColumns(dialect, COLUMNS);
 }

@@ -1,10 +1,12 @@
 /**
- * How users find each other, and whom each has added.
+ * How users find each other, whom each has added, and whom each does not want to hear of.
  *
  * @module
  */
 import { nameKey, normalizeName } from "../protocol/names.ts";
+import { blockBit, conversationOfUsers } from "../protocol/protocol.ts";
 import type { Database } from "./database.ts";
+import { Lookup } from "./lookup.ts";
 import { type User, USER_STATUSES, type UserState } from "./users.ts";
 
 /** The column `status` of a deleted user. */
@@ -16,15 +18,29 @@ const SELECT = "SELECT id, name, state FROM User WHERE";
 export const BY_KEY_RANGE =
   `${SELECT} name_key >= ? AND name_key < ? AND status <> ${DELETED} ORDER BY name_key`;
 
+/** A friend as version 3 shows it. */
+export interface Friend extends User {
+  /** Left out: false. */
+  blocked?: true;
+}
+
 type UserRow = { id: number; name: string; state: UserState };
 
-/** Reads and writes User by name, and Friend. */
+/** Reads and writes User by name, Friend and Block. */
 export class Contacts {
   readonly #db: Database;
+  readonly #blocked: Lookup<number, { userid: number; blockedid: number }>;
 
   /** Reads and writes `db`. */
   constructor(db: Database) {
     this.#db = db;
+    this.#blocked = new Lookup({
+      read: (ids) => {
+        const { sql, params } = db.dialect.isOneOf("userid", ids);
+        return db.query(`SELECT userid, blockedid FROM Block WHERE ${sql}`, params);
+      },
+      keyOf: ({ userid }) => userid,
+    });
   }
 
   /** Whoever has this name, or one that counts as the same. */
@@ -56,4 +72,75 @@ export class Contacts {
     );
     return { count: row?.count ?? 0, isFriend: Number(row?.hits ?? 0) > 0 };
   }
+
+  /** `userId` sees `friendId` no longer. */
+  async removeFriend(userId: number, friendId: number): Promise<void> {
+    await this.#db.run("DELETE FROM Friend WHERE userid = ? AND friendid = ?", [userId, friendId]);
+  }
+
+  /**
+   * What `other` writes to `userId` alone is hidden from the commit on; false: there are `max` others already. `at`: ms since
+   * the epoch.
+   */
+  block(userId: number, other: number, at: number, max: number): Promise<boolean> {
+    const { dialect } = this.#db;
+    return this.#db.transaction(async (tx) => {
+      // First of all, as whoever writes a message does: the row's lock decides what comes before and what after.
+      await tx.insert({
+        into: "INSERT INTO Conversation (id, last_seq, members, blocked)",
+        rows: [[conversationOfUsers(userId, other), 0, 2, blockBit(userId, other)]],
+        tail: dialect.upsert(["id"], { blocked: "blocked | new.blocked" }),
+      });
+      await tx.run(`${dialect.insertIgnore} INTO Block (userid, blockedid, at) VALUES (?, ?, ?)`, [
+        userId,
+        other,
+        at,
+      ]);
+      const [row] = await tx.query<{ count: number }>(
+        "SELECT COUNT(*) AS count FROM Block WHERE userid = ?",
+        [userId],
+      );
+      if ((row?.count ?? 0) > max) throw new TooManyBlocked();
+      return true;
+    }).catch((error) => {
+      if (error instanceof TooManyBlocked) return false;
+      throw error;
+    });
+  }
+
+  /** What `other` writes from the commit on is shown again. */
+  async unblock(userId: number, other: number): Promise<void> {
+    await this.#db.transaction(async (tx) => {
+      await tx.run("UPDATE Conversation SET blocked = blocked & ? WHERE id = ?", [
+        3 - blockBit(userId, other),
+        conversationOfUsers(userId, other),
+      ]);
+      await tx.run("DELETE FROM Block WHERE userid = ? AND blockedid = ?", [userId, other]);
+    });
+  }
+
+  /** Ids of those whom `userId` blocks. */
+  async blockedIds(userId: number): Promise<ReadonlySet<number>> {
+    return new Set((await this.#blocked.rows(userId)).map(({ blockedid }) => blockedid));
+  }
+
+  /** Those whom `userId` blocks, by id. */
+  async blocked(userId: number): Promise<{ id: number; name: string }[]> {
+    return await this.#db.query<{ id: number; name: string }>(
+      `SELECT u.id, u.name FROM Block b JOIN User u ON u.id = b.blockedid WHERE b.userid = ? AND u.status <> ${DELETED} ` +
+        "ORDER BY b.blockedid",
+      [userId],
+    );
+  }
+
+  /** Of those whom `userId` blocks nobody is told whether they are online. */
+  async withBlocked(userId: number, friends: readonly User[]): Promise<Friend[]> {
+    const blocked = await this.blockedIds(userId);
+    return friends.map((friend) =>
+      blocked.has(friend.id) ? { ...friend, state: "offline", blocked: true } : friend
+    );
+  }
 }
+
+/** Rolls a block back that is one too many. */
+class TooManyBlocked extends Error {}

@@ -7,6 +7,7 @@
 import { KIND } from "../protocol/entries.ts";
 import type { ConversationId } from "../protocol/protocol.ts";
 import type { Database, SqlValue } from "./database.ts";
+import { isVisible } from "./messages.ts";
 import { queryAll } from "./query_all.ts";
 
 /** What is unread, or names the user, is counted to this. */
@@ -40,6 +41,8 @@ export interface ListedConversation extends Record<string, string | number> {
 
 /** A chat entry as a list shows it. */
 export interface LastChat {
+  /** Its place. */
+  seq: number;
   /** User id. */
   sender: number;
   /** When it was stored, ms since the epoch. */
@@ -59,6 +62,15 @@ export interface ReadTo {
   /** The newest chat entry. */
   last_chat: number;
 }
+
+type LastRow = {
+  conversation: string;
+  seq: number;
+  sender: number;
+  at: number;
+  hidden: number;
+  head: string | null;
+};
 
 const PAGE = "SELECT m.conversation, m.since, m.`read`, c.last_seq, c.last_chat, c.at FROM Member m " +
   "JOIN Conversation c ON c.id = m.conversation WHERE m.userid = ?";
@@ -108,7 +120,8 @@ export class Conversations {
       const entries = look === 0 ? LOOK_ENTRIES : 5 * LOOK_ENTRIES;
       const found = await this.#count(left.map(({ conversation, read }) => ({
         sql:
-          "FROM Message WHERE conversation = ? AND seq > ? AND seq <= ? AND kind = ? AND message IS NOT NULL AND sender <> ?",
+          "FROM Message WHERE conversation = ? AND seq > ? AND seq <= ? AND kind = ? AND message IS NOT NULL AND sender <> ? " +
+          "AND hidden = 0",
         params: [conversation, read, read + entries, KIND.chat, userId],
       })));
       for (const [index, place] of left.entries()) {
@@ -145,22 +158,42 @@ export class Conversations {
     return new Map(rows.map(({ n, count }) => [Number(n), count]));
   }
 
-  /** The newest chat entries of these conversations. */
+  /**
+   * The newest chat entries of these conversations that the user sees. Where there are only hidden ones among the last
+   * {@link LOOK_ENTRIES}, none.
+   */
   async last(
-    places: readonly { conversation: ConversationId; last_chat: number }[],
+    userId: number,
+    places: readonly { conversation: ConversationId; since: number; last_chat: number }[],
   ): Promise<Map<ConversationId, LastChat>> {
-    const rows = await queryAll<
-      { conversation: string; sender: number; at: number; head: string | null }
-    >(
+    const select =
+      `SELECT conversation, seq, sender, at, hidden, SUBSTR(message, 1, ${HEAD_CHARS}) AS head ` +
+      "FROM Message WHERE conversation = ? AND";
+    const newest = await queryAll<LastRow>(
       this.#db,
       places.map(({ conversation, last_chat }) => ({
-        sql: `SELECT conversation, sender, at, SUBSTR(message, 1, ${HEAD_CHARS}) AS head FROM Message ` +
-          "WHERE conversation = ? AND seq = ?",
+        sql: `${select} seq = ?`,
         params: [conversation, last_chat],
       })),
     );
-    return new Map(rows.map(({ conversation, sender, at, head }) => {
+    const rows = newest.filter((row) => isVisible(row, userId));
+    if (rows.length < newest.length) {
+      const seen = new Set(rows.map(({ conversation }) => conversation));
+      const older = places.filter(({ conversation }) => !seen.has(conversation));
+      rows.push(
+        ...await queryAll<LastRow>(
+          this.#db,
+          older.map(({ conversation, since, last_chat }) => ({
+            sql: `${select} seq > ? AND seq < ? AND kind = ? AND (hidden = 0 OR sender = ?) ` +
+              "ORDER BY seq DESC LIMIT 1",
+            params: [conversation, Math.max(since, last_chat - LOOK_ENTRIES), last_chat, KIND.chat, userId],
+          })),
+        ),
+      );
+    }
+    return new Map(rows.map(({ conversation, seq, sender, at, head }) => {
       return [conversation, {
+        seq,
         sender,
         at,
         head,

@@ -68,6 +68,7 @@ async function shut(tx: SqlConnection, userId: number): Promise<void> {
   await tx.run("DELETE FROM AccessCode WHERE userid = ?", [userId]);
   await tx.run("DELETE FROM Friend WHERE userid = ?", [userId]);
   await tx.run("DELETE FROM Friend WHERE friendid = ?", [userId]);
+  await tx.run("DELETE FROM Block WHERE userid = ?", [userId]);
 }
 
 async function leave(tx: SqlConnection, forUpdate: string, groupId: number, userId: number): Promise<void> {

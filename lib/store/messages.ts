@@ -22,6 +22,16 @@ export interface StoredMessage extends Record<string, string | number | null> {
   at: number;
   /** The sender's JSON object; null once recalled. */
   message: string | null;
+  /** 1: only for its sender to see; the other one of two blocked it. */
+  hidden: number;
+}
+
+/** Whether `userId` may see an entry: whom one blocks writes for nobody. */
+export function isVisible(
+  { hidden, sender }: Pick<StoredMessage, "hidden" | "sender">,
+  userId: number,
+): boolean {
+  return hidden === 0 || sender === userId;
 }
 
 /** How far a member has come in a conversation. */
@@ -147,7 +157,7 @@ export class Messages {
   /** Rows after `seq`, ascending. */
   after(conversation: ConversationId, seq: number, limit: number): Promise<StoredMessage[]> {
     return this.#read(
-      `SELECT seq, sender, at, message FROM Message WHERE conversation = ? AND seq > ? ORDER BY seq LIMIT ${limit}`,
+      `SELECT seq, sender, at, message, hidden FROM Message WHERE conversation = ? AND seq > ? ORDER BY seq LIMIT ${limit}`,
       [conversation, seq],
     );
   }
@@ -158,7 +168,7 @@ export class Messages {
     { after, before, limit, isForward }: HistoryRange,
   ): Promise<StoredMessage[]> {
     return this.#read(
-      "SELECT seq, sender, at, message FROM Message WHERE conversation = ? AND seq > ? AND seq < ? " +
+      "SELECT seq, sender, at, message, hidden FROM Message WHERE conversation = ? AND seq > ? AND seq < ? " +
         `ORDER BY seq ${isForward ? "ASC" : "DESC"} LIMIT ${limit}`,
       [conversation, after, before],
     );

@@ -21,6 +21,7 @@ import { type InStep, underLock } from "./migration_lock.ts";
 import type { MigrationStep, StepContext } from "./migration_step.ts";
 import { NAME_KEYS } from "./name_keys.ts";
 import { hasTable } from "./mysql_schema.ts";
+import { peopleColumns } from "./people_columns.ts";
 
 /** A migration with its steps. */
 interface Migration {
@@ -47,6 +48,8 @@ const SEQUENCE: readonly { name: string; code?: (dialect: Dialect["name"]) => re
   { name: "0010_devices" },
   { name: "0011_admin" },
   { name: "0012_admin_columns", code: adminColumns },
+  { name: "0013_block" },
+  { name: "0014_people_columns", code: peopleColumns },
 ];
 
 /** Options of {@linkcode migrate}. */

@@ -387,7 +387,7 @@ onEachDatabase("administration", {
       JSON.stringify({ kind: "user", id: 4_000_000, name: wu.name, status: 0 }),
       JSON.stringify({ kind: "user", id: 4_000_001, name: "good", status: 0 }),
       JSON.stringify({
-        ...{ kind: "message", ...place1, sender: wu.id, cid: null, at: 1, entry: 0, recalled: 0 },
+        ...{ kind: "message", ...place1, sender: wu.id, cid: null, at: 1, entry: 0, recalled: 0, hidden: 0 },
         message: '{"msgid":6,"msg":"another"}',
       }),
     ].join("\n");

@@ -1,6 +1,6 @@
-/** What users do about each other: find, add. */
-import { assert, assertEquals } from "@std/assert";
-import type { Person } from "../support/chat_client.ts";
+/** What users do about each other: find, add, remove, block. */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { chat, type Frame, groupChat, type Person } from "../support/chat_client.ts";
 import { onEachDatabase, type Place } from "../support/databases.ts";
 import { BY_KEY_RANGE } from "../../lib/store/contacts.ts";
 
@@ -8,6 +8,10 @@ import { BY_KEY_RANGE } from "../../lib/store/contacts.ts";
 async function found(who: Person, fields: object): Promise<unknown> {
   const { errno, users } = await who.client.request({ msgid: 27, ...fields });
   return errno === 0 ? (users as { name: string }[]).map(({ name }) => name) : errno;
+}
+
+function contact(who: Person, op: string, id?: number): Promise<Frame> {
+  return who.client.request({ msgid: 26, op, ...(id === undefined ? {} : { id }) });
 }
 
 /** How the database would look for names that begin with "mo". */
@@ -119,5 +123,146 @@ onEachDatabase("people", {
     assertEquals(replies.map(({ errno }) => errno), [0, 0, 7, 0]);
     assertEquals(replies[2]?.errmsg, "You can add at most 2 friends");
     for (const { client } of others) client.close();
+  },
+
+  "whom one blocks writes for nobody: live, after a reconnect, in history, and after it is over": async (
+    place,
+  ) => {
+    await using ann = await place.newPerson("ann", { v: 3 });
+    await using li = await place.newPerson("li", { v: 3 });
+    const conversation = `u${ann.id}-${li.id}`;
+    const say = (from: Person, to: Person, msg: string) => from.client.request(chat(from, to.id, msg));
+    const seen = async (who: Person) => {
+      const { messages = [] } = await who.client.request({ msgid: 15, conversation });
+      return messages.map(({ seq, msg, act }) => [seq, msg ?? act]);
+    };
+    await say(ann, li, "before");
+    await li.client.receive();
+    assertEquals((await contact(li, "block", ann.id)).errno, 0);
+    assertEquals((await contact(li, "block", ann.id)).errno, 0);
+    const { errno, seq, at } = await say(ann, li, "hidden");
+    assertEquals([errno, seq, typeof at], [0, 2, "number"]);
+    await li.client.fence();
+    // What li says reaches ann as ever, and what ann says does not get out behind it.
+    assertEquals((await say(li, ann, "leave me alone")).seq, 3);
+    assertEquals((await ann.client.receive()).msg, "leave me alone");
+    await li.client.fence();
+    assertEquals(await seen(li), [[1, "before"], [3, "leave me alone"]]);
+    assertEquals(await seen(ann), [[1, "before"], [2, "hidden"], [3, "leave me alone"]]);
+    // Nothing that is done to it is told either, and li cannot get at it.
+    const act = (who: Person, ref: number, fields: object) =>
+      who.client.request({ msgid: 23, conversation, ref, ...fields });
+    assertEquals((await act(ann, 2, { act: "edit", msg: "hidden still" })).errno, 0);
+    assertEquals((await act(ann, 3, { act: "react", emoji: "👍", on: true })).errno, 0);
+    assertEquals((await act(li, 2, { act: "react", emoji: "👍", on: true })).errno, 6);
+    assertEquals((await li.client.request({ msgid: 15, conversation, versions: 2 })).errno, 6);
+    assertEquals((await li.client.request(chat(li, ann.id, "x", { reply: 2 }))).errno, 4);
+    // An earlier message is no way around it.
+    assertEquals((await act(ann, 1, { act: "edit", msg: "smuggled" })).errno, 0);
+    assertEquals((await act(ann, 2, { act: "recall" })).errno, 0);
+    await li.client.fence();
+    assertEquals(await seen(li), [[3, "leave me alone"]]);
+    li.client.close();
+    await place.offline(li.id);
+    await say(ann, li, "to who is away");
+    await using again = await place.comeBack(li, { v: 3 });
+    const listed = JSON.stringify(again.reply.conversations);
+    assertMatch(listed, /"unread":0,.*"peer":\{[^}]*"state":"offline".*"last":\{"seq":3,/);
+    // Its own, which this device has never acknowledged, comes again; nothing else does.
+    assertEquals((await again.client.receive()).msg, "leave me alone");
+    await again.client.fence();
+    assertEquals((await contact(again, "unblock", ann.id)).errno, 0);
+    await again.client.fence();
+    await say(ann, again, "after");
+    assertEquals((await again.client.receive()).msg, "after");
+    assertEquals(await seen(again), [[3, "leave me alone"], [9, "after"]]);
+    // Acknowledged, it is all there was.
+    assertEquals((await again.client.request({ msgid: 12, conversation, seq: 9 })).errno, 0);
+    await place.waitForId(
+      `SELECT 1 FROM Member WHERE userid = ${again.id} AND conversation = '${conversation}' AND furthest = 9`,
+    );
+  },
+
+  "a blocker's version 1 and 2 connections are spared, too; groups are not": async (place) => {
+    await using ann = await place.newPerson("ann", { v: 3 });
+    const li = await place.newPerson("li", { v: 3 });
+    assertEquals((await contact(li, "block", ann.id)).errno, 0);
+    li.client.close();
+    await place.offline(li.id);
+    for (const v of [undefined, 2] as const) {
+      assertEquals((await ann.client.request(chat(ann, li.id, "while away"))).errno, 0);
+      await using old = await place.comeBack(li, v === undefined ? {} : { v });
+      assertEquals(old.reply.offlineMsg, undefined);
+      assertEquals((await ann.client.request(chat(ann, li.id, "live"))).errno, 0);
+      await old.client.fence();
+      if (v === 2) {
+        const conversation = `u${ann.id}-${li.id}`;
+        const { messages } = await old.client.request({ msgid: 15, conversation });
+        assertEquals(messages, []);
+        const recalled = await ann.client.request({ msgid: 17, conversation, seq: 3 });
+        assertEquals(recalled.errno, 0);
+        await old.client.fence();
+      }
+      old.client.close();
+      await place.offline(li.id);
+    }
+    await using back = await place.comeBack(li, { v: 3 });
+    const { groupid = 0 } = await ann.client.request({
+      msgid: 8,
+      groupname: place.newName("g"),
+      groupdesc: "",
+    });
+    await back.client.request({ msgid: 9, groupid });
+    await ann.client.receive();
+    await ann.client.request(groupChat(ann, groupid, "to all"));
+    assertEquals((await back.client.receiveUntil(({ msgid }) => msgid === 10)).at(-1)?.msg, "to all");
+  },
+
+  "what is hidden may be delivered, but nobody has read it": async (place) => {
+    await using ann = await place.newPerson("ann", { v: 3 });
+    await using li = await place.newPerson("li", { v: 3 });
+    const conversation = `u${ann.id}-${li.id}`;
+    await ann.client.request(chat(ann, li.id, "1"));
+    await li.client.receive();
+    await contact(li, "block", ann.id);
+    await ann.client.request(chat(ann, li.id, "2"));
+    await li.client.request({ msgid: 13, conversation, seq: 1 });
+    let receipt: Frame;
+    do receipt = await ann.client.receiveReceipt(); while (receipt.delivered !== 2);
+    assertEquals(receipt.read, 1);
+    await ann.client.request(chat(ann, li.id, "3"));
+    do receipt = await ann.client.receiveReceipt(); while (receipt.delivered !== 3);
+    assertEquals(receipt.read, 1);
+  },
+
+  "friends are removed; whom one blocks is listed, and marked among the friends": async (place) => {
+    await using ann = await place.newPerson("ann", { v: 3 });
+    await using bo = await place.newPerson("bo", { v: 2 });
+    await using cy = await place.newPerson("cy", { v: 2 });
+    for (const { id } of [bo, cy]) await ann.client.request({ msgid: 7, friendid: id });
+    const cases: [object, number][] = [
+      [{ op: "block", id: ann.id }, 7],
+      [{ op: "block", id: 999_999_999 }, 6],
+      [{ op: "block", id: "1" }, 4],
+      [{ op: "block" }, 4],
+      [{ op: "toString", id: bo.id }, 4],
+      [{ op: 7 }, 4],
+      [{}, 4],
+      [{ op: "unblock", id: bo.id }, 0],
+      [{ op: "remove", id: bo.id }, 0],
+      [{ op: "remove", id: bo.id }, 0],
+      [{ op: "block", id: cy.id }, 0],
+    ];
+    for (const [fields, errno] of cases) {
+      assertEquals((await ann.client.request({ msgid: 26, ...fields })).errno, errno, JSON.stringify(fields));
+    }
+    assertEquals((await contact(ann, "blocked")).users, [{ id: cy.id, name: cy.name }]);
+    ann.client.close();
+    await place.offline(ann.id);
+    await using again = await place.comeBack(ann, { v: 3 });
+    assertEquals(again.reply.friends, [{ id: cy.id, name: cy.name, state: "offline", blocked: true }]);
+    await contact(again, "unblock", cy.id);
+    assertEquals((await contact(again, "blocked")).users, []);
+    assertEquals((await bo.client.request({ msgid: 26, op: "blocked" })).errno, 5);
   },
 });

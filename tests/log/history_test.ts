@@ -23,7 +23,7 @@ function openLog(length: number) {
   const message = `{"msg":"${"x".repeat(length)}"}`;
   const rows = Array.from(
     { length: COUNT },
-    (_, i): StoredMessage => ({ seq: i + 1, sender: 2, at: i, message }),
+    (_, i): StoredMessage => ({ seq: i + 1, sender: 2, at: i, message, hidden: 0 }),
   );
   const log = {
     rowsRead: 0,

@@ -22,7 +22,7 @@ class FakeLog {
   add(conversation: string, sender: number, at: number, message: string | null = '{"msg":"x"}'): number {
     const rows = this.rows.get(conversation) ?? [];
     this.rows.set(conversation, rows);
-    rows.push({ seq: rows.length + 1, sender, at, message });
+    rows.push({ seq: rows.length + 1, sender, at, message, hidden: 0 });
     return rows.length;
   }
 

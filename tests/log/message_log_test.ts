@@ -299,7 +299,7 @@ Deno.test("a change's entry stands behind what is there, and is handed on like a
     },
   }));
   assertEquals([stored?.seq, stored?.text, stored?.members, stored?.isRepeat], [2, "b", 3, false]);
-  assertEquals(places, [{ seq: 2, at: stored?.at ?? 0, members: 2 }]);
+  assertEquals(places, [{ seq: 2, at: stored?.at ?? 0, members: 2, isHidden: false }]);
   assert((stored?.at ?? 0) > said.at);
   assertEquals((await log.append(draft("c"))).seq, 3);
   assertEquals(told.map(({ seq }) => seq), [1, 2, 3]);

@@ -87,7 +87,7 @@ async function statementsOf(db: Database): Promise<Statement[]> {
     assertEquals(rows.length, 200);
     const unread = await conversations.unread(1, rows);
     assertEquals(new Set(unread.values()), new Set([2]));
-    assertEquals((await conversations.last(rows)).size, 200);
+    assertEquals((await conversations.last(1, rows)).size, 200);
     assertEquals(new Set((await conversations.mentions(1, rows)).values()), new Set([1]));
     await new Messages(noted).peers(1, rows.map(({ conversation }) => conversation));
     await new Users(noted).some(rows.map(({ conversation }) => Number(conversation.slice(3))));

@@ -1,0 +1,36 @@
+/**
+ * The columns that blocking somebody needs, and what users say of themselves.
+ *
+ * @module
+ */
+import { addColumns, type NewColumn } from "./add_columns.ts";
+import type { MigrationStep } from "./migration_step.ts";
+
+const COLUMNS: readonly NewColumn[] = [
+  // 1: the user with the lower id blocks the other one, 2: the one with the higher; 3: both. As in the table Block, where
+  // whoever stores a message sees it under the lock it takes anyway.
+  {
+    table: "Conversation",
+    column: "blocked",
+    mysql: "TINYINT NOT NULL DEFAULT 0",
+    sqlite: "INTEGER NOT NULL DEFAULT 0",
+  },
+  // 1: of one whom the other of two blocked at that moment; only its sender sees it.
+  {
+    table: "Message",
+    column: "hidden",
+    mysql: "TINYINT NOT NULL DEFAULT 0",
+    sqlite: "INTEGER NOT NULL DEFAULT 0",
+  },
+  {
+    table: "User",
+    column: "status_text",
+    mysql: "VARCHAR(100) NOT NULL DEFAULT ''",
+    sqlite: "TEXT NOT NULL DEFAULT ''",
+  },
+];
+
+/** For an engine of this name. */
+export function peopleColumns(dialect: "mysql" | "sqlite"): readonly MigrationStep[] {
+  return addColumns(dialect, COLUMNS);
+}
