@@ -175,3 +175,41 @@ terminalTest("people have colours on a terminal, unless NO_COLOR or a dumb termi
     await plain.exited();
   }
 });
+
+terminalTest(
+  "two terminals of one user are two devices: each has what the other says, and comes back by itself",
+  async () => {
+    await using site = await startSite();
+    const size = { columns: 80, rows: 24 };
+    await using ann = await open(site, "ann", size);
+    await register(ann, "ann");
+    await ann.type("/chat ann\rfrom the first\r");
+    await shows(ann, /#1 ann: from the first ✓✓ read$/m);
+    await using second = await open(site, "ann", size);
+    await second.says("name: ");
+    await second.type(`ann\r${PASSWORD}\r/chat ann\r`);
+    await shows(second, /#1 ann: from the first ✓✓ read$/m);
+    await second.type("from the second\r");
+    await shows(second, /#2 ann: from the second ✓✓ read$/m);
+    await shows(ann, /^\d\d:\d\d #2 ann: from the second ✓✓ read$/m);
+    await second.type("/edit #1 from the other one\r");
+    for (const client of [ann, second]) {
+      await shows(client, /#1 ann: from the other one \(edited\) ✓✓ read$/m);
+    }
+    await second.type("/devices\r");
+    await shows(second, /^ {2}\d+ \S.* terminal online\n {2}\d+ \S.* terminal this one$/m);
+    for (const client of [ann, second]) {
+      await client.type("/quit\r");
+      await client.exited();
+    }
+    await using again = await open(site, "ann", size);
+    await again.says("logged in as ann (1)");
+    await again.type("/history\r/chat ann\r");
+    await shows(again, /#1 ann: from the other one \(edited\) ✓✓ read$/m);
+    await again.type("/logout\r");
+    await again.says("logged out");
+    await again.says("name: ");
+    await again.type("/quit\r");
+    await again.exited();
+  },
+);
