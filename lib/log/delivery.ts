@@ -299,6 +299,8 @@ export class Delivery<Session extends Receiver = Receiver> {
         for (const { login } of this.sessionsOf(sender)) login?.mailbox.noteOwn(conversation, seq);
       }
       if (local) this.#toGroup(local, offer);
+      // What is held back until its turn may be read from the log before.
+      origin?.noteSent(conversation, seq);
       // `members` was counted in the transaction that stored the message: when they are all here nobody else needs it.
       if (!local || !this.#isWholeGroup(local, members)) ring(this.#groupChannel(place.groupId));
       return;

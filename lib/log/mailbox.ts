@@ -316,6 +316,11 @@ export class Mailbox {
     return sender === this.#options.userId && conversation !== this.#notes;
   }
 
+  /** This connection has sent the entry at this place, and gets none but its reply. */
+  noteSent(conversation: ConversationId, seq: number): void {
+    if (seq > (this.#cursors.get(conversation)?.sent ?? seq)) this.#noteSentHere(conversation, seq);
+  }
+
   /** Forgotten, it is sent like any other, and the client drops what it has. */
   #noteSentHere(conversation: ConversationId, seq: number): void {
     if (this.#options.version < 3) return;

@@ -500,6 +500,20 @@ export class MessageLog {
   }
 
   async #change(change: Change, deadline: number): Promise<Stored | undefined> {
+    // What the entry says, which others may read before its commit is answered here.
+    const texts = new Set<string>();
+    try {
+      return await this.#attemptChange(change, deadline, texts);
+    } finally {
+      for (const text of texts) change.origin?.endSending(change.conversation, text);
+    }
+  }
+
+  async #attemptChange(
+    change: Change,
+    deadline: number,
+    texts: Set<string>,
+  ): Promise<Stored | undefined> {
     for (let attempt = 1;; attempt++) {
       if (this.#clock.now() > deadline) {
         throw new DatabaseError("unavailable", "Cannot make the change: too many were waiting");
@@ -508,7 +522,7 @@ export class MessageLog {
       try {
         await this.#db.transaction(async (tx) => {
           stored = undefined;
-          stored = await this.#writeChange(tx, change);
+          stored = await this.#writeChange(tx, change, texts);
         });
         return this.#settleChange(stored);
       } catch (error) {
@@ -531,7 +545,11 @@ export class MessageLog {
     }
   }
 
-  async #writeChange(tx: SqlConnection, change: Change): Promise<Stored | undefined> {
+  async #writeChange(
+    tx: SqlConnection,
+    change: Change,
+    texts: Set<string>,
+  ): Promise<Stored | undefined> {
     const { conversation, sender, cid, origin, decide } = change;
     const [row] = await tx.query<{ last_seq: number; members: number; blocked: number }>(
       `SELECT last_seq, members, blocked FROM Conversation WHERE id = ?${this.#db.dialect.forUpdate}`,
@@ -549,6 +567,8 @@ export class MessageLog {
     if (!entry || !place) return undefined;
     const { kind, text, members = place.members } = entry;
     const { seq, at } = place;
+    texts.add(text);
+    origin?.beginSending(conversation, text);
     await tx.insert({
       into: "INSERT INTO Message (conversation, seq, sender, cid, at, message, kind, hidden)",
       rows: [[
