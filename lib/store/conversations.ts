@@ -72,9 +72,6 @@ type LastRow = {
   head: string | null;
 };
 
-const PAGE = "SELECT m.conversation, m.since, m.`read`, c.last_seq, c.last_chat, c.at FROM Member m " +
-  "JOIN Conversation c ON c.id = m.conversation WHERE m.userid = ?";
-
 /** Reads Member, Conversation, Message and Mention. */
 export class Conversations {
   readonly #db: Database;
@@ -105,8 +102,11 @@ export class Conversations {
   }
 
   #page(condition: string, params: SqlValue[], limit: number): Promise<ListedConversation[]> {
+    // A user may be in most of the conversations there are; it is still theirs alone that are looked at.
     return this.#db.query<ListedConversation>(
-      `${PAGE} ${condition} ORDER BY c.at DESC, m.conversation LIMIT ${limit}`,
+      "SELECT m.conversation, m.since, m.`read`, c.last_seq, c.last_chat, c.at FROM Member m " +
+        `${this.#db.dialect.joinInOrder} Conversation c ON c.id = m.conversation WHERE m.userid = ? ${condition} ` +
+        `ORDER BY c.at DESC, m.conversation LIMIT ${limit}`,
       params,
     );
   }

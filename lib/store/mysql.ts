@@ -63,6 +63,7 @@ const MYSQL_DIALECT: Dialect = {
     sql: `${column} IN (${values.map(() => "?").join(",")})`,
     params: [...values],
   }),
+  joinInOrder: "STRAIGHT_JOIN",
   isBlocking: false,
 };
 

@@ -41,6 +41,7 @@ const dialect: Dialect = {
   name: "sqlite",
   insertIgnore: "INSERT OR IGNORE",
   forUpdate: "",
+  joinInOrder: "CROSS JOIN",
   isBlocking: true,
   // One text whatever the number of values, so that it is prepared once.
   isOneOf: (column, values) => ({
