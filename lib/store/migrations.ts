@@ -50,6 +50,7 @@ const SEQUENCE: readonly { name: string; code?: (dialect: Dialect["name"]) => re
   { name: "0012_admin_columns", code: adminColumns },
   { name: "0013_block" },
   { name: "0014_people_columns", code: peopleColumns },
+  { name: "0015_offline_message" },
 ];
 
 /** Options of {@linkcode migrate}. */

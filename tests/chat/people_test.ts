@@ -149,6 +149,9 @@ onEachDatabase("people", {
     await li.client.fence();
     assertEquals(await seen(li), [[1, "before"], [3, "leave me alone"]]);
     assertEquals(await seen(ann), [[1, "before"], [2, "hidden"], [3, "leave me alone"]]);
+    assertEquals(await place.sql(`SELECT COUNT(*) FROM OfflineMessage WHERE message LIKE '%"hidden"%'`), [[
+      "0",
+    ]]);
     // Nothing that is done to it is told either, and li cannot get at it.
     const act = (who: Person, ref: number, fields: object) =>
       who.client.request({ msgid: 23, conversation, ref, ...fields });

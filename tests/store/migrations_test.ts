@@ -29,6 +29,7 @@ const LATER = [
   "0012_admin_columns",
   "0013_block",
   "0014_people_columns",
+  "0015_offline_message",
 ].map((name) => `${name}: done`);
 
 function closing(db: Database): Database & AsyncDisposable {
