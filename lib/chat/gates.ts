@@ -84,7 +84,7 @@ function measure(services: Services, request: Request, { isCostly, quota }: Comm
 
 /** Who is online on several nodes has on each a share of what a user may do. */
 function weightOf({ delivery }: Services, { login }: Session): number {
-  return login ? Math.max(1, delivery.nodesOf(login.userId)) : 1;
+  return login ? delivery.sharesOf(login.userId) : 1;
 }
 
 /** From version 3 on a user's connections share one measure. */

@@ -140,6 +140,8 @@ export class Delivery<Session extends Receiver = Receiver> {
   readonly #users = new Map<number, Online<Session>>();
   /** How many of them are online elsewhere, too. */
   #elsewhere = 0;
+  /** How many sessions here are of devices. */
+  #devices = 0;
   /** For cids of what is in no log. */
   readonly #origin = crypto.randomUUID();
   #unlogged = 0;
@@ -187,6 +189,11 @@ export class Delivery<Session extends Receiver = Receiver> {
     return this.#users.get(userId)?.nodes ?? 0;
   }
 
+  /** In how many parts what a user may do is shared out: each node it is online on counts for itself. */
+  sharesOf(userId: number): number {
+    return this.#elsewhere === 0 ? 1 : Math.max(1, this.nodesOf(userId));
+  }
+
   /** The channels a user listens to are subscribed when this resolves: what is stored from then on rings here. */
   async subscribe(userId: number, groupIds: Iterable<number>): Promise<void> {
     const channels = [this.userChannel(userId), ...[...groupIds].map((id) => this.#groupChannel(id))];
@@ -203,6 +210,7 @@ export class Delivery<Session extends Receiver = Receiver> {
   attach(session: Session, hasOthers = false): void {
     const { login } = session;
     if (!login) return;
+    if (login.device > 0) this.#devices++;
     const online = this.#users.get(login.userId);
     if (online) online.sessions.push(session);
     else {
@@ -221,7 +229,10 @@ export class Delivery<Session extends Receiver = Receiver> {
   detach(session: Session, login: ReceiverLogin): void {
     const online = this.#users.get(login.userId);
     const index = online?.sessions.indexOf(session) ?? -1;
-    if (index >= 0) online?.sessions.splice(index, 1);
+    if (index >= 0) {
+      online?.sessions.splice(index, 1);
+      if (login.device > 0) this.#devices--;
+    }
     for (const groupId of login.groups.keys()) this.#removeFromGroup(session, login.userId, groupId);
     if (online?.sessions.length === 0) {
       this.#setNodes(online, 1);
@@ -342,7 +353,8 @@ export class Delivery<Session extends Receiver = Receiver> {
   deliverUnlogged(unlogged: Unlogged): boolean | Promise<boolean> {
     const { sender, receiver, text } = unlogged;
     const { bus, isClustered, isStoring } = this.#options;
-    const from = this.#users.get(sender);
+    // Mostly nobody here has devices, and then nobody need be looked up.
+    const from = this.#devices + this.#elsewhere > 0 ? this.#users.get(sender) : undefined;
     if (from && !isOnlyLegacy(from)) return false;
     const online = this.#users.get(receiver);
     if (online) return this.#sendUnlogged(online, unlogged);
