@@ -66,6 +66,16 @@ return json.replace(LINE_BREAKS, (char) => `\\u${char.charCodeAt(0).toString(16)
 function conversationOfUsers(a , b ) {
 return a < b ? `u${a}-${b}` : `u${b}-${a}`;
 }
+function blockBit(blocker , other ) {
+return blocker < other ? 1 : 2;
+}
+function isBlocked(conversation , sender , blocked ) {
+if (blocked === 0) return false;
+const place = parseConversation(conversation);
+if (!place || !("users" in place)) return false;
+const [one, other] = place.users;
+return (blocked & blockBit(sender === one ? other : one, sender)) !== 0;
+}
 function conversationOfGroup(groupId ) {
 return `g${groupId}`;
 }
@@ -82,7 +92,7 @@ return `${text.slice(0, -1)},"conversation":"${conversation}","seq":${seq},"at":
 function splicedTime(frame ) {
 return Number(frame.slice(frame.lastIndexOf(":") + 1, -1));
 }
-return { MSGID, ERRNO, DEPTH_MAX, isJsonObject, toJson, escapeLineBreaks, conversationOfUsers, conversationOfGroup, parseConversation, spliceFields, splicedTime };
+return { MSGID, ERRNO, DEPTH_MAX, isJsonObject, toJson, escapeLineBreaks, conversationOfUsers, blockBit, isBlocked, conversationOfGroup, parseConversation, spliceFields, splicedTime };
 })();
 // lib/web/app/dom.ts
 const $m1 = (() => {
