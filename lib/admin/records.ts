@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { isJsonObject } from "../protocol/protocol.ts";
 import type { SqlValue } from "../store/database.ts";
 
@@ -75,7 +76,7 @@ function fieldOf(column: string): string {
 export function formatRecord(kind: Kind, row: RecordRow): string {
   const fields = Object.keys(FIELDS[kind]).map((name) => {
     const value = row[name] ?? null;
-    return [fieldOf(name), value instanceof Uint8Array ? value.toBase64() : value];
+    return [fieldOf(name), value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value];
   });
   return JSON.stringify({ kind, ...Object.fromEntries(fields) });
 }
@@ -111,11 +112,8 @@ function readField(name: string, type: FieldType, value: unknown): SqlValue {
   }
   if (type.startsWith("text") && typeof value === "string" && value.isWellFormed()) return value;
   if (type === "bytes?" && typeof value === "string") {
-    try {
-      return Uint8Array.fromBase64(value);
-    } catch {
-      // Said below.
-    }
+    const bytes = Buffer.from(value, "base64");
+    if (bytes.toString("base64") === value) return new Uint8Array(bytes);
   }
   throw new Error(`its field ${name} is missing or of the wrong type`);
 }

@@ -142,12 +142,16 @@ Deno.test("with its lines uncommented, browsers speak TLS to nginx", async () =>
   assertEquals((await socket.request({ msgid: 18 })).errno, 0);
 });
 
-browserTest("through nginx the page connects", async () => {
+browserTest("through nginx one signs up in the page, and is connected", async () => {
   await using front = await startFront();
   await using chromium = await startChromium();
   await using browser = await chromium.browser();
   const page = await browser.open(`http://127.0.0.1:${front.port}/`);
-  await page.see("Connected");
+  await page.click(".entry-foot .link");
+  await page.fill("input[name=username]", "ann");
+  await page.fill("input[name=password]", PASSWORD);
+  await page.press("Enter");
+  await page.waitFor("document.querySelector('.shell')");
   assertEquals(page.complaints, []);
   assert(NAMES.some((name) => clientsOf(front, name) === 1));
 });
