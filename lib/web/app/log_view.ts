@@ -61,7 +61,7 @@ export class LogView {
   #width = 0;
   #height = 0;
   /** Set while this view itself scrolls. */
-  #expectedTop = -1;
+  #expectedTop = NaN;
 
   /** Shows nothing until {@link open}. */
   constructor(model: Model, owner: LogOwner) {
@@ -201,10 +201,10 @@ export class LogView {
     // The window has another size now, and nobody has scrolled.
     if (clientWidth !== this.#width || clientHeight !== this.#height) return;
     if (Math.abs(scrollTop - this.#expectedTop) <= 1) {
-      this.#expectedTop = -1;
+      this.#expectedTop = NaN;
       return;
     }
-    this.#expectedTop = -1;
+    this.#expectedTop = NaN;
     this.#anchor = this.#anchorAt(scrollTop);
     this.#render();
   }

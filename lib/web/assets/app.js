@@ -6246,7 +6246,7 @@ element ;
 #announced = 0;
 #width = 0;
 #height = 0;
-#expectedTop = -1;
+#expectedTop = NaN;
 constructor(model , owner ) {
 this.#model = model;
 this.#owner = owner;
@@ -6363,10 +6363,10 @@ this.#render();
 const { scrollTop, clientWidth, clientHeight } = this.#scroller;
 if (clientWidth !== this.#width || clientHeight !== this.#height) return;
 if (Math.abs(scrollTop - this.#expectedTop) <= 1) {
-this.#expectedTop = -1;
+this.#expectedTop = NaN;
 return;
 }
-this.#expectedTop = -1;
+this.#expectedTop = NaN;
 this.#anchor = this.#anchorAt(scrollTop);
 this.#render();
 }
