@@ -158,14 +158,14 @@ terminalTest(
 terminalTest("people have colours on a terminal, unless NO_COLOR or a dumb terminal forbids it", async () => {
   await using site = await startSite();
   const size = { columns: 80, rows: 24 };
-  await using ann = await open(site, "ann", size, { TERM: "xterm" });
+  await using ann = await open(site, "ann", size, { TERM: "xterm", NO_COLOR: "" });
   await register(ann, "ann");
   await ann.type("/chat 1\rin colour\r");
   await shows(ann, /#1 ann: in colour ✓✓ read$/m);
   assertMatch(ann.stdout, /\x1b\[\d+mann\x1b\[0m/);
   await ann.type("/quit\r");
   await ann.exited();
-  for (const [name, env] of [["bo", { TERM: "dumb" }], ["cy", { NO_COLOR: "1", TERM: "xterm" }]] as const) {
+  for (const [name, env] of [["bo", { TERM: "dumb", NO_COLOR: "" }], ["cy", { NO_COLOR: "1", TERM: "xterm" }]] as const) {
     await using plain = await open(site, name, size, env);
     await register(plain, name);
     await plain.type(`/chat ${name}\rplain\r`);
