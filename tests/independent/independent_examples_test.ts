@@ -293,9 +293,9 @@ async function playEntries(play: Play, address: ServerAddress): Promise<void> {
   await wu.ask({ msgid: 1, v: 3, cid: "e2", id, password: PASSWORD });
   assertHas(await wu.ask({ msgid: 9, cid: "e3", groupid: 1 }), { errno: 0 });
   await play.hears(ann, (frame) => frame.id === id);
-  await signUp(address, "Anna");
-  for (let frames = 0; frames < 8; frames++) {
-    const line = play.line();
+  const anna = await signUp(address, "Anna");
+  for (let frames = 0; frames < 10; frames++) {
+    const line = play.line(frames === 8 ? { id: anna } : {});
     ann.send(line);
     await play.hears(ann, ({ cid }) => cid === line.cid);
     if (frames === 0) await play.hears(wu);
