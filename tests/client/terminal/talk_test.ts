@@ -165,7 +165,12 @@ terminalTest("people have colours on a terminal, unless NO_COLOR or a dumb termi
   assertMatch(ann.stdout, /\x1b\[\d+mann\x1b\[0m/);
   await ann.type("/quit\r");
   await ann.exited();
-  for (const [name, env] of [["bo", { TERM: "dumb", NO_COLOR: "" }], ["cy", { NO_COLOR: "1", TERM: "xterm" }]] as const) {
+  for (
+    const [name, env] of [["bo", { TERM: "dumb", NO_COLOR: "" }], ["cy", {
+      NO_COLOR: "1",
+      TERM: "xterm",
+    }]] as const
+  ) {
     await using plain = await open(site, name, size, env);
     await register(plain, name);
     await plain.type(`/chat ${name}\rplain\r`);
