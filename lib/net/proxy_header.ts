@@ -17,6 +17,9 @@ export interface ProxyHeader {
 /** Enough for a header with everything a proxy may add to it; a longer one is refused. */
 export const PROXY_HEADER_MAX_BYTES = 4096;
 
+/** So many bytes tell a header from anything else; each header has more. */
+export const PROXY_START_BYTES = 12;
+
 /** "PROXY TCP6", two full IPv6 addresses, two ports and the line's end. */
 const LINE_MAX_BYTES = 107;
 const LINE_START = new TextEncoder().encode("PROXY ");
@@ -35,6 +38,11 @@ export function parseProxyHeader(bytes: Uint8Array): ProxyHeader | undefined {
   if (startsAlike(bytes, SIGNATURE)) return parseBinary(bytes);
   if (startsAlike(bytes, LINE_START)) return parseLine(bytes);
   throw new Error("it does not begin with a PROXY protocol header");
+}
+
+/** False as soon as no more bytes could make a header of `bytes`. */
+export function mayBeProxyHeader(bytes: Uint8Array): boolean {
+  return startsAlike(bytes, SIGNATURE) || startsAlike(bytes, LINE_START);
 }
 
 /** True when one of the two is the beginning of the other. */

@@ -15,6 +15,7 @@ import { giveUpAfter } from "../base/give_up_after.ts";
 import { HEAD_MAX_BYTES, HttpRefusal, parseRequestHead, type RequestHead } from "../net/http_head.ts";
 import { personAddress } from "../net/person_address.ts";
 import type { Proxies } from "../net/proxies.ts";
+import { mayBeProxyHeader, PROXY_START_BYTES } from "../net/proxy_header.ts";
 import type { TlsServer } from "../net/tls.ts";
 import { acceptWebSocket, checkOrigin } from "../net/websocket_handshake.ts";
 import { type Answer, answerFor, refusalAnswer, writeHead } from "./answers.ts";
@@ -22,8 +23,8 @@ import type { Assets } from "./assets.ts";
 
 /** Where the WebSocket is. */
 const WEBSOCKET_PATH = "/ws";
-/** How long a request's head may take, ms, from when the one before is answered. */
-const HEAD_MS = 10_000;
+/** How long a request's head may take, ms, from when the one before is answered; proxies have to reuse connections for less. */
+export const HEAD_MS = 10_000;
 /** How long the client may take to read an answer, ms. */
 const ANSWER_MS = 30_000;
 /** Requests on one connection; a page asks for a handful. */
@@ -72,8 +73,12 @@ export function createWebAdmit(options: WebAdmitOptions): Admit {
     tcp.setNoDelay(true);
     tcp.setKeepAlive(true);
     const visitor = await meet(tcp, proxies);
-    locate(personAddress(visitor.hostname, proxies));
-    if (tls) visitor.socket = await tls.accept(visitor.socket);
+    const person = personAddress(visitor.hostname, proxies);
+    if (tls) {
+      // An answer would cost a handshake, which is dear.
+      locate(person);
+      visitor.socket = await tls.accept(visitor.socket);
+    } else await place(visitor.socket, () => locate(person), options.counters);
     return await receive(visitor, locate, options);
   };
 }
@@ -84,11 +89,10 @@ async function meet(tcp: Deno.TcpConn, proxies: Proxies): Promise<Visitor> {
   const direct = { socket: tcp, hostname, port };
   if (!proxies.trusts(hostname)) return direct;
   const buffer = new Uint8Array(FIRST_BUFFER_BYTES);
-  const count = await giveUpAfter(HEAD_MS, tcp.read(buffer), () => silence(tcp));
-  if (count === null) throw new Error("it ended before its first request");
-  const socket = unread(tcp, buffer.subarray(0, count));
-  // "PROXY", or the first byte of the binary header. No request begins like that, and no TLS.
-  if (buffer[0] !== 0x50 && buffer[0] !== 0x0d) return { ...direct, socket };
+  const start = await giveUpAfter(HEAD_MS, receiveStart(tcp, buffer), () => silence(tcp));
+  const socket = unread(tcp, start);
+  // No request begins like that, and no TLS.
+  if (!mayBeProxyHeader(start)) return { ...direct, socket };
   const { socket: rest, source } = await proxies.readHeader(socket);
   if (source === undefined) return { ...direct, socket: rest };
   const at = source.lastIndexOf(":");
@@ -97,6 +101,17 @@ async function meet(tcp: Deno.TcpConn, proxies: Proxies): Promise<Visitor> {
     hostname: source.slice(0, at).replace(/^\[|\]$/g, ""),
     port: Number(source.slice(at + 1)),
   };
+}
+
+/** The first bytes, as many as tell a PROXY header from a request whose method begins like one. */
+async function receiveStart(tcp: Deno.TcpConn, buffer: Uint8Array): Promise<Uint8Array> {
+  for (let length = 0;;) {
+    const count = await tcp.read(buffer.subarray(length));
+    if (count === null) throw new Error("it ended before its first request");
+    length += count;
+    const start = buffer.subarray(0, length);
+    if (length >= PROXY_START_BYTES || !mayBeProxyHeader(start)) return start;
+  }
 }
 
 function silence(socket: ByteSocket): Error {
@@ -122,7 +137,7 @@ async function receive(
       rest = received.rest;
       const { remote, address } = identify(visitor, head, proxies);
       const person = personAddress(address, proxies);
-      locate(person);
+      await place(visitor.socket, () => locate(person), counters);
       if (head.path === WEBSOCKET_PATH) {
         checkOrigin(head, origins, options.tls !== undefined);
         const accept = encoder.encode(acceptWebSocket(head));
@@ -143,6 +158,18 @@ async function receive(
     // All connections share the bytes of a file.
     const isThere = await writeInTime(visitor.socket, writeHead(answer), answer.body, isLast);
     if (isLast || !isThere) return undefined;
+  }
+}
+
+/** Whom `locate` refuses is told before that is thrown: a proxy takes an end without an answer for a fault of the node. */
+async function place(socket: ByteSocket, locate: () => void, counters: WebCounters): Promise<void> {
+  try {
+    locate();
+  } catch (error) {
+    counters.refused++;
+    const answer = refusalAnswer(new HttpRefusal(429, "Too many of your address are not logged in"));
+    await writeInTime(socket, writeHead(answer), answer.body, true);
+    throw error;
   }
 }
 

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { ByteSocket } from "../../lib/net/byte_socket.ts";
 import { addressRanges } from "../../lib/config/option_values.ts";
 import { Proxies } from "../../lib/net/proxies.ts";
-import { parseProxyHeader, PROXY_HEADER_MAX_BYTES } from "../../lib/net/proxy_header.ts";
+import { mayBeProxyHeader, parseProxyHeader, PROXY_HEADER_MAX_BYTES } from "../../lib/net/proxy_header.ts";
 import { makeCertificate } from "../support/certificate.ts";
 import { ChatClient, newPerson, signUp } from "../support/chat_client.ts";
 import { freePort, temporaryFolder } from "../support/process.ts";
@@ -54,6 +54,19 @@ Deno.test("a PROXY header is understood at its last byte and not before", unit, 
     const glued = Uint8Array.of(...header, ...encoder.encode('{"msgid":1}'));
     assertEquals(parseProxyHeader(header), { length: header.length, source }, what);
     assertEquals(parseProxyHeader(glued), { length: header.length, source }, `${what}, glued`);
+  }
+});
+
+Deno.test("a method of HTTP is told from a PROXY header at the first byte that differs", unit, () => {
+  for (const [what, header] of HEADERS) {
+    for (let length = 0; length <= header.length; length++) {
+      assert(mayBeProxyHeader(header.subarray(0, length)), `${what}: ${length} bytes`);
+    }
+  }
+  for (const text of ["PO", "PU", "PA", "PRI", "PROXI", "G", "\r\nG", "\x16"]) {
+    const bytes = encoder.encode(text);
+    assert(!mayBeProxyHeader(bytes), text);
+    assert(mayBeProxyHeader(bytes.subarray(0, -1)), text);
   }
 });
 

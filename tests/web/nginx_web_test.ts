@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { nginxConfig } from "../net/nginx_config.ts";
+import { HEAD_MS } from "../../lib/web/web_door.ts";
 import { makeCertificate } from "../support/certificate.ts";
 import { PASSWORD } from "../support/chat_client.ts";
 import { browserTest, startChromium } from "../support/chromium.ts";
@@ -78,6 +79,12 @@ Deno.test("through nginx a page's own host is the one that the browser knows", a
   };
   assertEquals(await statusOf("http://chat.example:8080"), 101);
   assertEquals(await statusOf("http://evil.example:8080"), 403);
+});
+
+Deno.test("nginx keeps a node's connection for less than the node does", async () => {
+  const config = await Deno.readTextFile(new URL("../../nginx/nginx.conf", import.meta.url));
+  const [, seconds] = /^ *upstream chat_web \{[^}]*^ *keepalive_timeout (\d+)s;/m.exec(config) ?? [];
+  assert(1_000 * Number(seconds) < HEAD_MS, `${seconds} s`);
 });
 
 Deno.test("through nginx a node that goes away says so, and closes", async () => {

@@ -1,7 +1,17 @@
 /** The page's files, as HTTP gives them out, and what else comes to that port. */
 
-import { assert, assertEquals, assertLess, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertLess,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { EXIT } from "../../lib/base/errors.ts";
+import { addressRanges } from "../../lib/config/option_values.ts";
+import { Proxies } from "../../lib/net/proxies.ts";
+import { createWebAdmit } from "../../lib/web/web_door.ts";
 import { makeCertificate } from "../support/certificate.ts";
 import { browserTest, startChromium } from "../support/chromium.ts";
 import { freePort, temporaryFolder, waitFor } from "../support/process.ts";
@@ -122,7 +132,6 @@ Deno.test("a name of another version's file, or of no file of the page, is not f
 });
 
 Deno.test("a request that readers could take differently is refused, and ends its connection", async () => {
-  await using web = await startWeb();
   const refused: [status: number, text: string][] = [
     [400, "\r\nGET / HTTP/1.1\r\nhost: x\r\n\r\n"],
     [400, "\x16\x03\x01\x02\x00\x01"],
@@ -142,6 +151,9 @@ Deno.test("a request that readers could take differently is refused, and ends it
     [400, "GET /\r\n\r\n"],
     [405, "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n"],
     [405, "OPTIONS * HTTP/1.1\r\nhost: x\r\n\r\n"],
+    [405, "PUT / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n"],
+    [405, "PATCH / HTTP/1.1\r\nhost: x\r\n\r\n"],
+    [405, "PROPFIND / HTTP/1.1\r\nhost: x\r\n\r\n"],
     [405, "PRI * HTTP/1.1\r\nhost: x\r\n\r\n"],
     [413, "GET / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello"],
     [413, "GET / HTTP/1.1\r\nhost: x\r\ncontent-length: 0x0a\r\n\r\n"],
@@ -151,11 +163,15 @@ Deno.test("a request that readers could take differently is refused, and ends it
     [431, `GET / HTTP/1.1\r\nhost: x\r\ncookie: ${"c".repeat(17_000)}`],
     [505, "GET / HTTP/2.0\r\nhost: x\r\n\r\n"],
   ];
-  for (const [status, text] of refused) {
-    await using socket = await RawWebSocket.dial(web.port);
-    await socket.sendBytes(text);
-    assertEquals((await receiveAnswer(socket)).status, status, text.slice(0, 60));
-    await socket.receiveEnd();
+  await using proxied = await startWeb("--proxy-protocol", "127.0.0.1");
+  await using web = await startWeb();
+  for (const { port } of [web, proxied]) {
+    for (const [status, text] of refused) {
+      await using socket = await RawWebSocket.dial(port);
+      await socket.sendBytes(text);
+      assertEquals((await receiveAnswer(socket)).status, status, text.slice(0, 60));
+      await socket.receiveEnd();
+    }
   }
   // As much as that is taken: other programs of the same host leave it with the browser.
   await using socket = await RawWebSocket.dial(web.port);
@@ -175,6 +191,49 @@ Deno.test("requests may come in any pieces, and one behind the other", async () 
   assertEquals([(await receiveAnswer(fast)).status, (await receiveAnswer(fast)).status], [200, 200]);
   assertEquals((await fast.receiveHead()).status, 101);
   assertEquals((await fast.request({ msgid: 18 })).errno, 0);
+});
+
+Deno.test("a proxy's bytes may come in any pieces, be they its own header's or a request's", async () => {
+  await using web = await startWeb("--proxy-protocol", "127.0.0.1", "--log-level", "debug");
+  const header = "PROXY TCP4 203.0.113.7 192.0.2.1 4711 80\r\n";
+  for (
+    const [text, status] of [[request("/", {}, "POST"), 405], [
+      header + upgradeRequest(web.port),
+      101,
+    ]] as const
+  ) {
+    await using socket = await RawWebSocket.dial(web.port);
+    for (const byte of new TextEncoder().encode(text)) await socket.sendBytes(Uint8Array.of(byte));
+    assertEquals((await socket.receiveHead()).status, status);
+  }
+  await web.server.logged(/connection opened .*remote="?203\.0\.113\.7:4711/);
+});
+
+Deno.test("whom its address's limit refuses is told so by an answer, and is refused all the same", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  for (const headers of [{ "x-forwarded-for": "203.0.113.5" }, undefined]) {
+    const counters = { served: 0, upgraded: 0, refused: 0 };
+    const proxies = new Proxies(headers ? addressRanges("127.0.0.1") : []);
+    const admit = createWebAdmit({ proxies, origins: [], assets: new Map(), counters });
+    const accepted = listener.accept();
+    await using client = await RawWebSocket.dial(listener.addr.port);
+    using socket = await accepted;
+    const refused = assertRejects(
+      () =>
+        admit(socket, (person) => {
+          if (person !== undefined || !headers) throw new Error(`too many of ${person}`);
+        }),
+      Error,
+      headers ? "too many of 203.0.113.5" : "too many of",
+    );
+    if (headers) await client.sendBytes(upgradeRequest(listener.addr.port, headers));
+    const answer = await receiveAnswer(client);
+    assertEquals([answer.status, answer.headers.get("connection")], [429, "close"]);
+    assertEquals(new TextDecoder().decode(answer.body), "Too many of your address are not logged in\n");
+    await client.receiveEnd();
+    await refused;
+    assertEquals(counters, { served: 0, upgraded: 0, refused: 1 });
+  }
 });
 
 Deno.test("a connection brings so many requests, and then has to be another one", async () => {
