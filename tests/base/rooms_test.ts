@@ -15,7 +15,7 @@ Deno.test("imports run downwards, from room to room", async () => {
   const rooms = new Set<string>();
   for (const path of await walkFiles(new URL("../../lib/", import.meta.url))) {
     const room = roomOf(path);
-    if (room === "links") continue;
+    if (room === "links" || !path.endsWith(".ts")) continue;
     rooms.add(room);
     const text = await Deno.readTextFile(new URL(`../../${path}`, import.meta.url));
     for (const [, specifier = ""] of text.matchAll(/(?:from|import|URL\()\s*\(?"(\.[^"]+\.ts)"/g)) {
