@@ -603,8 +603,10 @@ export class MessageLog {
     return stored;
   }
 
-  /** Whether a change whose COMMIT got no answer is in the log; waits for the lock of a commit that is still under way. */
-  async #isThere({ conversation, seq, sender, at, text }: Stored): Promise<boolean> {
+  /** Whether a row whose COMMIT got no answer is in the log; waits for the lock of a commit that is still under way. */
+  async #isThere(
+    { conversation, seq, sender, at, text }: Pick<Stored, "conversation" | "seq" | "sender" | "at" | "text">,
+  ): Promise<boolean> {
     return await this.#db.transaction(async (tx) => {
       await tx.query(`SELECT last_seq FROM Conversation WHERE id = ?${this.#db.dialect.forUpdate}`, [
         conversation,
@@ -613,7 +615,9 @@ export class MessageLog {
         "SELECT sender, at, message FROM Message WHERE conversation = ? AND seq = ?",
         [conversation, seq],
       );
-      return row?.sender === sender && row.at === at && row.message === text;
+      // Once stored it may have been edited or recalled.
+      return row?.sender === sender && row.at === at &&
+        (row.message === text || row.message === null || row.message.includes('"edited":'));
     });
   }
 
@@ -678,19 +682,7 @@ export class MessageLog {
     const { conversation, sender, text } = first.entry.draft;
     for (;;) {
       try {
-        return await this.#db.transaction(async (tx) => {
-          // Waits for the lock of a commit that is still under way on the server.
-          await tx.query(`SELECT last_seq FROM Conversation WHERE id = ?${this.#db.dialect.forUpdate}`, [
-            conversation,
-          ]);
-          const [row] = await tx.query<{ sender: number; at: number; message: string | null }>(
-            "SELECT sender, at, message FROM Message WHERE conversation = ? AND seq = ?",
-            [conversation, first.seq],
-          );
-          // Once stored it may have been edited or recalled.
-          return row?.sender === sender && row.at === first.at &&
-            (row.message === text || row.message === null || row.message.includes('"edited":'));
-        });
+        return await this.#isThere({ conversation, seq: first.seq, sender, at: first.at, text });
       } catch (error) {
         if (!isTemporary(error) || this.#isClosing) throw error;
         this.#tellOutage(error);
