@@ -103,7 +103,8 @@ export class AdminOrders {
     if (what === "announce") this.#announce(String(detail.text));
     if (what === "import") {
       users.forgetKnown();
-      delivery.requestSweep();
+      // Every node follows by itself, and hears nothing of what it publishes.
+      delivery.sweep();
     }
   }
 
@@ -114,8 +115,8 @@ export class AdminOrders {
     this.#ended.set(userId, event);
     if (this.#ended.size > REMEMBERED) forgetOldest(this.#ended);
     const notice: Notice = { code: "revoked", text, reconnect: false };
-    for (const session of [...delivery.sessions()]) {
-      if (session.login?.userId !== userId || session.revoked >= event) continue;
+    for (const session of [...delivery.sessionsOf(userId)]) {
+      if (session.revoked >= event) continue;
       session.end(notice);
       admission.dismiss(session);
     }

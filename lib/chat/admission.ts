@@ -427,6 +427,9 @@ export class Admission {
     const { delivery, groups } = this.#options;
     const { login } = session;
     if (!login) return;
+    // One on its way in is placed first.
+    await this.#turns.get(subjectOf(login.userId, login.device));
+    if (session.login !== login) return;
     const { mailbox } = login;
     const memberships = await groups.memberships(login.userId);
     for (const [groupId, role] of memberships) {

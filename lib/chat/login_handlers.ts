@@ -433,10 +433,14 @@ async function describeConversations({ messages }: Services, login: Login): Prom
 export async function logout({ admission, tokens, devices }: Services, request: Request): Promise<void> {
   const { session, login: { userId, device } } = request;
   if (session.version >= 2) await waitAtMost(LOGOUT_PATIENCE_MS, session.settled());
-  const [isRevoked] = await Promise.all([
-    device === 0 ? tokens.revokeInTime(userId) : devices.revokeInTime(device),
-    waitAtMost(LOGOUT_PATIENCE_MS, admission.dismiss(session, { isOrderly: true, isRevoked: device > 0 })),
-  ]);
+  const leaving = waitAtMost(
+    LOGOUT_PATIENCE_MS,
+    admission.dismiss(session, { isOrderly: true, isRevoked: device > 0 }),
+  );
+  // The places of a device first: written behind its end they would stay for ever.
+  if (device > 0) await leaving;
+  const isRevoked = await (device === 0 ? tokens.revokeInTime(userId) : devices.revokeInTime(device));
+  await leaving;
   request.reply(isRevoked ? {} : { token_valid: true });
 }
 

@@ -164,7 +164,8 @@ export class Mailbox {
   place(positions: readonly MemberPosition[]): void {
     const heardBefore = this.#heardBefore ?? [];
     this.#heardBefore = undefined;
-    for (const position of positions) this.#addCursor(position);
+    // Of a conversation that was joined meanwhile there is a cursor, and must not be another.
+    for (const position of positions) if (!this.#cursors.has(position.conversation)) this.#addCursor(position);
     for (const [conversation, seq] of heardBefore) this.notice(conversation, seq);
   }
 

@@ -80,5 +80,6 @@ export class Tokens {
 /** Whatever token this user has, of whichever device, is worth nothing any more; devices go on with the password. */
 export async function endTokens(tx: SqlConnection, userId: number): Promise<void> {
   await tx.run("DELETE FROM Token WHERE userid = ?", [userId]);
-  await tx.run("UPDATE Device SET expires = 0 WHERE userid = ?", [userId]);
+  // `issued` too: a token that is on its way into the database must not bring the time back.
+  await tx.run("UPDATE Device SET expires = 0, issued = issued + 1 WHERE userid = ?", [userId]);
 }
