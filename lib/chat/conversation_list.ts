@@ -67,8 +67,7 @@ export async function listConversations(
     row.read = Math.max(row.read, row.since, mailbox.cursor(row.conversation)?.read ?? 0);
   }
   const peerIds = new Map(rows.flatMap(({ conversation }) => peerOf(conversation, userId)));
-  const [begins, unread, last, positions, peers, blocked] = await Promise.all([
-    messages.begins(rows.map(({ conversation }) => conversation)),
+  const [unread, last, positions, peers, blocked] = await Promise.all([
     conversations.unread(userId, rows),
     conversations.last(userId, rows.filter(({ since, last_chat }) => last_chat > since)),
     messages.peers(userId, [...peerIds.keys()]),
@@ -81,14 +80,13 @@ export async function listConversations(
   );
   const texts: string[] = [];
   for (const row of rows) {
-    const { conversation, read, at } = row;
+    const { conversation, first_seq, read, at } = row;
     const cursor = mailbox.cursor(conversation);
-    const begin = begins.get(conversation);
     const newest = last.get(conversation);
     const peer = peers.get(peerIds.get(conversation) ?? 0);
     texts.push(toJson({
       conversation,
-      ...(begin === undefined ? {} : { first_seq: begin }),
+      ...(first_seq > 1 ? { first_seq } : {}),
       last_seq: Math.max(row.last_seq, cursor?.newest ?? 0),
       delivered: cursor?.delivered ?? row.since,
       read,

@@ -146,30 +146,20 @@ function enterGroup(
 export function oneChat(services: Services, request: Request): Promise<void> | void {
   const to = request.integer("toid");
   const isKnown = services.users.isKnown(to);
-  const send = () =>
-    referring(
-      services,
-      request,
-      conversationOfUsers(request.login.userId, to),
-      (mentions) => sendOneChat(services, request, to, mentions),
-    );
   // The usual case waits for nothing, so that a connection's messages are stored together.
-  if (isKnown) return send();
+  if (isKnown) return beginOneChat(services, request, to);
   if (isKnown === false) throw noSuchUser(to);
   return lookUpReceiver(services, request, to).then((exists) => {
     if (!exists) throw noSuchUser(to);
-    return send();
+    return beginOneChat(services, request, to);
   });
 }
 
-/** Sends a message when what it refers to, if anything, has been looked at. */
-function referring(
-  services: Services,
-  request: Request,
-  conversation: ConversationId,
-  send: (mentions?: readonly number[]) => Promise<void> | void,
-): Promise<void> | void {
-  return hasReferences(request) ? checkReferences(services, request, conversation).then(send) : send();
+/** Looks first at what the message refers to, if anything. */
+function beginOneChat(services: Services, request: Request, to: number): Promise<void> | void {
+  if (!hasReferences(request)) return sendOneChat(services, request, to);
+  return checkReferences(services, request, conversationOfUsers(request.login.userId, to))
+    .then((mentions) => sendOneChat(services, request, to, mentions));
 }
 
 /**
@@ -265,13 +255,9 @@ export function groupChat(services: Services, request: Request): Promise<void> |
   const groupId = request.integer("groupid");
   if (!groups.has(groupId)) throw new Refusal(ERRNO.NOT_ALLOWED, `You are not a member of group ${groupId}`);
   const conversation = conversationOfGroup(groupId);
-  return referring(
-    services,
-    request,
-    conversation,
-    (mentions) =>
-      append(services, request, { conversation, sender: userId, text: chatText(request) }, mentions),
-  );
+  const send = (mentions?: readonly number[]) =>
+    append(services, request, { conversation, sender: userId, text: chatText(request) }, mentions);
+  return hasReferences(request) ? checkReferences(services, request, conversation).then(send) : send();
 }
 
 /** What only the server says of a message. */
@@ -315,19 +301,22 @@ function timeText(at: number): string {
   return new Date(at).toISOString().slice(0, 19).replace("T", " ");
 }
 
-/** Stores a message; the answer follows when it is durable, and meanwhile the next frame may be handled. */
+/**
+ * Stores a message; the answer follows when it is durable, and meanwhile the next frame may be handled. `draft` is completed.
+ */
 function append(
   { log, logger, failureLines }: Services,
   request: Request,
   draft: Draft,
   mentions?: readonly number[],
 ): Promise<void> | void {
-  const { session, cid } = request;
+  const { session, cid, login: { mailbox: origin } } = request;
+  draft.origin = origin;
+  if (cid !== undefined) draft.cid = cid;
   if (mentions !== undefined && mentions.length > 0) draft.mentions = mentions;
   session.beginAppend();
-  const origin = request.login.mailbox;
   origin.beginSending(draft.conversation, draft.text);
-  log.add(cid === undefined ? { ...draft, origin } : { ...draft, origin, cid }, {
+  log.add(draft, {
     stored({ conversation, seq, at }) {
       origin.endSending(draft.conversation, draft.text);
       if (request.isReplyExpected) request.reply({ conversation, seq, at });
@@ -409,9 +398,10 @@ export async function history(services: Services, request: Request): Promise<voi
     const newest = Math.max(...kept.map(({ seq }) => seq), 0);
     if (newest > cursor.newest) login.mailbox.notice(conversation, newest);
     if (!isForward) kept.reverse();
-    const marks = version === 3 ? await marksOf(services, conversation, kept) : undefined;
-    const begins = version === 3 ? await services.messages.begins([conversation]) : undefined;
-    const reply = historyReply(conversation, kept, more, marks, begins?.get(conversation));
+    const [marks, begin] = version === 3
+      ? await Promise.all([marksOf(services, conversation, kept), services.messages.begin(conversation)])
+      : [];
+    const reply = historyReply(conversation, kept, more, marks, begin);
     const release = () => pages.release(room);
     request.replyJson(reply, { written: release, dropped: release });
     await payForPage(services, request.login, cost);

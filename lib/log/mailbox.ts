@@ -165,7 +165,9 @@ export class Mailbox {
     const heardBefore = this.#heardBefore ?? [];
     this.#heardBefore = undefined;
     // Of a conversation that was joined meanwhile there is a cursor, and must not be another.
-    for (const position of positions) if (!this.#cursors.has(position.conversation)) this.#addCursor(position);
+    for (const position of positions) {
+      if (!this.#cursors.has(position.conversation)) this.#addCursor(position);
+    }
     for (const [conversation, seq] of heardBefore) this.notice(conversation, seq);
   }
 

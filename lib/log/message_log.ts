@@ -381,23 +381,26 @@ export class MessageLog {
 
   async #write(tx: SqlConnection, batch: Entry[], placed: Placed[]): Promise<void> {
     const { dialect } = this.#db;
-    const counts = new Map<ConversationId, number>();
-    const times = new Map<ConversationId, number>();
+    const shares = new Map<ConversationId, { count: number; at: number }>();
     const now = Date.now();
     placed.length = 0;
     for (const entry of batch) {
       const { conversation: id, sender } = entry.draft;
       const at = this.#timeOf(sender, now);
-      counts.set(id, (counts.get(id) ?? 0) + 1);
-      times.set(id, Math.max(at, times.get(id) ?? 0));
+      const share = shares.get(id);
+      if (share) {
+        share.count++;
+        share.at = Math.max(share.at, at);
+      } else shares.set(id, { count: 1, at });
       placed.push({ entry, seq: NaN, at, members: 0, isHidden: false });
     }
     this.#forgetTimes(now);
     // In the order of ids: two nodes take the rows' locks in the same order and cannot deadlock.
-    const ids = [...counts.keys()].sort();
+    const sorted = [...shares].sort(([a], [b]) => a < b ? -1 : 1);
+    const ids = sorted.map(([id]) => id);
     await tx.insert({
       into: "INSERT INTO Conversation (id, last_chat, last_seq, at, members)",
-      rows: ids.map((id) => [id, counts.get(id) ?? 0, counts.get(id) ?? 0, times.get(id) ?? 0, 2]),
+      rows: sorted.map(([id, { count, at }]) => [id, count, count, at, 2]),
       // MySQL makes these one after the other, each with what those before it have made: last_seq is the last that needs itself.
       tail: dialect.upsert(["id"], {
         last_chat: "last_seq + new.last_seq",
@@ -410,17 +413,19 @@ export class MessageLog {
       `SELECT id, last_seq, members, blocked FROM Conversation WHERE ${sql}`,
       params,
     );
-    const next = new Map(rows.map(({ id, last_seq }) => [id, last_seq - (counts.get(id) ?? 0) + 1]));
-    const behind = ids.filter((id) => (next.get(id) ?? 0) <= this.#ends.seq(id));
+    const places = new Map(rows.map(({ id, last_seq, members, blocked }) => [
+      id,
+      { next: last_seq - (shares.get(id)?.count ?? 0) + 1, members, blocked },
+    ]));
+    const behind = ids.filter((id) => (places.get(id)?.next ?? 0) <= this.#ends.seq(id));
     if (behind.length > 0) throw new BehindError(behind);
-    const byId = new Map(rows.map((row) => [row.id, row]));
     for (const one of placed) {
       const { conversation: id, sender } = one.entry.draft;
-      const { members = 0, blocked = 0 } = byId.get(id) ?? {};
-      one.seq = next.get(id) ?? NaN;
-      one.members = members;
-      one.isHidden = isBlocked(id, sender, blocked);
-      next.set(id, one.seq + 1);
+      const place = places.get(id);
+      if (!place) throw new BehindError([id]);
+      one.seq = place.next++;
+      one.members = place.members;
+      one.isHidden = isBlocked(id, sender, place.blocked);
     }
     await this.#insertMembers(tx, placed);
     await this.#insertMessages(tx, placed);
@@ -471,8 +476,8 @@ export class MessageLog {
   async #insertMentions(tx: SqlConnection, placed: Placed[]): Promise<void> {
     const rows: SqlValue[][] = [];
     for (const { seq, isHidden, entry: { draft: { conversation, mentions } } } of placed) {
-      if (isHidden) continue;
-      for (const userId of mentions ?? []) rows.push([conversation, userId, seq]);
+      if (isHidden || mentions === undefined) continue;
+      for (const userId of mentions) rows.push([conversation, userId, seq]);
     }
     if (rows.length > 0) await tx.insert({ into: "INSERT INTO Mention (conversation, userid, seq)", rows });
   }
@@ -556,7 +561,7 @@ export class MessageLog {
       [conversation],
     );
     if ((row?.last_seq ?? 0) < this.#ends.seq(conversation)) throw new BehindError([conversation]);
-    const known = cid === undefined ? undefined : await findByCid(tx, sender, cid);
+    const known = cid === undefined ? undefined : (await findByCids(tx, sender, [cid])).get(cid);
     if (known) return { ...known, origin };
     const now = Date.now();
     const isHidden = isBlocked(conversation, sender, row?.blocked ?? 0);
@@ -651,25 +656,10 @@ export class MessageLog {
     );
     const found = new Map<Entry, Stored>();
     for (const [sender, entries] of bySender) {
-      const rows = await this.#db.query<
-        {
-          conversation: string;
-          seq: number;
-          at: number;
-          cid: Uint8Array;
-          message: string | null;
-          hidden: number;
-        }
-      >(
-        "SELECT conversation, seq, at, cid, message, hidden FROM Message " +
-          `WHERE sender = ? AND cid IN (${entries.map(() => "?").join(",")})`,
-        [sender, ...entries.map(({ draft }) => cidBytes(draft.cid ?? ""))],
-      );
-      const byCid = new Map(rows.map((row) => [decoder.decode(row.cid), row]));
+      const stored = await findByCids(this.#db, sender, entries.map(({ draft }) => draft.cid ?? ""));
       for (const entry of entries) {
-        const row = byCid.get(entry.draft.cid ?? "");
-        if (!row) continue;
-        found.set(entry, { ...repeatOf(sender, row), origin: entry.draft.origin });
+        const repeat = stored.get(entry.draft.cid ?? "");
+        if (repeat) found.set(entry, { ...repeat, origin: entry.draft.origin });
       }
     }
     return found;
@@ -751,34 +741,26 @@ function keyOf({ sender, cid }: Draft): string | undefined {
 }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+/** A cid may begin with U+FEFF. */
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** What a sender has stored under this cid. */
-async function findByCid(tx: SqlConnection, sender: number, cid: string): Promise<Stored | undefined> {
-  const [row] = await tx.query<
-    { conversation: string; seq: number; at: number; message: string | null; hidden: number }
-  >(
-    "SELECT conversation, seq, at, message, hidden FROM Message WHERE sender = ? AND cid = ?",
-    [sender, cidBytes(cid)],
-  );
-  return row && repeatOf(sender, row);
-}
-
-function repeatOf(
+/** What a sender has stored under these cids. */
+async function findByCids(
+  db: SqlConnection,
   sender: number,
-  row: { conversation: string; seq: number; at: number; message: string | null; hidden: number },
-): Stored {
-  const { conversation, seq, at, message, hidden } = row;
-  return {
-    conversation,
-    seq,
-    at,
-    sender,
-    text: message,
-    members: 0,
-    isRepeat: true,
-    isHidden: hidden !== 0,
-  };
+  cids: readonly string[],
+): Promise<Map<string, Stored>> {
+  const rows = await db.query<
+    { conversation: string; seq: number; at: number; cid: Uint8Array; message: string | null; hidden: number }
+  >(
+    "SELECT conversation, seq, at, cid, message, hidden FROM Message " +
+      `WHERE sender = ? AND cid IN (${cids.map(() => "?").join(",")})`,
+    [sender, ...cids.map(cidBytes)],
+  );
+  return new Map(rows.map(({ conversation, seq, at, cid, message, hidden }) => [
+    decoder.decode(cid),
+    { conversation, seq, at, sender, text: message, members: 0, isRepeat: true, isHidden: hidden !== 0 },
+  ]));
 }
 
 /** Compared byte by byte: no collation makes two cids equal. */

@@ -31,6 +31,8 @@ export interface ListedConversation extends Record<string, string | number> {
   since: number;
   /** Has read everything up to this seq. */
   read: number;
+  /** The oldest entry that has not been trimmed; 1 or less: all are there. */
+  first_seq: number;
   /** The newest entry. */
   last_seq: number;
   /** The newest chat entry. */
@@ -104,7 +106,7 @@ export class Conversations {
   #page(condition: string, params: SqlValue[], limit: number): Promise<ListedConversation[]> {
     // A user may be in most of the conversations there are; it is still theirs alone that are looked at.
     return this.#db.query<ListedConversation>(
-      "SELECT m.conversation, m.since, m.`read`, c.last_seq, c.last_chat, c.at FROM Member m " +
+      "SELECT m.conversation, m.since, m.`read`, c.first_seq, c.last_seq, c.last_chat, c.at FROM Member m " +
         `${this.#db.dialect.joinInOrder} Conversation c ON c.id = m.conversation WHERE m.userid = ? ${condition} ` +
         `ORDER BY c.at DESC, m.conversation LIMIT ${limit}`,
       params,

@@ -2,39 +2,30 @@
  * Makes room for entries of the log that are no chat: Message gets a column for what each is, Conversation two for what a
  * list of conversations needs.
  *
- * In code, since MySQL cannot add a column only where it is missing. It adds them without a copy of the table.
- *
  * @module
  */
+import { addColumns, type NewColumn } from "./add_columns.ts";
 import type { SqlConnection } from "./database.ts";
 import type { MigrationStep } from "./migration_step.ts";
-import { columnsOf } from "./mysql_schema.ts";
 
 /** Conversations in one statement. */
 const PAGE = 1_000;
 
-const TYPES = {
-  mysql: { small: "TINYINT", large: "BIGINT" },
-  sqlite: { small: "INTEGER", large: "INTEGER" },
-};
+const COLUMNS: readonly NewColumn[] = [
+  { table: "Message", column: "kind", mysql: "TINYINT NOT NULL DEFAULT 0", sqlite: "INTEGER NOT NULL DEFAULT 0" },
+  { table: "Conversation", column: "at", mysql: "BIGINT NOT NULL DEFAULT 0", sqlite: "INTEGER NOT NULL DEFAULT 0" },
+  {
+    table: "Conversation",
+    column: "last_chat",
+    mysql: "BIGINT NOT NULL DEFAULT 0",
+    sqlite: "INTEGER NOT NULL DEFAULT 0",
+  },
+];
 
 /** For an engine of this name. */
 export function entryColumns(dialect: "mysql" | "sqlite"): readonly MigrationStep[] {
-  const { small, large } = TYPES[dialect];
-  const add = (table: string, column: string, type: string): MigrationStep => {
-    const text = `ALTER TABLE ${table} ADD COLUMN ${column} ${type} NOT NULL DEFAULT 0`;
-    return {
-      text,
-      async run(conn) {
-        if (dialect === "mysql" && (await columnsOf(conn, table)).has(column)) return;
-        await conn.run(text);
-      },
-    };
-  };
   return [
-    add("Message", "kind", small),
-    add("Conversation", "at", large),
-    add("Conversation", "last_chat", large),
+    ...addColumns(dialect, COLUMNS),
     { text: "fill in when conversations were last spoken in", run: fill },
   ];
 }

@@ -236,16 +236,9 @@ export class Messages {
     return peers;
   }
 
-  /** Where the log begins, for those of the conversations of which something has been trimmed. */
-  async begins(conversations: readonly ConversationId[]): Promise<Map<ConversationId, number>> {
-    const begins = new Map<ConversationId, number>();
-    for (let start = 0; start < conversations.length; start += KEYS_PER_STATEMENT) {
-      const some = conversations.slice(start, start + KEYS_PER_STATEMENT);
-      for (const rows of await Promise.all(some.map((conversation) => this.#begins.rows(conversation)))) {
-        for (const { id, first_seq } of rows) begins.set(id, first_seq);
-      }
-    }
-    return begins;
+  /** Where a conversation's log begins, if something of it has been trimmed. */
+  async begin(conversation: ConversationId): Promise<number | undefined> {
+    return (await this.#begins.rows(conversation))[0]?.first_seq;
   }
 
   /** Which conversations of the given users hold more than the database knows to be delivered by versions 1 and 2. */

@@ -658,3 +658,19 @@ Deno.test(
     }
   },
 );
+
+Deno.test(
+  "a conversation that is joined before it is known where the user stands has one cursor",
+  unit,
+  async () => {
+    const { mailbox, log, outlet, errors } = open({ places: null });
+    log.add("u1-2", 2, 1);
+    log.add("u1-2", 2, 2);
+    mailbox.join("u1-2", 0);
+    mailbox.place([{ ...HOME, last_seq: 2 }]);
+    mailbox.open();
+    await waitFor("both to come", () => outlet.seqs.length >= 2);
+    await new Promise((resolve) => setTimeout(resolve));
+    assertEquals([outlet.seqs, mailbox.unacknowledged, errors], [range(1, 2), 2, []]);
+  },
+);
