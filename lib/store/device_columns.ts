@@ -14,7 +14,12 @@ const COLUMNS: readonly NewColumn[] = [
     mysql: "BIGINT NOT NULL DEFAULT 0",
     sqlite: "INTEGER NOT NULL DEFAULT 0",
   },
-  { table: "User", column: "legacy", mysql: "TINYINT NOT NULL DEFAULT 1", sqlite: "INTEGER NOT NULL DEFAULT 1" },
+  {
+    table: "User",
+    column: "legacy",
+    mysql: "TINYINT NOT NULL DEFAULT 1",
+    sqlite: "INTEGER NOT NULL DEFAULT 1",
+  },
 ];
 
 /** For an engine of this name. */

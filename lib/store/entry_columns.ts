@@ -12,8 +12,18 @@ import type { MigrationStep } from "./migration_step.ts";
 const PAGE = 1_000;
 
 const COLUMNS: readonly NewColumn[] = [
-  { table: "Message", column: "kind", mysql: "TINYINT NOT NULL DEFAULT 0", sqlite: "INTEGER NOT NULL DEFAULT 0" },
-  { table: "Conversation", column: "at", mysql: "BIGINT NOT NULL DEFAULT 0", sqlite: "INTEGER NOT NULL DEFAULT 0" },
+  {
+    table: "Message",
+    column: "kind",
+    mysql: "TINYINT NOT NULL DEFAULT 0",
+    sqlite: "INTEGER NOT NULL DEFAULT 0",
+  },
+  {
+    table: "Conversation",
+    column: "at",
+    mysql: "BIGINT NOT NULL DEFAULT 0",
+    sqlite: "INTEGER NOT NULL DEFAULT 0",
+  },
   {
     table: "Conversation",
     column: "last_chat",

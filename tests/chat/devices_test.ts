@@ -383,6 +383,20 @@ onEachDatabase("version 3", {
     await place.offline(ann.id);
   },
 
+  async "nothing stays of a device that logs out while its positions are being written"(place) {
+    await using li = await newUser(place, "li");
+    await using ann = await newUser(place, "ann");
+    await li.client.request({ msgid: 6, toid: ann.id, msg: "hi" });
+    for (let round = 0; round < 5; round++) {
+      await using other = await another(place, ann);
+      await other.client.send({ msgid: 12, conversation: `u${li.id}-${ann.id}`, seq: 1 });
+      assertEquals((await other.client.request({ msgid: 3 })).errno, 0);
+      assertEquals(await place.sql(`SELECT COUNT(*) FROM DeviceCursor WHERE device = ${other.device}`), [[
+        "0",
+      ]]);
+    }
+  },
+
   async "a logout revokes the device it comes from, and no other"(place) {
     await using ann = await newUser(place, "ann");
     await using phone = await another(place, ann);

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { Devices } from "../../lib/store/devices.ts";
 import { migrate } from "../../lib/store/migrations.ts";
 import { openSqlite } from "../../lib/store/sqlite.ts";
-import { Tokens } from "../../lib/store/tokens.ts";
+import { endTokens, Tokens } from "../../lib/store/tokens.ts";
 import { Users } from "../../lib/store/users.ts";
 import { createBeatKey, TokenDesk } from "../../lib/chat/tokens.ts";
 
@@ -16,7 +17,7 @@ async function open() {
   const tokens = new Tokens(db);
   const clock = { now: 0 };
   const desk = new TokenDesk(tokens, TTL_MS, () => clock.now);
-  return { tokens, desk, clock, userId, [Symbol.asyncDispose]: () => db.close() };
+  return { db, tokens, desk, clock, userId, [Symbol.asyncDispose]: () => db.close() };
 }
 
 Deno.test("a token's time begins anew in its second half, and not in the first", async () => {
@@ -42,6 +43,17 @@ Deno.test("a token that becomes worthless while its time begins anew stays so", 
   await desk.revoke(userId);
   await used;
   assertEquals(await tokens.find(userId, hash), undefined);
+});
+
+Deno.test("a device's token that is on its way when all end is worth nothing", async () => {
+  await using world = await open();
+  const { db, userId } = world;
+  const devices = new Devices(db);
+  const { id } = await devices.create(userId, "phone", 0, [], { max: 1, online: new Set() });
+  const rotation = { id, before: 0, issued: 1, tokens: new Uint8Array(32), seen: 1, expires: TTL_MS };
+  await db.transaction((tx) => endTokens(tx, userId));
+  assertEquals((await devices.rotate([rotation])).size, 0);
+  assertEquals((await devices.one(id))?.expires, 0);
 });
 
 Deno.test("a key for heartbeats is good as long as its token, is no token, and is another one each time", async () => {

@@ -172,6 +172,15 @@ Deno.test("cids that a collation would call equal are two", async () => {
   assertEquals(stored.map(({ seq }) => seq), [1, 2, 3, 4, 5]);
 });
 
+Deno.test("a cid is recognised again whatever it begins with", async () => {
+  await using db = await FaultyDatabase.open();
+  const { log } = open(db);
+  const cids = ["\uFEFFa", "a", "\u200Ba", "\uFEFF"];
+  const stored = await Promise.all(cids.map((cid) => log.append(draft(cid, { cid }))));
+  const again = await Promise.all(cids.map((cid) => log.append(draft(cid, { cid }))));
+  assertEquals(again.map(({ seq, isRepeat }) => [seq, isRepeat]), stored.map(({ seq }) => [seq, true]));
+});
+
 Deno.test("a commit without an answer is looked up: it happened, so nothing is stored twice", async () => {
   await using db = await FaultyDatabase.open();
   const { log, told } = open(db);
