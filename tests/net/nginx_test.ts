@@ -237,21 +237,18 @@ Deno.test("with its lines uncommented, clients speak TLS and nodes plain TCP", a
   conn.close();
 });
 
-Deno.test("the shipped file passes nginx's own check with its own ports", async () => {
+Deno.test("the shipped files pass nginx's own check with their own ports", async () => {
   await using folder = await temporaryFolder();
+  const { certificate, key } = await makeCertificate(folder.path);
   const path = `${folder.path}/nginx.conf`;
-  await Deno.writeTextFile(path, await shippedNginxConfig());
   const globals = `pid ${folder.path}/pid; error_log stderr;`;
-  const { code, stderr } = await run("nginx", [
-    "-t",
-    "-e",
-    "stderr",
-    "-p",
-    folder.path,
-    "-c",
-    path,
-    "-g",
-    globals,
-  ]);
-  assertEquals([code, /\[(warn|error|emerg)\]/.exec(stderr)], [0, null], stderr);
+  for (const file of ["nginx.conf", "nginx_tls.conf"] as const) {
+    const config = (await shippedNginxConfig(file))
+      .replace(/\/etc\/nginx\/chat\.pem/g, certificate)
+      .replace(/\/etc\/nginx\/chat\.key/g, key);
+    await Deno.writeTextFile(path, config);
+    const args = ["-t", "-e", "stderr", "-p", folder.path, "-c", path, "-g", globals];
+    const { code, stderr } = await run("nginx", args);
+    assertEquals([code, /\[(warn|error|emerg)\]/.exec(stderr)], [0, null], stderr);
+  }
 });

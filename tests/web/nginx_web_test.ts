@@ -4,7 +4,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { nginxConfig } from "../net/nginx_config.ts";
 import { HEAD_MS } from "../../lib/web/web_door.ts";
 import { makeCertificate } from "../support/certificate.ts";
-import { PASSWORD } from "../support/chat_client.ts";
+import { ChatClient, logIn, PASSWORD, signUp } from "../support/chat_client.ts";
 import { browserTest, startChromium } from "../support/chromium.ts";
 import { type Cluster, startCluster } from "../support/cluster.ts";
 import { freePort, temporaryFolder, waitFor } from "../support/process.ts";
@@ -147,6 +147,57 @@ Deno.test("with its lines uncommented, browsers speak TLS to nginx", async () =>
   await socket.sendBytes(upgradeRequest(front.port, { host, origin: `https://${host}` }));
   assertEquals((await socket.receiveHead()).status, 101);
   assertEquals((await socket.request({ msgid: 18 })).errno, 0);
+});
+
+Deno.test("by nginx_tls.conf chat clients and browsers come by TLS, talk, and nodes know their addresses", async () => {
+  await using folder = await temporaryFolder();
+  const { authority, certificate, key } = await makeCertificate(folder.path);
+  await using cluster = await startCluster(
+    NAMES,
+    ["--web", "127.0.0.1:0", "--proxy-protocol", "127.0.0.1", "--log-level", "debug"],
+  );
+  const [port, webPort, plainWebPort] = [freePort(), freePort(), freePort()];
+  const nodes = NAMES.map((name) => {
+    const node = cluster.node(name);
+    return { tcp: node.port, udp: freePort(), web: node.address("web").port };
+  });
+  const config = (await nginxConfig({ file: "nginx_tls.conf", port, webPort, plainWebPort, nodes }))
+    .replaceAll("/etc/nginx/chat.pem", certificate)
+    .replaceAll("/etc/nginx/chat.key", key);
+  await using _nginx = await startNginx({ config, port });
+  const caCerts = [await Deno.readTextFile(authority)];
+
+  await using ann = new ChatClient(await Deno.connectTls({ hostname: "localhost", port, caCerts }));
+  const annId = await signUp(ann, "ann", { v: 2 });
+  await logIn(ann, annId, { v: 2 });
+
+  const conn = await Deno.connectTls({ hostname: "localhost", port: webPort, caCerts });
+  await using bob = new RawWebSocket(conn);
+  const host = `localhost:${webPort}`;
+  await bob.sendBytes(upgradeRequest(webPort, {
+    host,
+    origin: `https://${host}`,
+    "x-forwarded-for": "203.0.113.5",
+  }));
+  assertEquals((await bob.receiveHead()).status, 101);
+  const { id = 0 } = await bob.request({ msgid: 4, name: "bob", password: PASSWORD });
+  assertEquals((await bob.request({ msgid: 1, id, password: PASSWORD })).errno, 0);
+  const message = { msgid: 6, id, name: "bob", toid: annId, msg: "by TLS", time: "now" };
+  assertEquals((await bob.request(message)).errno, 0);
+  assertEquals((await ann.take(({ msgid }) => msgid === 6)).msg, "by TLS");
+
+  const logs = NAMES.map((name) => cluster.node(name).stderr).join("");
+  assertStringIncludes(logs, `remote=${ann.local}\n`);
+  assertStringIncludes(logs, "203.0.113.5 through 127.0.0.1");
+
+  const client = Deno.createHttpClient({ caCerts });
+  const page = await fetch(`https://${host}/`, { client });
+  assertStringIncludes(await page.text(), "app.js?v=");
+  assertEquals(page.headers.get("strict-transport-security"), "max-age=31536000");
+  client.close();
+  const plain = await fetch(`http://localhost:${plainWebPort}/x?y`, { redirect: "manual" });
+  await plain.body?.cancel();
+  assertEquals([plain.status, plain.headers.get("location")], [301, "https://localhost/x?y"]);
 });
 
 browserTest("through nginx one signs up in the page, and is connected", async () => {
