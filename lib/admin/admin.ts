@@ -17,9 +17,12 @@ import {
   disableUser,
   enableUser,
   endSessions,
+  grantRole,
+  listAdministrators,
   listSessions,
   listUsers,
   removeUser,
+  revokeRole,
   searchUsers,
   showUser,
 } from "./users.ts";
@@ -79,6 +82,14 @@ const COMMANDS: readonly Command[] = [
     run: disableUser,
   },
   { words: "enable", operands: "USER", count: ONE, help: "the opposite", run: enableUser },
+  {
+    words: "administrators",
+    help: "users who may do what operators do",
+    options: PAGED,
+    run: listAdministrators,
+  },
+  { words: "grant", operands: "USER", count: ONE, help: "make a user an administrator", run: grantRole },
+  { words: "revoke", operands: "USER", count: ONE, help: "the opposite", run: revokeRole },
   {
     words: "delete",
     operands: "USER",

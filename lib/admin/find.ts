@@ -18,6 +18,8 @@ export interface UserEntry {
   state: UserState;
   /** What operators have made of it. */
   status: UserStatus;
+  /** May do what operators do. */
+  administrator: boolean;
 }
 
 /** A group. */
@@ -31,14 +33,14 @@ export interface GroupEntry {
 }
 
 /** A row of {@link USER_COLUMNS}. */
-export type UserRow = { id: number; name: string; state: UserState; status: number };
+export type UserRow = { id: number; name: string; state: UserState; status: number; administrator: number };
 
 /** Columns of a {@link UserEntry}; `u` is the table User. */
-export const USER_COLUMNS = "u.id, u.name, u.state, u.status";
+export const USER_COLUMNS = "u.id, u.name, u.state, u.status, u.administrator";
 
 /** The user of a row. */
-export function toUser({ status, ...row }: UserRow): UserEntry {
-  return { ...row, status: USER_STATUSES[status] ?? "disabled" };
+export function toUser({ status, administrator, ...row }: UserRow): UserEntry {
+  return { ...row, status: USER_STATUSES[status] ?? "disabled", administrator: administrator === 1 };
 }
 
 /** Users for whom `condition` holds, by id. */

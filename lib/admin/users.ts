@@ -6,7 +6,7 @@
 import { type AdminContext, confirm, eventOf, giveWay, misuse, refuse, type Result } from "./context.ts";
 import { momentText, tableLines } from "./console.ts";
 import { newCode } from "./codes.ts";
-import { findUser, toUser, USER_COLUMNS, type UserEntry, usersWhere } from "./find.ts";
+import { findUser, toUser, USER_COLUMNS, type UserEntry, type UserRow, usersWhere } from "./find.ts";
 import { checkPassword, Passwords } from "../chat/password.ts";
 import { nameKey, normalizeName } from "../protocol/names.ts";
 import { createCode } from "../store/access_codes.ts";
@@ -46,12 +46,18 @@ export async function searchUsers(context: AdminContext, [text = ""]: readonly s
 function userResult(found: UserEntry[], limit: number): Result {
   const users = found.slice(0, limit);
   const more = found.length > limit;
-  const lines = tableLines(
-    ["id", "name", "state", "status"],
-    users.map(({ id, name, state, status }) => [id, name, state, status]),
-  );
+  const lines = userLines(users);
   if (more) lines.push(`There are more: --after ${users.at(-1)?.id}`);
   return { lines: lines.length > 0 ? lines : ["Nobody."], json: { users, more } };
+}
+
+function userLines(users: readonly UserEntry[]): string[] {
+  return tableLines(
+    ["id", "name", "state", "status", "role"],
+    users.map((
+      { id, name, state, status, administrator },
+    ) => [id, name, state, status, administrator ? "administrator" : "user"]),
+  );
 }
 
 /** `users show USER`. */
@@ -62,7 +68,7 @@ export async function showUser({ db }: AdminContext, [word = ""]: readonly strin
       "WHERE m.userid = ? ORDER BY g.id",
     [user.id],
   );
-  const friends = await db.query<{ id: number; name: string; state: "online" | "offline"; status: number }>(
+  const friends = await db.query<UserRow>(
     `SELECT ${USER_COLUMNS} FROM Friend f JOIN User u ON u.id = f.friendid WHERE f.userid = ? ORDER BY u.id`,
     [user.id],
   );
@@ -79,7 +85,7 @@ export async function showUser({ db }: AdminContext, [word = ""]: readonly strin
   );
   const tokenUntil = token?.expires ?? null;
   const lines = [
-    ...tableLines(["id", "name", "state", "status"], [[user.id, user.name, user.state, user.status]]),
+    ...userLines([user]),
     `conversations: ${counts?.conversations ?? 0}, messages sent: ${counts?.messages ?? 0}`,
     tokenUntil === null ? "no resume token" : `a resume token, good until ${momentText(tokenUntil)}`,
     ...tableLines(["group", "name", "role"], groups.map(({ id, groupname, role }) => [id, groupname, role])),
@@ -156,6 +162,39 @@ async function setStatus(
   });
   const rest = status === "active" ? "." : "; all sessions end.";
   return { lines: [`${user.name} (${user.id}) is ${status}${rest}`], json };
+}
+
+/** `administrators`. */
+export async function listAdministrators({ db, options }: AdminContext): Promise<Result> {
+  const limit = options.limit ?? LINES;
+  const condition = "u.administrator = 1 AND u.id > ?";
+  return userResult(await usersWhere(db, condition, [options.after ?? 0], limit + 1), limit);
+}
+
+/** `grant USER`. */
+export function grantRole(context: AdminContext, [word = ""]: readonly string[]): Promise<Result> {
+  return setAdministrator(context, word, true);
+}
+
+/** `revoke USER`. */
+export function revokeRole(context: AdminContext, [word = ""]: readonly string[]): Promise<Result> {
+  return setAdministrator(context, word, false);
+}
+
+async function setAdministrator(
+  context: AdminContext,
+  word: string,
+  administrator: boolean,
+): Promise<Result> {
+  const user = await findLiving(context, word);
+  const json = { id: user.id, administrator };
+  const is = `${user.name} (${user.id}) is ${administrator ? "an" : "no"} administrator`;
+  if (user.administrator === administrator) return { lines: [`${is} already.`], json };
+  await context.db.transaction(async (tx) => {
+    await recordEvent(tx, eventOf(context, administrator ? "grant" : "revoke", user.id));
+    await tx.run("UPDATE User SET administrator = ? WHERE id = ?", [administrator ? 1 : 0, user.id]);
+  });
+  return { lines: [`${is}${administrator ? "" : " any more"}.`], json };
 }
 
 /** `delete USER`: also one whose deletion was cut off. */

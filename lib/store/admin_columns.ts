@@ -30,7 +30,20 @@ const COLUMNS: readonly NewColumn[] = [
   },
 ];
 
+// 1: may use the operators' page.
+const ROLE: NewColumn = {
+  table: "User",
+  column: "administrator",
+  mysql: "TINYINT NOT NULL DEFAULT 0",
+  sqlite: "INTEGER NOT NULL DEFAULT 0",
+};
+
 /** For an engine of this name. */
 export function adminColumns(dialect: "mysql" | "sqlite"): readonly MigrationStep[] {
   return addColumns(dialect, COLUMNS);
+}
+
+/** The column that says who is an administrator, for an engine of this name. */
+export function administratorColumn(dialect: "mysql" | "sqlite"): readonly MigrationStep[] {
+  return addColumns(dialect, [ROLE]);
 }

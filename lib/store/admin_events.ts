@@ -17,6 +17,8 @@ export type AdminAction =
   | "enable"
   | "delete"
   | "sessions"
+  | "grant"
+  | "revoke"
   | "announce"
   | "trim"
   | "import"

@@ -56,12 +56,15 @@ export async function deleteUser(db: Database, deletion: Deletion): Promise<Dele
 
 /** A name in parentheses with a number is nobody else's: see names.ts. */
 async function shut(tx: SqlConnection, userId: number): Promise<void> {
-  await tx.run("UPDATE User SET status = ?, name = ?, name_key = NULL, password = ? WHERE id = ?", [
-    USER_STATUSES.indexOf("deleted"),
-    `${DELETED_NAME} (${userId})`,
-    crypto.randomUUID(),
-    userId,
-  ]);
+  await tx.run(
+    "UPDATE User SET status = ?, name = ?, name_key = NULL, password = ?, administrator = 0 WHERE id = ?",
+    [
+      USER_STATUSES.indexOf("deleted"),
+      `${DELETED_NAME} (${userId})`,
+      crypto.randomUUID(),
+      userId,
+    ],
+  );
   await tx.run("DELETE FROM Token WHERE userid = ?", [userId]);
   await tx.run("DELETE FROM DeviceCursor WHERE device IN (SELECT id FROM Device WHERE userid = ?)", [userId]);
   await tx.run("DELETE FROM Device WHERE userid = ?", [userId]);

@@ -10,7 +10,7 @@
 
 import { DatabaseError, errorText, EXIT, FatalError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
-import { adminColumns } from "./admin_columns.ts";
+import { adminColumns, administratorColumn } from "./admin_columns.ts";
 import { ADOPT_ORIGINAL } from "./adopt_original.ts";
 import { clusterSecret } from "./cluster_secret.ts";
 import type { Database, Dialect, SqlConnection } from "./database.ts";
@@ -51,6 +51,7 @@ const SEQUENCE: readonly { name: string; code?: (dialect: Dialect["name"]) => re
   { name: "0013_block" },
   { name: "0014_people_columns", code: peopleColumns },
   { name: "0015_offline_message" },
+  { name: "0016_administrator", code: administratorColumn },
 ];
 
 /** Options of {@linkcode migrate}. */

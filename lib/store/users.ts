@@ -56,7 +56,9 @@ export type UserStatus = "active" | "disabled" | "deleted";
 /** In the order of their numbers in the database. */
 export const USER_STATUSES: readonly UserStatus[] = ["active", "disabled", "deleted"];
 
-/** The column `status` of a deleted user. */
+/** The column `status` of a user who can log in … */
+const ACTIVE = USER_STATUSES.indexOf("active");
+/** … and of a deleted one. */
 const DELETED = USER_STATUSES.indexOf("deleted");
 
 type AccountRow = {
@@ -171,6 +173,15 @@ export class Users {
     // One of before the rule may have another key, or none.
     const [older] = await this.#db.query<AccountRow>(`${account} name = ?`, [stored]);
     return older && toAccount(older);
+  }
+
+  /** Whether this user may do what operators do. Asks the database: whoever has lost the role has lost it at once. */
+  async isAdministrator(id: number): Promise<boolean> {
+    const rows = await this.#db.query(
+      `SELECT id FROM User WHERE id = ? AND administrator = 1 AND status = ${ACTIVE}`,
+      [id],
+    );
+    return rows.length > 0;
   }
 
   /** From now on the user is one of versions 1 and 2, too. */

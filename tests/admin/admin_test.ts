@@ -10,6 +10,10 @@ import {
 } from "@std/assert";
 import { adminHelp } from "../../lib/admin/admin.ts";
 import { EXIT } from "../../lib/base/errors.ts";
+import { createLogger } from "../../lib/base/logger.ts";
+import { migrate } from "../../lib/store/migrations.ts";
+import { openSqlite } from "../../lib/store/sqlite.ts";
+import { Users } from "../../lib/store/users.ts";
 import {
   chat,
   ChatClient,
@@ -52,7 +56,8 @@ onEachDatabase("administration", {
       "--limit",
       "1",
     ]);
-    assertEquals([users, more], [[{ id: li.id, name: li.name, state: "online", status: "active" }], true]);
+    const entry = { id: li.id, name: li.name, state: "online", status: "active", administrator: false };
+    assertEquals([users, more], [[entry], true]);
     const found = await place.adminJson(["users", "search", li.name.toUpperCase().slice(0, -1)]);
     assert(found.users.some(({ id }: { id: number }) => id === li.id));
     const shown = await place.adminJson(["users", "show", li.name.toUpperCase()]);
@@ -60,7 +65,7 @@ onEachDatabase("administration", {
     assertEquals(shown.friends.map(({ id }: { id: number }) => id), [wu.id]);
     assertEquals(shown.groups.map(({ role }: { role: string }) => role), ["creator"]);
     const text = await place.admin(["users", "show", String(li.id)]);
-    assertMatch(text.stdout, /^id +name +state +status\n\d+ +Lí \d+ +online +active\n/);
+    assertMatch(text.stdout, /^id +name +state +status +role\n\d+ +Lí \d+ +online +active +user\n/);
     const nobody = await place.admin(["users", "show", "=1"]);
     assertEquals([nobody.code, nobody.stderr], [EXIT.failure, 'chatserver: There is no user "=1"\n']);
   },
@@ -114,6 +119,28 @@ onEachDatabase("administration", {
     assertEquals((await client.request({ msgid: 21, v: 2, token: li.reply.token })).errno, 11);
     await place.adminJson(["enable", li.name]);
     assertEquals(await logInErrno(place, li.id, PASSWORD), 0);
+  },
+  "the role of an administrator is given and taken, and whoever is deleted has none": async (place) => {
+    await using elsewhere = await place.elsewhere([]);
+    await using li = await elsewhere.newPerson("li", { v: 2 });
+    await using wu = await elsewhere.newPerson("wu", { v: 2 });
+    const listed = async () =>
+      (await elsewhere.adminJson(["administrators"])).users.map(({ id }: { id: number }) => id);
+    assertEquals(await listed(), []);
+    for (const { name } of [li, wu]) await elsewhere.adminJson(["grant", name]);
+    assertEquals(await elsewhere.adminJson(["grant", li.name]), { id: li.id, administrator: true });
+    assertEquals(await listed(), [li.id, wu.id]);
+    assertMatch((await elsewhere.admin(["users", "show", li.name])).stdout, / administrator$/m);
+    await elsewhere.adminJson(["revoke", li.name]);
+    await elsewhere.adminJson(["delete", wu.name, "--yes"]);
+    assertEquals(await listed(), []);
+    assertEquals((await elsewhere.admin(["grant", String(wu.id)])).code, EXIT.failure);
+    const { events } = await elsewhere.adminJson(["audit"]);
+    assertEquals(
+      events.map(({ what }: { what: string }) => what),
+      ["grant", "grant", "revoke", "delete"],
+      "and nothing that changed nothing",
+    );
   },
   "nobody slips in who was on the way while disabled": async (place) => {
     const li = await place.newPerson("slippery", { v: 2 });
@@ -462,6 +489,26 @@ onEachDatabase("administration", {
     const stats = await elsewhere.adminJson(["stats"]);
     assertEquals([stats.users, stats.online, stats.messages, stats.conversations], [2, 2, 1, 1]);
   },
+});
+
+Deno.test("an administrator is who has the role and can log in", async () => {
+  const db = openSqlite(":memory:");
+  try {
+    await migrate(db, createLogger({ level: "error", format: "text", write: () => {} }));
+    const users = new Users(db);
+    const id = await users.create("li", "hash") ?? 0;
+    const isAdministrator = async (administrator: number, status: number) => {
+      await db.run("UPDATE User SET administrator = ?, status = ?", [administrator, status]);
+      return await users.isAdministrator(id);
+    };
+    assertEquals(await users.isAdministrator(id), false);
+    assertEquals(await isAdministrator(1, 0), true);
+    for (const status of [1, 2]) assertEquals(await isAdministrator(1, status), false);
+    assertEquals(await isAdministrator(0, 0), false);
+    assertEquals(await users.isAdministrator(id + 1), false);
+  } finally {
+    await db.close();
+  }
 });
 
 Deno.test("nodes without Redis follow, each for itself", async () => {

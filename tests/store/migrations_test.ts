@@ -30,6 +30,7 @@ const LATER = [
   "0013_block",
   "0014_people_columns",
   "0015_offline_message",
+  "0016_administrator",
 ].map((name) => `${name}: done`);
 
 function closing(db: Database): Database & AsyncDisposable {
