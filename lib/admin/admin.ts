@@ -108,9 +108,9 @@ const COMMANDS: readonly Command[] = [
   },
   {
     words: "sessions end",
-    operands: "USER",
-    count: ONE,
-    help: "log a user out everywhere",
+    operands: "USER [DEVICE]",
+    count: [1, 2],
+    help: "log a user out everywhere, or one of its devices",
     run: endSessions,
   },
   { words: "groups list", help: "groups by id", options: PAGED, run: listGroups },

@@ -111,15 +111,36 @@ function checksOf(dialect: "sqlite" | "mysql"): readonly Check[] {
     {
       name: "positions past the end",
       find: "SELECT m.conversation, m.userid FROM Member m JOIN Conversation c ON c.id = m.conversation " +
-        "WHERE m.delivered > c.last_seq OR m.`read` > c.last_seq OR m.since > c.last_seq",
+        "WHERE m.delivered > c.last_seq OR m.furthest > c.last_seq OR m.`read` > c.last_seq OR m.since > c.last_seq",
       async repair(tx, { conversation = "", userid = 0 }) {
         const end = "(SELECT last_seq FROM Conversation WHERE id = ?)";
-        for (const column of ["delivered", "`read`", "since"]) {
+        for (const column of ["delivered", "furthest", "`read`", "since"]) {
           await tx.run(
             `UPDATE Member SET ${column} = ${end} WHERE conversation = ? AND userid = ? AND ${column} > ${end}`,
             [conversation, conversation, userid, conversation],
           );
         }
+      },
+    },
+    {
+      name: "positions of devices past the end",
+      find:
+        "SELECT p.device, p.conversation FROM DeviceCursor p JOIN Conversation c ON c.id = p.conversation " +
+        "WHERE p.delivered > c.last_seq",
+      async repair(tx, { device = 0, conversation = "" }) {
+        const end = "(SELECT last_seq FROM Conversation WHERE id = ?)";
+        await tx.run(
+          `UPDATE DeviceCursor SET delivered = ${end} WHERE device = ? AND conversation = ? AND delivered > ${end}`,
+          [conversation, device, conversation, conversation],
+        );
+      },
+    },
+    {
+      name: "positions of devices that do not exist",
+      find:
+        "SELECT DISTINCT p.device FROM DeviceCursor p LEFT JOIN Device d ON d.id = p.device WHERE d.id IS NULL",
+      async repair(tx, { device = 0 }) {
+        await tx.run("DELETE FROM DeviceCursor WHERE device = ?", [device]);
       },
     },
     {
@@ -152,6 +173,14 @@ function checksOf(dialect: "sqlite" | "mysql"): readonly Check[] {
         `OR NOT EXISTS (${REAL_USER} f.userid)`,
       async repair(tx, { userid = 0, friendid = 0 }) {
         await tx.run("DELETE FROM Friend WHERE userid = ? AND friendid = ?", [userid, friendid]);
+      },
+    },
+    {
+      name: "devices of nobody",
+      find: `SELECT d.id FROM Device d WHERE NOT EXISTS (${REAL_USER} d.userid)`,
+      async repair(tx, { id = 0 }) {
+        await tx.run("DELETE FROM DeviceCursor WHERE device = ?", [id]);
+        await tx.run("DELETE FROM Device WHERE id = ?", [id]);
       },
     },
     {

@@ -37,7 +37,7 @@ class Writer {
     const { db } = this.#context;
     for (let start = 0; start < missing.length; start += ROWS) {
       const { sql, params } = db.dialect.isOneOf("id", missing.slice(start, start + ROWS));
-      await this.rows("user", `SELECT id, name, status FROM User WHERE ${sql} ORDER BY id`, params);
+      await this.rows("user", `SELECT id, name, status, legacy FROM User WHERE ${sql} ORDER BY id`, params);
     }
     for (const id of missing) this.#users.add(id);
   }
@@ -62,6 +62,13 @@ async function exportUser(context: AdminContext, writer: Writer, word: string): 
   const friends = await db.query<{ friendid: number }>("SELECT friendid FROM Friend WHERE userid = ?", [id]);
   await writer.users(friends.map(({ friendid }) => friendid));
   await writer.rows("friend", "SELECT userid, friendid FROM Friend WHERE userid = ? ORDER BY friendid", [id]);
+  await writer.rows(
+    "device",
+    "SELECT id, userid, name, created, seen FROM Device WHERE userid = ? ORDER BY id",
+    [
+      id,
+    ],
+  );
   const places = await db.query<{ conversation: string; since: number }>(
     "SELECT conversation, since FROM Member WHERE userid = ? ORDER BY conversation",
     [id],
@@ -73,6 +80,12 @@ async function exportUser(context: AdminContext, writer: Writer, word: string): 
     bar.at(index + 1, places.length);
   }
   bar.end();
+  await writer.rows(
+    "device_position",
+    "SELECT p.device, p.conversation, p.delivered FROM DeviceCursor p JOIN Device d ON d.id = p.device " +
+      "WHERE d.userid = ? ORDER BY p.device, p.conversation",
+    [id],
+  );
 }
 
 async function exportConversation(
@@ -98,7 +111,7 @@ async function exportConversation(
   writer.line("conversation", { ...row, first_seq: Math.max(Number(row.first_seq), since + 1) });
   await writer.rows(
     "member",
-    "SELECT userid, conversation, since, delivered, `read` FROM Member WHERE conversation = ? ORDER BY userid",
+    "SELECT userid, conversation, since, delivered, `read`, furthest FROM Member WHERE conversation = ? ORDER BY userid",
     [conversation],
   );
   for (let after = since;;) {

@@ -6,6 +6,7 @@
  */
 import { type AdminContext, eventOf, giveWay, refuse, type Result } from "./context.ts";
 import { FIELDS, type Kind, type ReadRecord, readRecord } from "./records.ts";
+import { checkDeviceName } from "../chat/device_desk.ts";
 import { DatabaseError } from "../base/errors.ts";
 import { kindOf } from "../protocol/entries.ts";
 import { checkName, nameKey, normalizeName } from "../protocol/names.ts";
@@ -124,13 +125,18 @@ async function importOne(db: Database, tx: SqlConnection, { kind, row }: Line): 
       return await importConversation(db, tx, row);
     case "member":
       if (!parseConversation(String(row.conversation))) return "it is of no conversation";
-      return await insertNew(db, tx, "Member (userid, conversation, since, delivered, `read`)", [
+      return await insertNew(db, tx, "Member (userid, conversation, since, delivered, `read`, furthest)", [
         row.userid,
         row.conversation,
         row.since,
         row.delivered,
         row.read,
+        row.furthest ?? 0,
       ]);
+    case "device":
+      return await importDevice(tx, row);
+    case "device_position":
+      return await importDevicePosition(db, tx, row);
     case "message":
       return await importMessage(db, tx, row);
     case "reaction":
@@ -179,7 +185,10 @@ async function insertNew(
 }
 
 /** Nobody can log in as such a user before an operator has given it a password. */
-async function importUser(tx: SqlConnection, { id = 0, name: given, status = 0 }: Row): Promise<Outcome> {
+async function importUser(
+  tx: SqlConnection,
+  { id = 0, name: given, status = 0, legacy }: Row,
+): Promise<Outcome> {
   const name = normalizeName(String(given));
   const [there] = await tx.query<{ name: string; status: number }>(
     "SELECT name, status FROM User WHERE id = ?",
@@ -190,16 +199,42 @@ async function importUser(tx: SqlConnection, { id = 0, name: given, status = 0 }
   const problem = isDeleted ? undefined : checkName(name);
   if (problem !== undefined) return `the name ${problem}`;
   await tx.run(
-    "INSERT INTO User (id, name, name_key, password, state, status) VALUES (?, ?, ?, ?, 'offline', ?)",
+    "INSERT INTO User (id, name, name_key, password, state, status, legacy) VALUES (?, ?, ?, ?, 'offline', ?, ?)",
     [
       id,
       name,
       isDeleted ? null : nameKey(name),
       crypto.randomUUID(),
       status,
+      legacy === 0 ? 0 : 1,
     ],
   );
   return true;
+}
+
+/** Without a token: its user goes on with the password. */
+async function importDevice(tx: SqlConnection, { id = 0, userid = 0, ...row }: Row): Promise<Outcome> {
+  const [there] = await tx.query<{ userid: number }>("SELECT userid FROM Device WHERE id = ?", [id]);
+  if (there) return there.userid === userid ? false : `device ${id} is another user's here`;
+  const problem = checkDeviceName(String(row.name));
+  if (problem !== undefined) return `the name ${problem}`;
+  await tx.run(
+    "INSERT INTO Device (id, userid, name, created, seen, tokens, issued, expires) VALUES (?, ?, ?, ?, ?, ?, 0, 0)",
+    [id, userid, row.name ?? "", row.created ?? 0, row.seen ?? 0, new Uint8Array(0)],
+  );
+  return true;
+}
+
+async function importDevicePosition(db: Database, tx: SqlConnection, row: Row): Promise<Outcome> {
+  const { device = 0, conversation = "", delivered = 0 } = row;
+  const place = parseConversation(String(conversation));
+  const [there] = await tx.query("SELECT id FROM Device WHERE id = ?", [device]);
+  if (!place || !there) return "it is of no device or no conversation";
+  return await insertNew(db, tx, "DeviceCursor (device, conversation, delivered)", [
+    device,
+    conversation,
+    delivered,
+  ]);
 }
 
 async function importGroup(tx: SqlConnection, { id = 0, groupname, groupdesc = "" }: Row): Promise<Outcome> {

@@ -7,12 +7,12 @@ import { Buffer } from "node:buffer";
 import { isJsonObject } from "../protocol/protocol.ts";
 import type { SqlValue } from "../store/database.ts";
 
-/** How a value stands in a line. `bytes`: as base64. A `?` marks one that may be null. */
-type FieldType = "integer" | "text" | "text?" | "bytes?";
+/** How a value stands in a line. `bytes`: as base64. A `?` marks one that may be null, or missing. */
+type FieldType = "integer" | "integer?" | "text" | "text?" | "bytes?";
 
 /** The fields of each kind of line, in order. */
 export const FIELDS = {
-  user: { id: "integer", name: "text", status: "integer" },
+  user: { id: "integer", name: "text", status: "integer", legacy: "integer?" },
   friend: { userid: "integer", friendid: "integer" },
   group: { id: "integer", groupname: "text", groupdesc: "text" },
   group_member: { groupid: "integer", userid: "integer", grouprole: "text" },
@@ -30,7 +30,10 @@ export const FIELDS = {
     since: "integer",
     delivered: "integer",
     read: "integer",
+    furthest: "integer?",
   },
+  device: { id: "integer", userid: "integer", name: "text", created: "integer", seen: "integer" },
+  device_position: { device: "integer", conversation: "text", delivered: "integer" },
   message: {
     conversation: "text",
     seq: "integer",
@@ -48,8 +51,8 @@ export const FIELDS = {
   mention: { conversation: "text", seq: "integer", userid: "integer" },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, FieldType>>>>;
 
-/** Fields that name a user or group. */
-const IDS: ReadonlySet<string> = new Set(["id", "friendid", "groupid", "sender"]);
+/** Fields that name a user, group or device. */
+const IDS: ReadonlySet<string> = new Set(["id", "friendid", "groupid", "sender", "device"]);
 /** As the columns have it. */
 const MAX_ID = 2 ** 31 - 1;
 
@@ -106,7 +109,7 @@ function isKind(kind: unknown): kind is Kind {
 
 function readField(name: string, type: FieldType, value: unknown): SqlValue {
   if (value === null && type.endsWith("?")) return null;
-  if (type === "integer" && typeof value === "number" && Number.isSafeInteger(value) && value >= 0) {
+  if (type.startsWith("integer") && typeof value === "number" && Number.isSafeInteger(value) && value >= 0) {
     if (!IDS.has(name) || (value > 0 && value <= MAX_ID)) return value;
     throw new Error(`its field ${name} is no id`);
   }

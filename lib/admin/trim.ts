@@ -68,24 +68,27 @@ async function trimConversation(
     const old = young < 0 ? rows : rows.slice(0, young);
     const newest = old.at(-1)?.seq;
     if (newest === undefined) return trimmed;
-    trimmed += await trimTo(db, id, first_seq, newest, last_seq);
+    trimmed += await trimTo(db, id, start, newest, last_seq);
     if (young >= 0 || rows.length < PLACES) return trimmed;
     start = newest + 1;
     await giveWay(startedAt);
   }
 }
 
-/** Up to where every member has everything; whoever is deleted does not count. */
+/** Up to where every member has everything, on one device at least; whoever is deleted does not count. */
 async function deliveredToAll(db: Database, conversation: string): Promise<number> {
   const [row] = await db.query<{ seq: number | null }>(
-    "SELECT MIN(m.delivered) AS seq FROM Member m JOIN User u ON u.id = m.userid " +
-      "WHERE m.conversation = ? AND u.status <> 2",
+    `SELECT MIN(${db.dialect.greatest("m.delivered", "m.furthest")}) AS seq FROM Member m ` +
+      "JOIN User u ON u.id = m.userid WHERE m.conversation = ? AND u.status <> 2",
     [conversation],
   );
   return row?.seq ?? 0;
 }
 
-/** Deletes places up to `seq`, of a conversation that ended at `end` a moment ago. Resolves with how many texts are gone. */
+/**
+ * Deletes places from `first`, before which there are none, up to `seq`, of a conversation that ended at `end` a moment ago.
+ * Resolves with how many texts are gone.
+ */
 function trimTo(
   db: Database,
   conversation: string,

@@ -11,6 +11,8 @@ import { checkPassword, Passwords } from "../chat/password.ts";
 import { nameKey, normalizeName } from "../protocol/names.ts";
 import { createCode } from "../store/access_codes.ts";
 import { recordEvent } from "../store/admin_events.ts";
+import type { Database } from "../store/database.ts";
+import { Devices, removeDevices } from "../store/devices.ts";
 import { deleteUser } from "../store/delete_user.ts";
 import { USER_STATUSES } from "../store/users.ts";
 import { endTokens } from "../store/tokens.ts";
@@ -77,23 +79,24 @@ export async function showUser({ db }: AdminContext, [word = ""]: readonly strin
       "(SELECT COUNT(*) FROM Message WHERE sender = ? AND kind = 0) AS messages",
     [user.id, user.id],
   );
-  const [token] = await db.query<{ expires: number }>(
-    "SELECT MAX(expires) AS expires FROM Token WHERE userid = ?",
-    [
-      user.id,
-    ],
+  const now = Date.now();
+  const [token] = await db.query<{ expires: number | null }>(
+    "SELECT MAX(expires) AS expires FROM Token WHERE userid = ? AND expires > ?",
+    [user.id, now],
   );
   const tokenUntil = token?.expires ?? null;
+  const devices = await devicesOf(db, user.id, now);
   const lines = [
     ...userLines([user]),
     `conversations: ${counts?.conversations ?? 0}, messages sent: ${counts?.messages ?? 0}`,
     tokenUntil === null ? "no resume token" : `a resume token, good until ${momentText(tokenUntil)}`,
+    ...deviceLines(devices),
     ...tableLines(["group", "name", "role"], groups.map(({ id, groupname, role }) => [id, groupname, role])),
     ...tableLines(["friend", "name"], friends.map(({ id, name }) => [id, name])),
   ];
   return {
     lines,
-    json: { ...user, ...counts, token_until: tokenUntil, groups, friends: friends.map(toUser) },
+    json: { ...user, ...counts, token_until: tokenUntil, devices, groups, friends: friends.map(toUser) },
   };
 }
 
@@ -221,40 +224,108 @@ export async function removeUser(context: AdminContext, [word = ""]: readonly st
   };
 }
 
-/** `sessions list`: who is online, and who could come back without a password. */
+/** A device as an operator sees it; times in ms since the epoch. */
+interface DeviceEntry {
+  id: number;
+  name: string;
+  created: number;
+  seen: number;
+  /** Null: its user has to give the password. */
+  token_until: number | null;
+}
+
+async function devicesOf(db: Database, userId: number, now: number): Promise<DeviceEntry[]> {
+  const rows = await new Devices(db).of(userId);
+  return rows.map(({ id, name, created, seen, expires }) => ({
+    ...{ id, name, created, seen },
+    token_until: expires > now ? expires : null,
+  }));
+}
+
+function deviceLines(devices: readonly DeviceEntry[]): string[] {
+  return tableLines(
+    ["device", "name", "last seen", "token good until"],
+    devices.map(({ id, name, seen, token_until }) => [id, name, momentText(seen), momentOrNull(token_until)]),
+  );
+}
+
+function momentOrNull(at: number | null): string | null {
+  return at === null ? null : momentText(at);
+}
+
+/** `sessions list`: who is online, and who could come back without a password; of one user also the devices. */
 export async function listSessions(
   { db, options }: AdminContext,
   [word]: readonly string[],
 ): Promise<Result> {
   const limit = options.limit ?? LINES;
   const own = word === undefined ? undefined : await findUser(db, word);
-  const condition = own ? "u.id = ?" : "(u.state = 'online' OR t.expires IS NOT NULL) AND u.id > ?";
-  const rows = await db.query<{ id: number; name: string; state: string; expires: number | null }>(
-    "SELECT u.id, u.name, u.state, t.expires FROM User u LEFT JOIN Token t ON t.userid = u.id " +
-      `WHERE ${condition} ORDER BY u.id LIMIT ${limit + 1}`,
-    [own?.id ?? options.after ?? 0],
+  const now = Date.now();
+  const until = (table: string) =>
+    `SELECT MAX(t.expires) FROM ${table} t WHERE t.userid = u.id AND t.expires > ?`;
+  const can = (table: string) => `EXISTS (SELECT 1 FROM ${table} t WHERE t.userid = u.id AND t.expires > ?)`;
+  const condition = own
+    ? "u.id = ?"
+    : `u.id > ? AND (u.state = 'online' OR ${can("Token")} OR ${can("Device")})`;
+  const rows = await db.query<
+    { id: number; name: string; state: string; token: number | null; device: number | null; devices: number }
+  >(
+    `SELECT u.id, u.name, u.state, (${until("Token")}) AS token, (${until("Device")}) AS device, ` +
+      "(SELECT COUNT(*) FROM Device d WHERE d.userid = u.id) AS devices " +
+      `FROM User u WHERE ${condition} ORDER BY u.id LIMIT ${limit + 1}`,
+    [now, now, own?.id ?? options.after ?? 0, ...(own ? [] : [now, now])],
   );
   const more = rows.length > limit;
-  const sessions = rows.slice(0, limit).map(({ expires, ...user }) => ({ ...user, token_until: expires }));
+  const sessions = rows.slice(0, limit).map(({ token, device, ...user }) => ({
+    ...user,
+    token_until: token === null && device === null ? null : Math.max(token ?? 0, device ?? 0),
+  }));
   const lines = tableLines(
-    ["id", "name", "state", "token good until"],
-    sessions.map(({ id, name, state, token_until: until }) => [
-      id,
-      name,
-      state,
-      until === null ? null : momentText(until),
+    ["id", "name", "state", "devices", "token good until"],
+    sessions.map(({ id, name, state, devices, token_until }) => [
+      ...[id, name, state, devices],
+      momentOrNull(token_until),
     ]),
   );
   if (more) lines.push(`There are more: --after ${sessions.at(-1)?.id}`);
-  return { lines: lines.length > 0 ? lines : ["None."], json: { sessions, more } };
+  const devices = own && await devicesOf(db, own.id, now);
+  if (devices) lines.push(...deviceLines(devices));
+  return {
+    lines: lines.length > 0 ? lines : ["None."],
+    json: { sessions, more, ...(devices ? { devices } : {}) },
+  };
 }
 
-/** `sessions end USER`. */
-export async function endSessions(context: AdminContext, [word = ""]: readonly string[]): Promise<Result> {
+/** `sessions end USER`, or of one device: then its user has one less. */
+export async function endSessions(
+  context: AdminContext,
+  [word = "", device]: readonly string[],
+): Promise<Result> {
   const user = await findUser(context.db, word);
+  if (device !== undefined) return await endDevice(context, user, device);
   await context.db.transaction(async (tx) => {
     await recordEvent(tx, eventOf(context, "sessions", user.id));
     await endTokens(tx, user.id);
   });
   return { lines: [`The sessions of ${user.name} (${user.id}) end.`], json: { id: user.id } };
+}
+
+async function endDevice(context: AdminContext, user: UserEntry, word: string): Promise<Result> {
+  const { db } = context;
+  const devices = await new Devices(db).of(user.id);
+  const device = devices.find(({ id }) => String(id) === word);
+  if (!device) {
+    throw refuse(
+      `${user.name} (${user.id}) has no device ${JSON.stringify(word)}; sessions list shows its devices`,
+    );
+  }
+  const { id, name } = device;
+  await db.transaction(async (tx) => {
+    await recordEvent(tx, eventOf(context, "device", user.id, { device: id, name }));
+    await removeDevices(db, tx, [id]);
+  });
+  return {
+    lines: [`Device ${id}, ${JSON.stringify(name)}, of ${user.name} (${user.id}) is logged out.`],
+    json: { id: user.id, device: id },
+  };
 }

@@ -55,7 +55,8 @@ const COUNTS: Readonly<Record<string, string>> = {
   groups: "SELECT COUNT(*) AS n FROM AllGroup",
   conversations: "SELECT COUNT(*) AS n FROM Conversation",
   messages: "SELECT COALESCE(SUM(last_seq - first_seq + 1), 0) AS n FROM Conversation",
-  tokens: "SELECT COUNT(*) AS n FROM Token",
+  devices: "SELECT COUNT(*) AS n FROM Device",
+  tokens: "SELECT (SELECT COUNT(*) FROM Token) + (SELECT COUNT(*) FROM Device WHERE expires > 0) AS n",
   codes: "SELECT COUNT(*) AS n FROM AccessCode",
 };
 

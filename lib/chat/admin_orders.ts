@@ -95,11 +95,12 @@ export class AdminOrders {
   }
 
   #follow({ id, what, userId, detail }: AdminEvent): void {
-    const { logger, users, delivery } = this.#options;
+    const { logger, users, delivery, admission } = this.#options;
     logger.info("an operator's order", { what, ...(userId === null ? {} : { user: userId }) });
     const notice = NOTICES[what];
     if (userId !== null && notice !== undefined) this.#endSessions(userId, id, notice);
     if (userId !== null && what === "delete") users.forget(userId);
+    if (userId !== null && what === "device") admission.onRevoked(userId, Number(detail.device));
     if (what === "announce") this.#announce(String(detail.text));
     if (what === "import") {
       users.forgetKnown();

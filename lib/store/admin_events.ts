@@ -17,6 +17,7 @@ export type AdminAction =
   | "enable"
   | "delete"
   | "sessions"
+  | "device"
   | "grant"
   | "revoke"
   | "announce"

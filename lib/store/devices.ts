@@ -111,7 +111,7 @@ export class Devices {
         Number(online.has(a.id)) - Number(online.has(b.id)) || a.seen - b.seen || a.id - b.id
       );
       const removed = others.slice(0, Math.max(0, others.length + 1 - max)).map(({ id }) => id);
-      if (removed.length > 0) await this.#remove(tx, removed);
+      if (removed.length > 0) await removeDevices(this.#db, tx, removed);
       const { insertId: id } = await tx.run(
         "INSERT INTO Device (userid, name, created, seen, tokens, issued, expires) VALUES (?, ?, ?, ?, ?, 0, 0)",
         [userId, name, now, now, new Uint8Array(0)],
@@ -164,14 +164,19 @@ export class Devices {
 
   /** Forgets devices, with their tokens. */
   remove(ids: readonly number[]): Promise<void> {
-    return this.#db.transaction((tx) => this.#remove(tx, ids));
+    return this.#db.transaction((tx) => removeDevices(this.#db, tx, ids));
   }
+}
 
-  async #remove(tx: SqlConnection, ids: readonly number[]): Promise<void> {
-    const sorted = [...new Set(ids)].sort((a, b) => a - b);
-    for (const [table, column] of [["Device", "id"], ["DeviceCursor", "device"]]) {
-      const { sql, params } = this.#db.dialect.isOneOf(column ?? "", sorted);
-      await tx.run(`DELETE FROM ${table} WHERE ${sql}`, params);
-    }
+/** Forgets devices, with their tokens, in a transaction of `db`. */
+export async function removeDevices(
+  { dialect }: Database,
+  tx: SqlConnection,
+  ids: readonly number[],
+): Promise<void> {
+  const sorted = [...new Set(ids)].sort((a, b) => a - b);
+  for (const [table, column] of [["Device", "id"], ["DeviceCursor", "device"]]) {
+    const { sql, params } = dialect.isOneOf(column ?? "", sorted);
+    await tx.run(`DELETE FROM ${table} WHERE ${sql}`, params);
   }
 }

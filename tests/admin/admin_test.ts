@@ -23,6 +23,7 @@ import {
   PASSWORD,
   type Person,
 } from "../support/chat_client.ts";
+import { logInDevice, newDevice } from "../support/devices.ts";
 import { onEachDatabase, type Place } from "../support/databases.ts";
 import { runProgram, startMariaDb, startServer } from "../support/services.ts";
 import { temporaryFolder } from "../support/process.ts";
@@ -229,6 +230,41 @@ onEachDatabase("administration", {
     assertEquals([notice?.code, notice?.text], ["revoked", "An operator has ended this session."]);
     assertEquals(await logInErrno(place, li.id, PASSWORD), 0);
   },
+  "devices are listed with their user, and one of them is ended": async (place) => {
+    const name = place.newName("several");
+    await using phone = await newDevice(place.server.port, name);
+    await using laptop = await logInDevice(place.server.port, { name, device: "laptop" });
+    const { sessions, devices } = await place.adminJson(["sessions", "list", name]);
+    assertEquals([sessions[0].id, sessions[0].state, sessions[0].devices], [phone.id, "online", 2]);
+    assertEquals(devices.map(({ id }: { id: number }) => id), [phone.device, laptop.device]);
+    assertEquals(devices[1].name, "laptop");
+    assertGreater(devices[1].token_until, Date.now());
+    assertEquals(sessions[0].token_until, devices[1].token_until);
+    const all = await place.adminJson(["sessions", "list", "--after", String(phone.id - 1)]);
+    assertEquals(all.sessions, sessions);
+    const shown = await place.adminJson(["users", "show", name]);
+    assertEquals([shown.token_until, shown.devices], [null, devices]);
+
+    assertEquals((await place.admin(["sessions", "end", name, "999999"])).code, EXIT.failure);
+    assertEquals(await place.adminJson(["sessions", "end", name, String(laptop.device)]), {
+      id: phone.id,
+      device: laptop.device,
+    });
+    assertEquals((await laptop.client.receiveRest(FOLLOW_MS)).at(-1)?.code, "revoked");
+    await using again = await place.connect();
+    assertEquals((await again.request({ msgid: 21, v: 3, token: laptop.reply.token })).errno, 11);
+    await phone.client.fence();
+
+    await place.adminJson(["sessions", "end", name]);
+    assertEquals((await phone.client.receiveRest(FOLLOW_MS)).at(-1)?.code, "revoked");
+    assertEquals((await again.request({ msgid: 21, v: 3, token: phone.reply.token })).errno, 11);
+    const { devices: [rest, ...others] } = await place.adminJson(["sessions", "list", name]);
+    assertEquals(
+      [rest.id, rest.token_until, others],
+      [phone.device, null, []],
+      "it goes on with the password",
+    );
+  },
   "groups are listed and shown": async (place) => {
     await using li = await place.newPerson("founder", { v: 2 });
     const groupname = place.newName("Grüppe");
@@ -314,6 +350,10 @@ onEachDatabase("administration", {
         member(away.id, finished, 5),
       ].join(", "),
     );
+    // On a device of version 3, which its user has come to.
+    await place.sql(
+      `UPDATE Member SET furthest = 3 WHERE userid = ${away.id} AND conversation = '${waiting}'`,
+    );
     let isOver = false;
     const writing = (async () => {
       let errno: number | undefined = 0;
@@ -328,9 +368,9 @@ onEachDatabase("administration", {
     assertEquals((await place.admin(["trim", "--older-than", "10d"])).code, EXIT.usage);
     const trim = (...args: string[]) => place.adminJson(["trim", "--older-than", "10d", "--yes", ...args]);
     const kept = await trim("--keep-undelivered");
-    assertEquals([kept.messages, kept.conversations], [old + 2 + 5, 3]);
+    assertEquals([kept.messages, kept.conversations], [old + 3 + 5, 3]);
     const rest = await trim();
-    assertEquals([rest.messages, rest.conversations], [3, 1]);
+    assertEquals([rest.messages, rest.conversations], [2, 1]);
     assertEquals((await trim()).messages, 0, "a second time there is nothing");
     isOver = true;
     assertEquals(await writing, 0, "nobody was held up");
@@ -368,6 +408,13 @@ onEachDatabase("administration", {
     await wu.client.request(groupChat(wu, Number(groupid), "with li"));
     for (const text of ["one", "two", "three"]) await li.client.request(chat(li, wu.id, text, { cid: text }));
     await li.client.request({ msgid: 17, conversation: `u${li.id}-${wu.id}`, seq: 2 });
+    // One who has devices, and has never logged in by an earlier version.
+    await using cai = await newDevice(place.server.port, place.newName("modern"));
+    await li.client.request(chat(li, cai.id, "hello", { cid: "to cai" }));
+    const { conversation, seq } = await cai.client.take(({ msgid }) => msgid === 6);
+    await cai.client.request({ msgid: 12, conversation, seq });
+    cai.client.close();
+    await place.offline(cai.id);
 
     const { code, stdout } = await place.admin(["export", "user", li.name]);
     assertEquals(code, 0);
@@ -384,6 +431,24 @@ onEachDatabase("administration", {
     assertEquals((await elsewhere.admin(["check"])).code, 0);
     const copied = await elsewhere.admin(["export", "user", li.name]);
     assertEquals(copied.stdout, stdout);
+    const modern = await place.admin(["export", "user", cai.name]);
+    await elsewhere.adminJson(["import"], modern.stdout);
+    assertEquals((await elsewhere.admin(["export", "user", cai.name])).stdout, modern.stdout);
+    assertMatch(modern.stdout, new RegExp(`"device_position","device":${cai.device},.*"delivered":1`));
+    assertMatch(modern.stdout, /"kind":"member".*"furthest":1}/);
+    assertEquals((await elsewhere.admin(["check"])).code, 0);
+    const { password: chosen } = await elsewhere.adminJson(["password", cai.name, "--generate"]);
+    await using known = await elsewhere.connect();
+    const resumed = await known.request({
+      ...{ msgid: 1, v: 3, name: cai.name, password: chosen, device_id: cai.device },
+    });
+    assertEquals([resumed.errno, resumed.device_id], [0, cai.device]);
+    assertEquals(await elsewhere.sql(`SELECT legacy FROM User WHERE id = ${cai.id}`), [["0"]]);
+    const other = { kind: "device", id: cai.device, userid: li.id, name: "d", created: 1, seen: 1 };
+    assertEquals((await elsewhere.adminJson(["import"], JSON.stringify(other))).refused, 1);
+    // What an earlier version has written.
+    const older = { kind: "user", id: 4_000_005, name: "older", status: 0 };
+    assertEquals((await elsewhere.adminJson(["import"], JSON.stringify(older))).imported, 1);
     const { password } = await elsewhere.adminJson(["password", li.name, "--generate"]);
     await using client = await elsewhere.connect();
     const reply = await client.request({ msgid: 1, v: 2, id: li.id, password });
@@ -439,6 +504,9 @@ onEachDatabase("administration", {
       "UPDATE Conversation SET last_seq = 4 WHERE id LIKE 'u%'",
       "DELETE FROM Message WHERE conversation LIKE 'u%' AND seq = 2",
       `UPDATE Member SET delivered = 99 WHERE userid = ${wu.id} AND conversation LIKE 'u%'`,
+      `UPDATE Member SET furthest = 99 WHERE userid = ${li.id} AND conversation LIKE 'u%'`,
+      `INSERT INTO Device (id, userid, name, created, seen, tokens, issued, expires) VALUES (5, ${li.id}, 'd', 1, 1, x'', 0, 0), (6, 999, 'd', 1, 1, x'', 0, 0)`,
+      `INSERT INTO DeviceCursor (device, conversation, delivered) VALUES (5, 'g1', 99), (7, 'g1', 1)`,
       "UPDATE Conversation SET members = 7 WHERE id LIKE 'g%'",
       "INSERT INTO GroupUser (groupid, userid, grouprole) VALUES (1, 999, 'normal')",
       "INSERT INTO GroupUser (groupid, userid, grouprole) VALUES (88, 1, 'normal')",
@@ -456,6 +524,7 @@ onEachDatabase("administration", {
     const { findings } = JSON.parse(found.stdout);
     assertEquals(findings.map(({ name }: { name: string }) => name).sort(), [
       "conversations with holes",
+      "devices of nobody",
       "friends who are no users",
       "groups whose members are counted wrong",
       "groups without conversation",
@@ -466,9 +535,13 @@ onEachDatabase("administration", {
       "messages of no conversation",
       "messages past the end",
       "positions in groups of who is no member",
+      "positions of devices past the end",
+      "positions of devices that do not exist",
       "positions past the end",
       "tokens of nobody",
     ]);
+    const past = findings.find(({ name }: { name: string }) => name === "positions past the end");
+    assertEquals(past.found, 2);
     assertEquals((await elsewhere.admin(["check", "--repair"])).code, EXIT.usage);
     assertEquals((await elsewhere.admin(["check", "--repair", "--yes"])).code, 0);
     const left = await elsewhere.adminJson(["check"]);
