@@ -22,6 +22,7 @@ import type { Logger } from "./base/logger.ts";
 import { MessageLog } from "./log/message_log.ts";
 import type { ServeOptions } from "./config/options.ts";
 import { compareOptions, type OptionChanges } from "./config/reload.ts";
+import { News } from "./log/news.ts";
 import { PageRoom } from "./chat/page_room.ts";
 import { Passwords } from "./chat/password.ts";
 import { Positions } from "./log/positions.ts";
@@ -40,6 +41,7 @@ import { Devices } from "./store/devices.ts";
 import { Groups } from "./store/groups.ts";
 import { Messages } from "./store/messages.ts";
 import { inspectDatabase, openDatabase } from "./store/open.ts";
+import { Profiles } from "./store/profiles.ts";
 import { Timeline } from "./store/timeline.ts";
 import { Tokens } from "./store/tokens.ts";
 import { Users } from "./store/users.ts";
@@ -183,8 +185,12 @@ async function assemble(
     onGiveWay: (envelope) => admission.onGiveWay(envelope),
     onCatchUp: (userId) => admission.catchUp(userId),
     onRevoked: (userId, device) => admission.onRevoked(userId, device),
+    onMet: (session, userId) => news.meet(session, [[userId]]),
+    onDetached: (session) => news.leave(session),
+    onNews: (envelope) => news.onMessage(envelope),
     onUndeliverable: (sender, receiver, text, cid) => storeUndeliverable(sender, receiver, text, cid),
   });
+  const news: News<Session> = new News({ delivery, contacts });
   const log = new MessageLog({
     db,
     logger,
@@ -218,6 +224,7 @@ async function assemble(
     delivery,
     positions,
     readers: new Limiter(READERS),
+    news,
     users,
     groups,
     messages,
@@ -309,12 +316,14 @@ async function assemble(
     users,
     codes: new AccessCodes(db),
     contacts,
+    profiles: new Profiles(db),
     groups,
     messages,
     actions,
     conversations,
     log,
     delivery,
+    news,
     admission,
     orders,
     passwords,

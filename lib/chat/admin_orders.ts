@@ -10,7 +10,7 @@ import { forgetOldest } from "../base/forget_oldest.ts";
 import type { Delivery } from "../log/delivery.ts";
 import type { Logger } from "../base/logger.ts";
 import { MSGID } from "../protocol/protocol.ts";
-import type { Notice, Session } from "./session.ts";
+import type { Session } from "./session.ts";
 import type { AdminEvent, AdminEvents } from "../store/admin_events.ts";
 import type { Users } from "../store/users.ts";
 
@@ -45,8 +45,8 @@ export interface AdminOrderOptions {
 /** One per node. */
 export class AdminOrders {
   readonly #options: AdminOrderOptions;
-  /** Users whose sessions were ended, with the event that did; oldest first. */
-  readonly #ended = new Map<number, number>();
+  /** Users whose sessions were ended, with the event that did and what they were told; oldest first. */
+  readonly #ended = new Map<number, { event: number; text: string }>();
   #newest: number | undefined;
   #isAsking = false;
 
@@ -111,15 +111,34 @@ export class AdminOrders {
 
   /** Those that began before the event: who has logged in with the new password since goes on. */
   #endSessions(userId: number, event: number, text: string): void {
-    const { delivery, admission } = this.#options;
     this.#ended.delete(userId);
-    this.#ended.set(userId, event);
+    this.#ended.set(userId, { event, text });
     if (this.#ended.size > REMEMBERED) forgetOldest(this.#ended);
-    const notice: Notice = { code: "revoked", text, reconnect: false };
-    for (const session of [...delivery.sessionsOf(userId)]) {
-      if (session.revoked >= event) continue;
-      session.end(notice);
-      admission.dismiss(session);
+    for (const session of [...this.#options.delivery.sessionsOf(userId)]) {
+      if (session.revoked < event) this.#end(session, text);
+    }
+  }
+
+  #end(session: Session, text: string): void {
+    session.end({ code: "revoked", text, reconnect: false });
+    this.#options.admission.dismiss(session);
+  }
+
+  /**
+   * Runs a change that records an event which ends the user's sessions, all but `session`; resolves with what it does, the
+   * event's id or undefined when there is none.
+   */
+  async spare(session: Session, change: () => Promise<number | undefined>): Promise<number | undefined> {
+    const known = session.revoked;
+    // The event may be followed before its id is known here.
+    session.revoked = Infinity;
+    let event: number | undefined;
+    try {
+      return event = await change();
+    } finally {
+      session.revoked = event ?? known;
+      const ended = this.#ended.get(session.login?.userId ?? 0);
+      if (ended && ended.event > session.revoked) this.#end(session, ended.text);
     }
   }
 
@@ -138,6 +157,6 @@ export class AdminOrders {
 
   /** Whether sessions were ended by an event that is newer than `revoked`, which is what a login knows of. */
   hasEnded(userId: number, revoked: number): boolean {
-    return (this.#ended.get(userId) ?? 0) > revoked;
+    return (this.#ended.get(userId)?.event ?? 0) > revoked;
   }
 }

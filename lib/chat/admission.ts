@@ -17,6 +17,7 @@ import { waitAtMost } from "../base/give_up_after.ts";
 import type { Limiter } from "../base/limiter.ts";
 import type { Logger } from "../base/logger.ts";
 import { Mailbox } from "../log/mailbox.ts";
+import type { News } from "../log/news.ts";
 import type { Positions } from "../log/positions.ts";
 import {
   type ClaimMode,
@@ -75,6 +76,8 @@ export interface AdmissionOptions {
   positions: Positions;
   /** Bounds how many mailboxes read the log at once. */
   readers: Limiter;
+  /** What users learn of each other. */
+  news: News<Session>;
   /** Tables. */
   users: Users;
   /** Tables. */
@@ -399,6 +402,13 @@ export class Admission {
     if (delivery.nodesOf(userId) > 1) delivery.tellUser(userId, ENVELOPE.regrouped);
   }
 
+  /** A user has added, removed, blocked or unblocked somebody: what it is told of others changes. Rejects with a DatabaseError. */
+  async changeCircle(userId: number): Promise<void> {
+    const { delivery, news } = this.#options;
+    if (delivery.nodesOf(userId) > 1) delivery.tellUser(userId, ENVELOPE.regrouped);
+    await news.refresh(userId);
+  }
+
   /**
    * A user's sessions here look at what the database holds: groups that the user has joined on another device, messages that
    * nobody has rung for here, what has been read elsewhere. Never rejects.
@@ -410,6 +420,7 @@ export class Admission {
     try {
       do {
         this.#catchingUp.set(userId, false);
+        await this.#options.news.refresh(userId);
         for (const session of [...this.#options.delivery.sessionsOf(userId)]) await this.#catchUp(session);
       } while (this.#catchingUp.get(userId));
     } catch (error) {

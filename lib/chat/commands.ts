@@ -10,6 +10,7 @@ import * as lists from "./conversation_list.ts";
 import * as handlers from "./handlers.ts";
 import * as logins from "./login_handlers.ts";
 import * as people from "./people_handlers.ts";
+import * as profiles from "./profile_handlers.ts";
 import { MSGID, type ProtocolVersion } from "../protocol/protocol.ts";
 import type { Answer } from "./request.ts";
 
@@ -201,6 +202,16 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     fields: { limit: "integer?" },
     answer: ACK,
     handler: people.find,
+  }],
+  [MSGID.PROFILE_MSG, {
+    name: "PROFILE_MSG",
+    needsLogin: true,
+    version: 3,
+    isCostly: true,
+    quota: "lookup",
+    fields: {},
+    answer: ACK,
+    handler: profiles.profile,
   }],
   [MSGID.CONVERSATIONS_MSG, {
     name: "CONVERSATIONS_MSG",

@@ -18,7 +18,7 @@ import type { Position } from "../store/messages.ts";
 import type { User } from "../store/users.ts";
 import { Refusal, type Request } from "./request.ts";
 import type { Services } from "./services.ts";
-import type { Login } from "./session.ts";
+import type { Login, Session } from "./session.ts";
 
 /** Conversations on a page. */
 export const LISTED_MAX = 200;
@@ -37,13 +37,13 @@ export interface ListPage {
 
 /** CONVERSATIONS_MSG: the next page of the list. */
 export async function conversations(services: Services, request: Request): Promise<void> {
-  const { frame, login } = request;
+  const { frame, session, login } = request;
   const limit = frame.limit === undefined ? LISTED_MAX : request.integer("limit");
   const before = frame.before === undefined ? Number.MAX_SAFE_INTEGER : request.integer("before");
   if (limit < 1 || limit > LISTED_MAX) {
     throw new Refusal(ERRNO.MALFORMED, `"limit" is not between 1 and ${LISTED_MAX}`);
   }
-  const page = await listConversations(services, login, before, limit);
+  const page = await listConversations(services, session, login, before, limit);
   request.replyParts([
     '{"conversations":',
     ...await arrayParts(page.conversations, (text) => text),
@@ -54,9 +54,13 @@ export async function conversations(services: Services, request: Request): Promi
   if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
 }
 
-/** The conversations whose newest entry is older than `before`, ms since the epoch; about `limit`. */
+/**
+ * The conversations whose newest entry is older than `before`, ms since the epoch; about `limit`. The session is told of the
+ * others in them from then on.
+ */
 export async function listConversations(
-  { conversations, messages, users, contacts }: Services,
+  { conversations, messages, users, contacts, news }: Services,
+  session: Session,
   { userId, mailbox }: Login,
   before: number = Number.MAX_SAFE_INTEGER,
   limit: number = LISTED_MAX,
@@ -74,6 +78,7 @@ export async function listConversations(
     users.some([...new Set(peerIds.values())]),
     contacts.blockedIds(userId),
   ]);
+  news.meet(session, [...peers.values()].map(({ id, state }) => [id, state]));
   const mentions = await conversations.mentions(
     userId,
     rows.filter(({ conversation }) => (unread.get(conversation) ?? 0) > 0),

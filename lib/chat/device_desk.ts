@@ -225,6 +225,13 @@ export class DeviceDesk {
     this.#options.onRevoked(userId, device);
   }
 
+  /** All devices of a user are gone but this one, and so is what it has of versions 1 and 2. Rejects as {@link revoke} does. */
+  async revokeOthers(userId: number, device: number): Promise<void> {
+    const others = (await this.#options.devices.of(userId)).map(({ id }) => id).filter((id) => id !== device);
+    if (others.length > 0) await this.#options.devices.remove(others);
+    for (const other of [...others, 0]) this.#options.onRevoked(userId, other);
+  }
+
   /**
    * As {@link revoke}, without ending its connection: for this node at once, for the others as soon as the database takes
    * it. Resolves with whether it has, within a second. Never rejects.

@@ -14,13 +14,12 @@ import { nameProblem } from "./handlers.ts";
 import { checkPatience, noteRefused } from "./patience.ts";
 import { checkPassword } from "./password.ts";
 import { nameKey } from "../protocol/names.ts";
-import { ERRNO, type JsonObject, MSGID, type ProtocolVersion } from "../protocol/protocol.ts";
+import { ERRNO, type JsonObject, MSGID } from "../protocol/protocol.ts";
 import type { Verification } from "./password.ts";
 import { listConversations } from "./conversation_list.ts";
 import { Refusal, type Request, tooMany } from "./request.ts";
 import type { Services } from "./services.ts";
 import type { Login, Session } from "./session.ts";
-import type { Friend } from "../store/contacts.ts";
 import type { Account } from "../store/users.ts";
 import { createBeatKey, type IssuedToken, tokenUserId } from "./tokens.ts";
 
@@ -204,8 +203,8 @@ async function logInOnDevice(
   }
 }
 
-/** Looks whether a password is right, unless too many were wrong before. */
-async function tryPassword(
+/** Looks whether a password is right, unless too many were wrong before. To be called in a turn: see {@link inTurn}. */
+export async function tryPassword(
   { passwords, guesses, limited }: Services,
   { person }: Session,
   id: number,
@@ -309,7 +308,9 @@ async function welcome(
   try {
     if (session.version >= 2) {
       const [friends, groups] = await Promise.all([
-        friendsOf(services, account.id, session.version),
+        device === 0
+          ? services.users.friends(account.id)
+          : services.news.enter(session).then(({ friends }) => friends),
         device === 0
           ? services.groups.describeInText(login.groups.keys())
           : services.groups.summariesInText(login.groups),
@@ -319,7 +320,7 @@ async function welcome(
       const { token, hash } = issued;
       if (services.settings.udpPort !== undefined) session.udpKey = createBeatKey(hash, account.password);
       const { conversations, ...list } = session.version === 3
-        ? await listConversations(services, login)
+        ? await listConversations(services, session, login)
         : { conversations: await describeConversations(services, login) };
       const rest = {
         token,
@@ -350,15 +351,6 @@ async function welcome(
   }
   // The connection may have ended while the user was let in.
   if (session.isEnded) await admission.dismiss(session);
-}
-
-async function friendsOf(
-  { users, contacts }: Services,
-  userId: number,
-  version: ProtocolVersion,
-): Promise<Friend[]> {
-  const friends = await users.friends(userId);
-  return version < 3 ? friends : await contacts.withBlocked(userId, friends);
 }
 
 /** In version 1 what is in a list is text, and what was missed comes with the reply, where the client can read so much. */

@@ -38,7 +38,7 @@ async function userNamed({ contacts }: Services, name: string): Promise<User> {
 
 /** ADD_FRIEND_MSG: one direction only. From version 3 on also by name. */
 export async function addFriend(services: Services, request: Request): Promise<void> {
-  const { users, contacts, settings } = services;
+  const { users, contacts, admission, settings } = services;
   const { session, login: { userId }, frame: { friendid } } = request;
   const isByName = session.version === 3 && friendid === undefined && request.frame.friendname !== undefined;
   const named = isByName ? await userNamed(services, nameField(request, "friendname")) : undefined;
@@ -50,7 +50,10 @@ export async function addFriend(services: Services, request: Request): Promise<v
   if (!isFriend && count >= settings.maxFriends) {
     throw new Refusal(ERRNO.NOT_ALLOWED, `You can add at most ${settings.maxFriends} friends`);
   }
-  if (!isFriend) await users.addFriend(userId, friendId);
+  if (!isFriend) {
+    await users.addFriend(userId, friendId);
+    await admission.changeCircle(userId);
+  }
   request.reply({ friendid: friendId, name: friend.name, state: friend.state });
 }
 
@@ -86,6 +89,7 @@ export async function contact(services: Services, request: Request): Promise<voi
   if (id === userId) throw new Refusal(ERRNO.NOT_ALLOWED, "That is you");
   if (!await services.users.find(id)) throw noSuchUser(id);
   await change(services, userId, id);
+  await services.admission.changeCircle(userId);
   request.reply({ id });
 }
 

@@ -16,6 +16,8 @@ const PAUSE_MS = 1_000;
 const LOOKUPS = { burst: 100, perSecond: 1 };
 /** Devices that a user makes by logging in: each has a row for each of its conversations. */
 const DEVICES = { burst: 60, perSecond: 0.1 };
+/** Other names and lines about oneself: all who know the user are told of each. */
+const PROFILES = { burst: 10, perSecond: 1 / 30 };
 /** Users remembered before those are looked for who have used nothing lately. */
 const USERS = 1_024;
 
@@ -37,6 +39,7 @@ export class Quota {
   readonly #history: Throttle | undefined;
   #requests: Throttle | undefined;
   #devices: Throttle | undefined;
+  #profiles: Throttle | undefined;
   #pausedUntil = -Infinity;
 
   /** `now` as of performance.now(). */
@@ -100,6 +103,14 @@ export class Quota {
     return waitMs;
   }
 
+  /** As {@link tryMessage}, for another name, or another line about oneself. */
+  tryProfile(now: number): number {
+    this.#profiles ??= new Throttle(PROFILES, now);
+    const waitMs = this.#profiles.msUntilOne(now);
+    if (waitMs === 0) this.#profiles.take(now);
+    return waitMs;
+  }
+
   /** Counts so much history that has been read; returns how long to wait before more is, ms. */
   takeHistory(now: number, chars: number): number {
     return this.#history?.take(now, chars) ?? 0;
@@ -110,7 +121,7 @@ export class Quota {
     return (this.#messages?.isFull(now) ?? true) && (this.#bytes?.isFull(now) ?? true) &&
       this.#lookups.isFull(now) && (this.#history?.isFull(now) ?? true) &&
       (this.#requests?.isFull(now) ?? true) && (this.#devices?.isFull(now) ?? true) &&
-      now >= this.#pausedUntil;
+      (this.#profiles?.isFull(now) ?? true) && now >= this.#pausedUntil;
   }
 }
 

@@ -12,6 +12,7 @@ import type { Delivery } from "../log/delivery.ts";
 import type { Guesses } from "./guesses.ts";
 import type { LogBudget } from "../base/log_budget.ts";
 import type { Logger } from "../base/logger.ts";
+import type { News } from "../log/news.ts";
 import type { MessageLog } from "../log/message_log.ts";
 import type { PageRoom } from "./page_room.ts";
 import type { Passwords } from "./password.ts";
@@ -22,6 +23,7 @@ import type { Contacts } from "../store/contacts.ts";
 import type { Conversations } from "../store/conversations.ts";
 import type { Groups } from "../store/groups.ts";
 import type { Messages } from "../store/messages.ts";
+import type { Profiles } from "../store/profiles.ts";
 import type { Users } from "../store/users.ts";
 import type { TokenDesk } from "./tokens.ts";
 
@@ -98,6 +100,8 @@ export interface Services {
   /** Tables. */
   contacts: Contacts;
   /** Tables. */
+  profiles: Profiles;
+  /** Tables. */
   codes: AccessCodes;
   /** Tables. */
   groups: Groups;
@@ -111,6 +115,8 @@ export interface Services {
   log: MessageLog;
   /** Online users and the way to them. */
   delivery: Delivery<Session>;
+  /** What users learn of each other. */
+  news: News<Session>;
   /** Logins and logouts. */
   admission: Admission;
   /** What operators do. */

@@ -55,8 +55,8 @@ export interface Login {
   readonly userId: number;
   /** On which of the user's devices; 0: of versions 1 and 2. */
   readonly device: number;
-  /** As signed up. */
-  readonly name: string;
+  /** What the user is called now. */
+  name: string;
   /** Of the presence claim. */
   readonly generation: number;
   /** The groups the user is in. */

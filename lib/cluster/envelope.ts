@@ -43,6 +43,8 @@ export const ENVELOPE = {
   regrouped: 13,
   /** The device `seq` of the user whose channel this is is not one of its devices any more. */
   revoked: 14,
+  /** `sender` is called something else, or says something else of itself: JSON `{name, status, groups}`; for all nodes. */
+  profile: 15,
 } as const;
 
 /** A value of {@link ENVELOPE}. */
@@ -89,5 +91,5 @@ export function decodeEnvelope(text: string): Envelope | undefined {
 }
 
 function isKind(kind: number): kind is EnvelopeKind {
-  return kind >= ENVELOPE.message && kind <= ENVELOPE.revoked;
+  return kind >= ENVELOPE.message && kind <= ENVELOPE.profile;
 }

@@ -10,7 +10,13 @@
  */
 import type { Bus } from "../cluster/bus.ts";
 import type { Clock } from "../base/clock.ts";
-import { decodeEnvelope, encodeEnvelope, ENVELOPE, type Envelope } from "../cluster/envelope.ts";
+import {
+  decodeEnvelope,
+  encodeEnvelope,
+  ENVELOPE,
+  type Envelope,
+  type EnvelopeKind,
+} from "../cluster/envelope.ts";
 import type { Ends } from "../store/ends.ts";
 import { errorText } from "../base/errors.ts";
 import { KIND, kindOf } from "../protocol/entries.ts";
@@ -30,7 +36,7 @@ import type { Mailbox, Outlet } from "./mailbox.ts";
 import type { Messages, Unsent } from "../store/messages.ts";
 
 /** What {@link Delivery} works with. */
-export interface DeliveryOptions {
+export interface DeliveryOptions<Session extends Receiver = Receiver> {
   /** To the other nodes. */
   bus: Bus;
   /** False: there are no other nodes, nothing is published. */
@@ -59,6 +65,12 @@ export interface DeliveryOptions {
   onCatchUp?: (userId: number) => void;
   /** A user has another device no more. */
   onRevoked?: (userId: number, device: number) => void;
+  /** A session of version 3 is given something that the two of a conversation have said: the other one is this user. */
+  onMet?: (session: Session, userId: number) => void;
+  /** A session has left. */
+  onDetached?: (session: Session) => void;
+  /** Another node has something to tell that stands in no log: see news.ts. */
+  onNews?: (envelope: Envelope) => void;
   /**
    * A message that is in no log came for somebody whom this node could not give it to: store it, under this cid if others
    * may do so too.
@@ -82,6 +94,8 @@ export interface ReceiverLogin {
   readonly userId: number;
   /** On which device; 0: of versions 1 and 2. */
   readonly device: number;
+  /** What the user is called now. */
+  name: string;
   /** By id, the groups the user is in. */
   readonly groups: ReadonlyMap<number, unknown>;
   /** What the user still has to receive. */
@@ -131,12 +145,15 @@ interface LocalGroup<Session extends Receiver> {
   inOrder: InOrder<Offer>;
 }
 
+/** What is for news.ts. */
+const NEWS: ReadonlySet<EnvelopeKind> = new Set([ENVELOPE.profile]);
+
 /** User id, delivered, read, since: as it travels between nodes. */
 type Receipt = [number, number, number, number];
 
 /** The node's register of online users, and the way to them. */
 export class Delivery<Session extends Receiver = Receiver> {
-  readonly #options: DeliveryOptions;
+  readonly #options: DeliveryOptions<Session>;
   readonly #users = new Map<number, Online<Session>>();
   /** How many of them are online elsewhere, too. */
   #elsewhere = 0;
@@ -155,7 +172,7 @@ export class Delivery<Session extends Receiver = Receiver> {
   readonly counters = { offered: 0, published: 0, publishFailures: 0, refused: 0, sweeps: 0 };
 
   /** See {@link DeliveryOptions}. */
-  constructor(options: DeliveryOptions) {
+  constructor(options: DeliveryOptions<Session>) {
     this.#options = options;
   }
 
@@ -182,6 +199,11 @@ export class Delivery<Session extends Receiver = Receiver> {
   /** All sessions of a user on this node. */
   sessionsOf(userId: number): readonly Session[] {
     return this.#users.get(userId)?.sessions ?? [];
+  }
+
+  /** Those of a group's members who are online here, on each of their connections. */
+  sessionsOfGroup(groupId: number): Iterable<Session> {
+    return this.#groups.get(groupId)?.sessions ?? [];
   }
 
   /** On how many nodes a user is online, as far as this one knows. */
@@ -239,6 +261,7 @@ export class Delivery<Session extends Receiver = Receiver> {
       this.#users.delete(login.userId);
     }
     this.unsubscribe(login.userId, login.groups.keys());
+    this.#options.onDetached?.(session);
   }
 
   /** A group's channel is subscribed for a session that is about to join it. */
@@ -340,8 +363,13 @@ export class Delivery<Session extends Receiver = Receiver> {
     for (const session of sessions) this.#offer(session, offer);
   }
 
-  #offer({ login }: Session, { conversation, seq, sender, frame, origin }: Offer): void {
+  #offer(session: Session, { conversation, seq, sender, frame, origin }: Offer): void {
     this.counters.offered++;
+    const { login, version } = session;
+    if (version === 3 && frame !== undefined && conversation.startsWith("u")) {
+      const peer = sender === login?.userId ? peerIn(conversation, sender) : sender;
+      if (peer !== undefined) this.#options.onMet?.(session, peer);
+    }
     login?.mailbox.offer(conversation, seq, sender, frame, origin !== undefined && origin === login.mailbox);
   }
 
@@ -524,12 +552,30 @@ export class Delivery<Session extends Receiver = Receiver> {
     this.#publish(this.userChannel(userId), { kind, seq: device });
   }
 
+  /** Tells all other nodes of something that none of them looks for if it misses it. */
+  publishToAll(envelope: Parameters<typeof encodeEnvelope>[0]): void {
+    this.#publishOnce(this.sweepChannel, envelope);
+  }
+
+  #publishOnce(channel: string, envelope: Parameters<typeof encodeEnvelope>[0]): void {
+    if (!this.#options.isClustered) return;
+    this.counters.published++;
+    this.#options.bus.publish(channel, encodeEnvelope(envelope)).catch(() => {
+      // The bus has told of its outage.
+      this.counters.publishFailures++;
+    });
+  }
+
   /** A payload of another node came over the bus. Throws when it is not what that node should have sent. */
   onMessage(channel: string, payload: string): void {
     const envelope = decodeEnvelope(payload);
     if (!envelope) return;
     if (envelope.kind === ENVELOPE.sweep) {
       this.#options.onSweep();
+      return;
+    }
+    if (NEWS.has(envelope.kind)) {
+      this.#options.onNews?.(envelope);
       return;
     }
     const { kind, conversation, seq, frame } = envelope;
@@ -691,6 +737,12 @@ export class Delivery<Session extends Receiver = Receiver> {
   #groupChannel(groupId: number): string {
     return `${this.#options.channelPrefix}g:${groupId}`;
   }
+}
+
+/** The other one of two; undefined where somebody writes to itself. */
+function peerIn(conversation: ConversationId, userId: number): number | undefined {
+  const place = parseConversation(conversation);
+  return place && "users" in place ? place.users.find((id) => id !== userId) : undefined;
 }
 
 /** Nobody of versions 1 and 2 has more than one connection; from version 3 on there may be devices that are not online. */

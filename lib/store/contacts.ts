@@ -20,16 +20,20 @@ export const BY_KEY_RANGE =
 
 /** A friend as version 3 shows it. */
 export interface Friend extends User {
+  /** What it says of itself. Left out: nothing. */
+  status?: string;
   /** Left out: false. */
   blocked?: true;
 }
 
+type FriendRow = UserRow & { owner: number; status_text: string };
 type UserRow = { id: number; name: string; state: UserState };
 
 /** Reads and writes User by name, Friend and Block. */
 export class Contacts {
   readonly #db: Database;
   readonly #blocked: Lookup<number, { userid: number; blockedid: number }>;
+  readonly #friends: Lookup<number, FriendRow>;
 
   /** Reads and writes `db`. */
   constructor(db: Database) {
@@ -40,6 +44,20 @@ export class Contacts {
         return db.query(`SELECT userid, blockedid FROM Block WHERE ${sql}`, params);
       },
       keyOf: ({ userid }) => userid,
+    });
+    const friends =
+      "SELECT f.userid AS owner, u.id, u.name, u.state, u.status_text FROM Friend f JOIN User u ON u.id = f.friendid ";
+    this.#friends = new Lookup({
+      read: (ids, limit) => {
+        const { sql, params } = db.dialect.isOneOf("f.userid", ids);
+        return db.query(`${friends}WHERE ${sql} LIMIT ${limit}`, params);
+      },
+      readOn: (owner, after, limit) =>
+        db.query(
+          `${friends}WHERE f.userid = ? AND f.friendid > ? ORDER BY f.friendid LIMIT ${limit}`,
+          [owner, after?.id ?? 0],
+        ),
+      keyOf: ({ owner }) => owner,
     });
   }
 
@@ -133,12 +151,13 @@ export class Contacts {
     );
   }
 
-  /** Of those whom `userId` blocks nobody is told whether they are online. */
-  async withBlocked(userId: number, friends: readonly User[]): Promise<Friend[]> {
-    const blocked = await this.blockedIds(userId);
-    return friends.map((friend) =>
-      blocked.has(friend.id) ? { ...friend, state: "offline", blocked: true } : friend
-    );
+  /** Those whom `userId` has added, by id. Of those whom it blocks it is not told whether they are online. */
+  async friends(userId: number): Promise<Friend[]> {
+    const [rows, blocked] = await Promise.all([this.#friends.rows(userId), this.blockedIds(userId)]);
+    return rows.toSorted((a, b) => a.id - b.id).map(({ id, name, state, status_text: status }) => {
+      if (blocked.has(id)) return { id, name, state: "offline", blocked: true };
+      return status === "" ? { id, name, state } : { id, name, state, status };
+    });
   }
 }
 

@@ -300,6 +300,11 @@ async function playEntries(play: Play, address: ServerAddress): Promise<void> {
     await play.hears(ann, ({ cid }) => cid === line.cid);
     if (frames === 0) await play.hears(wu);
   }
+  ann.send(play.line());
+  await play.hears(ann, ({ cid }) => cid === "p5");
+  await play.hears(wu);
+  wu.send(play.line({ password: { old: PASSWORD, new: "battery staple" } }));
+  await play.hears(wu, ({ cid }) => cid === "p6");
   await using asking = await RawConnection.open(address);
   asking.send(play.line({ cid: "q" }));
   assertHas(await asking.next("the refusal", ({ cid }) => cid === "q"), { errno: 11 });

@@ -1,0 +1,132 @@
+/**
+ * What users learn of each other that stands in no log: who is called what. It is told to the connections of version 3 that
+ * are there, once, and to nobody later: a login says how things are.
+ *
+ * @module
+ */
+import { ENVELOPE, type Envelope } from "../cluster/envelope.ts";
+import { anotherTurn } from "../base/turn.ts";
+import { conversationOfUsers, isJsonObject, MSGID, toJson } from "../protocol/protocol.ts";
+import type { Contacts, Friend } from "../store/contacts.ts";
+import type { Profile } from "../store/profiles.ts";
+import type { UserState } from "../store/users.ts";
+import type { Delivery, Receiver } from "./delivery.ts";
+import { Watchers } from "./watchers.ts";
+
+/** Connections that are told of something in one turn. */
+const TOLD_PER_TURN = 500;
+
+/** What {@link News} works with. */
+export interface NewsOptions<Session extends Receiver> {
+  /** Who is online here, and the way to the other nodes. */
+  delivery: Delivery<Session>;
+  /** Tables. */
+  contacts: Contacts;
+}
+
+/** Whom a user has added, and whom it does not want to hear of. */
+export interface Circle {
+  /** By id. */
+  friends: Friend[];
+  /** Ids. */
+  blocked: ReadonlySet<number>;
+}
+
+/** One per node. */
+export class News<Session extends Receiver> {
+  readonly #options: NewsOptions<Session>;
+  readonly #watchers = new Watchers<Session>();
+
+  /** See {@link NewsOptions}. */
+  constructor(options: NewsOptions<Session>) {
+    this.#options = options;
+  }
+
+  /** Somebody has logged in by version 3, and is told of its friends from now on. Rejects with a DatabaseError. */
+  async enter(session: Session): Promise<Circle> {
+    this.#watchers.enter(session);
+    return await this.#read(session);
+  }
+
+  /** It has logged out. */
+  leave(session: Session): void {
+    this.#watchers.leave(session);
+  }
+
+  async #read(session: Session): Promise<Circle> {
+    const { contacts } = this.#options;
+    const userId = session.login?.userId ?? 0;
+    const [friends, blocked] = await Promise.all([contacts.friends(userId), contacts.blockedIds(userId)]);
+    this.#watchers.block(session, blocked);
+    for (const { id, state } of friends) this.#watchers.watch(session, id, state);
+    return { friends, blocked };
+  }
+
+  /** The session has conversations with these users, and has been told of their states as far as they are given. */
+  meet(session: Session, states: Iterable<readonly [id: number, state?: UserState]>): void {
+    for (const [id, state] of states) this.#watchers.watch(session, id, state);
+  }
+
+  /** A user has added or removed somebody, or blocks somebody else, perhaps on another node. Rejects with a DatabaseError. */
+  async refresh(userId: number): Promise<void> {
+    for (const session of this.#options.delivery.sessionsOf(userId)) {
+      if (session.version < 3) continue;
+      const before = this.#watchers.blockedBy(session);
+      const friends = new Set((await this.#read(session)).friends.map(({ id }) => id));
+      const isPeer = (id: number) =>
+        session.login?.mailbox.cursor(conversationOfUsers(userId, id)) !== undefined;
+      for (const id of this.#watchers.watchedBy(session)) {
+        if (!friends.has(id) && !isPeer(id)) this.#watchers.unwatch(session, id);
+      }
+      for (const id of before) if (isPeer(id)) this.#watchers.watch(session, id);
+    }
+  }
+
+  /** Somebody is called something else, or says something else of itself; `origin` knows of it. */
+  tellProfile(profile: Profile, groups: readonly number[], origin: Session): void {
+    const { delivery } = this.#options;
+    const { id, name, status } = profile;
+    delivery.publishToAll({
+      kind: ENVELOPE.profile,
+      sender: id,
+      frame: JSON.stringify({ name, status, groups }),
+    });
+    this.#applyProfile(profile, groups, origin);
+  }
+
+  /** To each connection once, however many groups it shares with that user. */
+  async #applyProfile(
+    { id, name, status }: Profile,
+    groups: readonly number[],
+    origin?: Session,
+  ): Promise<void> {
+    const { delivery } = this.#options;
+    const own = delivery.sessionsOf(id);
+    for (const { login } of own) if (login) login.name = name;
+    const receivers = new Set([...own, ...this.#watchers.of(id)]);
+    for (const groupId of groups) {
+      for (const session of delivery.sessionsOfGroup(groupId)) receivers.add(session);
+    }
+    if (origin) receivers.delete(origin);
+    const frame = toJson({ msgid: MSGID.PROFILE_MSG, id, name, status });
+    let count = 0;
+    for (const session of receivers) {
+      if (!this.#watchers.isBlocked(session, id)) send(session, frame);
+      if (++count % TOLD_PER_TURN === 0) await anotherTurn();
+    }
+  }
+
+  /** What another node has to tell. Throws when it is not what that node should have sent. */
+  onMessage({ kind, sender, frame }: Envelope): void {
+    if (kind !== ENVELOPE.profile) return;
+    const news: unknown = JSON.parse(frame);
+    if (!isJsonObject(news) || !Array.isArray(news.groups)) throw new Error("This is no profile");
+    const { name, status, groups } = news;
+    this.#applyProfile({ id: sender, name: String(name), status: String(status) }, groups.map(Number));
+  }
+}
+
+/** Of those who do not keep up nobody waits for this. */
+function send({ version, outlet, login }: Receiver, frame: string): void {
+  if (version === 3 && !outlet.isCongested) login?.mailbox.sendEvent(frame);
+}
