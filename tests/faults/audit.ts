@@ -5,7 +5,7 @@
  */
 
 import { waitFor } from "../support/process.ts";
-import type { Ledger } from "./ledger.ts";
+import type { Hearer, Ledger } from "./ledger.ts";
 import type { Store } from "./store.ts";
 
 /** Generous: it is only ever reached by a failure. */
@@ -45,17 +45,23 @@ function isSentBack(userId: number, conversation: string): boolean {
   return conversation === `u${userId}-${userId}`;
 }
 
-/** How many messages each user is entitled to: user id and count. */
-async function entitled(store: Store): Promise<Map<number, number>> {
+/** Whether a hearer is to have what its user has said: a device has it, from another one or by saying it. */
+function hasOwn({ userId, version }: Hearer, conversation: string): boolean {
+  return version === 3 || isSentBack(userId, conversation);
+}
+
+/** How many messages each hearer is entitled to. */
+async function entitled(store: Store, ledger: Ledger): Promise<Map<Hearer, number>> {
   const rows = await store.sql(
     "SELECT u.userid, u.conversation, m.sender = u.userid, COUNT(*) FROM Member u JOIN Message m " +
       "ON m.conversation = u.conversation AND m.seq > u.since AND m.kind = 0 GROUP BY 1, 2, 3",
   );
-  const counts = new Map<number, number>();
+  const counts = new Map<Hearer, number>();
   for (const [user, conversation = "", isOwn, count] of rows) {
-    const userId = Number(user);
-    if (isOwn === "1" && !isSentBack(userId, conversation)) continue;
-    counts.set(userId, (counts.get(userId) ?? 0) + Number(count));
+    for (const hearer of ledger.hearers(Number(user))) {
+      if (isOwn === "1" && !hasOwn(hearer, conversation)) continue;
+      counts.set(hearer, (counts.get(hearer) ?? 0) + Number(count));
+    }
   }
   return counts;
 }
@@ -69,9 +75,7 @@ export async function everyoneHasHeard(store: Store, ledger: Ledger, allowance: 
     stored = Number(count);
     // What version 1 users said last may still be on its way.
     if (allowance.unstoredV1 ? stored !== storedBefore : stored < ledger.said.size) return false;
-    for (const [userId, expected] of await entitled(store)) {
-      if (ledger.heardCount(userId) < expected) return false;
-    }
+    for (const [{ keys }, expected] of await entitled(store, ledger)) if (keys.size < expected) return false;
     return true;
   }, DEADLINE_MS).catch((error) => ledger.oddities.push(String(error)));
 }
@@ -109,7 +113,7 @@ export async function audit(store: Store, ledger: Ledger, allowance: Allowance):
   }
   for (const [key, { version, place }] of ledger.said) {
     const row = byKey.get(key);
-    if (version === 2 && !place) faults.push(`${key} has no answer`);
+    if (version > 1 && !place) faults.push(`${key} has no answer`);
     if (!row && version === 1 && allowance.unstoredV1) {
       ledger.said.delete(key);
       unstoredV1++;
@@ -151,27 +155,30 @@ async function findUnheard(
   lost: Set<string>,
 ): Promise<void> {
   const byConversation = Map.groupBy(rows, ({ conversation }) => conversation);
-  const expected = new Map<number, number>();
+  const expected = new Map<Hearer, number>();
   for (
     const [user, conversation = "", since] of await store.sql(
       "SELECT userid, conversation, since FROM Member",
     )
   ) {
-    const userId = Number(user);
-    const heard = ledger.heard(userId).get(conversation);
-    for (const { seq, sender, key } of byConversation.get(conversation) ?? []) {
-      if (seq <= Number(since) || (sender === userId && !isSentBack(userId, conversation))) continue;
-      expected.set(userId, (expected.get(userId) ?? 0) + 1);
-      const heardKey = heard?.get(seq);
-      if (heardKey === undefined) lost.add(`${key} (${conversation} ${seq}) was not heard by user ${userId}`);
-      else if (heardKey !== key) {
-        faults.push(`user ${userId} heard ${heardKey} for ${conversation} ${seq}: ${key}`);
+    const messages = (byConversation.get(conversation) ?? []).filter(({ seq }) => seq > Number(since));
+    for (const hearer of ledger.hearers(Number(user))) {
+      const { userId, version } = hearer;
+      const heard = hearer.seqs(conversation);
+      for (const { seq, sender, key } of messages) {
+        if (sender === userId && !hasOwn(hearer, conversation)) continue;
+        expected.set(hearer, (expected.get(hearer) ?? 0) + 1);
+        const place = `${conversation} ${seq}`;
+        const heardKey = heard.get(seq);
+        if (heardKey === undefined) {
+          lost.add(`${key} (${place}) was not heard by user ${userId} (version ${version})`);
+        } else if (heardKey !== key) faults.push(`user ${userId} heard ${heardKey} for ${place}: ${key}`);
       }
     }
   }
-  for (const [userId, count] of expected) {
+  for (const [{ userId, heard }, count] of expected) {
     let heardCount = 0;
-    for (const seqs of ledger.heard(userId).values()) heardCount += seqs.size;
+    for (const seqs of heard.values()) heardCount += seqs.size;
     if (heardCount > count) faults.push(`user ${userId} heard ${heardCount - count} messages of nobody`);
   }
 }

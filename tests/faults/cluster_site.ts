@@ -49,7 +49,7 @@ export class ClusterSite extends Site implements AsyncDisposable {
     cluster.mysqlUrl = cluster.mariaDb.url.replace("root", MYSQL_USER);
     const proxies = new Map(NODES.map((name) => [name, stack.use(new TcpProxy(cluster.redis.port))]));
     const nodes = await Promise.all(NODES.map((name) => startBehind(proxies.get(name), cluster, name)));
-    const size = { v2: 20, v1: 6, members: 10, strangers: 4 };
+    const size = { v2: 16, v3: 4, v1: 6, members: 10, strangers: 4 };
     const crowd = await Crowd.create(
       mariaDbStore(cluster.mariaDb),
       nodes.map(({ port }) => port),

@@ -1,5 +1,5 @@
 /**
- * Many users of both versions in one process, who talk as long as they are told to.
+ * Many users of all versions in one process, who talk as long as they are told to.
  *
  * @module
  */
@@ -12,10 +12,13 @@ import type { LoadUser, Target } from "./load_user.ts";
 import type { Store } from "./store.ts";
 import { V1User } from "./v1_user.ts";
 import { V2User } from "./v2_user.ts";
+import { V3Device } from "./v3_device.ts";
 
 /** Generous: it is only ever reached by a failure. */
 const DEADLINE_MS = 90_000;
-/** Messages a version 2 user has under way. */
+/** Devices of a version 3 user. */
+const DEVICES = 2;
+/** Messages a version 2 user, or a device, has under way. */
 const WINDOW = 4;
 /** Longest pause of a talker, ms. */
 const PAUSE_MS = 60;
@@ -27,6 +30,8 @@ export interface CrowdSize {
   v1: number;
   /** Users of version 2. */
   v2: number;
+  /** Users of version 3, each with two devices that like different nodes best. */
+  v3?: number;
   /** How many of all users are in the one group. */
   members: number;
   /** Further users of version 1 to whom nobody talks. */
@@ -39,6 +44,8 @@ export class Crowd {
   readonly ledger = new Ledger();
   /** Version 2 users. */
   readonly v2: V2User[] = [];
+  /** Devices of version 3 users: the first of each, then the second of each. */
+  readonly v3: V3Device[] = [];
   /** Version 1 users. */
   readonly v1: V1User[] = [];
   /** Further ones, who say nothing and are not spoken to but by a fault. */
@@ -59,7 +66,12 @@ export class Crowd {
 
   /** Everybody. */
   get users(): LoadUser[] {
-    return [...this.v2, ...this.v1, ...this.strangers];
+    return [...this.v2, ...this.v3, ...this.v1, ...this.strangers];
+  }
+
+  /** Those who repeat what has no answer. */
+  get repeaters(): V2User[] {
+    return [...this.v2, ...this.v3];
   }
 
   /**
@@ -74,8 +86,8 @@ export class Crowd {
   ): Promise<Crowd> {
     const crowd = new Crowd(random);
     crowd.ports = ports;
-    const { v1, v2, strangers = 0 } = size;
-    const ids = await makeAccounts(store, ports[0] ?? 0, v1 + v2 + strangers);
+    const { v1, v2, v3 = 0, strangers = 0 } = size;
+    const ids = await makeAccounts(store, ports[0] ?? 0, v1 + v2 + v3 + strangers);
     const options = (id: number) => ({
       id,
       name: nameOf(id),
@@ -84,6 +96,10 @@ export class Crowd {
       random,
     });
     crowd.v2.push(...ids.splice(0, v2).map((id) => new V2User(options(id))));
+    const withDevices = ids.splice(0, v3);
+    for (let device = 0; device < DEVICES; device++) {
+      crowd.v3.push(...withDevices.map((id) => new V3Device(options(id), device)));
+    }
     crowd.v1.push(...ids.splice(0, v1).map((id) => new V1User(options(id))));
     crowd.strangers.push(...ids.map((id) => new V1User(options(id))));
     await crowd.comeIn();
@@ -102,11 +118,14 @@ export class Crowd {
       groupdesc: "",
     });
     this.group = groupid;
-    // Both versions, in their shares.
-    const share = Math.round(count * this.v1.length / (this.v1.length + this.v2.length));
-    const members = [creator, ...others.slice(0, count - share - 1), ...this.v1.slice(0, share)];
-    for (const member of members) this.#members.add(member);
+    // All versions, in their shares.
+    const people = this.v1.length + this.v2.length + this.v3.length / DEVICES;
+    const v1 = this.v1.slice(0, Math.round(count * this.v1.length / people));
+    const v3 = this.v3.slice(0, Math.round(count * this.v3.length / DEVICES / people));
+    const members = [creator, ...others.slice(0, count - v1.length - v3.length - 1), ...v3, ...v1];
     for (const member of members.slice(1)) member.join(groupid);
+    const ids = new Set(members.map(({ id }) => id));
+    for (const user of this.users) if (ids.has(user.id)) this.#members.add(user);
     await waitFor("everybody to be in the group", async () => {
       const [[joined] = []] = await store.sql(`SELECT COUNT(*) FROM GroupUser WHERE groupid = ${groupid}`);
       return Number(joined) === members.length;
@@ -130,11 +149,7 @@ export class Crowd {
 
   /** Resolves when everybody who wants to be online is. */
   async allIn(): Promise<void> {
-    await waitFor(
-      "everybody to be in",
-      () => this.users.every((user) => user.isIn || !user.isWanted),
-      DEADLINE_MS,
-    );
+    await this.#waitFor("everybody to be in", () => this.users.every((user) => user.isIn || !user.isWanted));
   }
 
   /** Everybody has gone in good order when this resolves. */
@@ -153,10 +168,12 @@ export class Crowd {
     await this.#talking;
   }
 
-  /** Everybody begins to talk: to neighbours of both versions, and members to the group. */
+  /** Everybody begins to talk: to neighbours of all versions, and members to the group. */
   startTalking(): void {
     this.#isTalking = true;
-    const users = [...this.v2, ...this.v1];
+    const firsts = this.v3.length / DEVICES;
+    // The devices of a user have different neighbours.
+    const users = [...this.v3.slice(0, firsts), ...this.v2, ...this.v3.slice(firsts), ...this.v1];
     this.#talking = Promise.all(users.map((user, index) => this.#talk(user, users, index)));
   }
 
@@ -184,35 +201,46 @@ export class Crowd {
   /** Resolves when so many more messages have been acknowledged than when this was called. */
   async talked(count: number): Promise<void> {
     const before = this.ledger.tally.acknowledged;
-    await waitFor(
+    await this.#waitFor(
       `${count} more messages to be acknowledged`,
       () => this.ledger.tally.acknowledged >= before + count,
-      DEADLINE_MS,
     );
   }
 
-  /** How often each version 2 user has been told to repeat a message (errno 10). */
+  /** How often each of those who repeat has been told to (errno 10). */
   refusals(): ReadonlyMap<V2User, number> {
-    return new Map(this.v2.map((user) => [user, user.refusals]));
+    return new Map(this.repeaters.map((user) => [user, user.refusals]));
   }
 
-  /** Resolves when each of them has been told so once more than `before`. */
+  /**
+   * Resolves when each of them has been told so once more than `before`. Who has lost its connection meanwhile cannot come
+   * back without a database, and need not be told; most must be.
+   */
   async toldToRepeat(before: ReadonlyMap<V2User, number>): Promise<void> {
-    await waitFor(
-      "everybody to be told to repeat",
-      () => this.v2.every((user) => user.refusals > (before.get(user) ?? 0)),
-      DEADLINE_MS,
-    );
+    const untold = () => this.repeaters.filter((user) => user.refusals <= (before.get(user) ?? 0));
+    await this.#waitFor("everybody to be told to repeat", () => {
+      const left = untold();
+      return left.length < before.size / 2 && left.every((user) => !user.isIn);
+    });
   }
 
-  /** Resolves when every message of version 2 has its answer, and everybody is in. */
+  /** Resolves when every message that gets one has its answer, and everybody is in. */
   async answered(): Promise<void> {
     await this.allIn();
-    await waitFor(
+    await this.#waitFor(
       "all messages to be answered",
-      () => this.v2.every((user) => user.unansweredCount === 0),
-      DEADLINE_MS,
+      () => this.repeaters.every((user) => user.unansweredCount === 0),
     );
+  }
+
+  /** In vain, it says where everybody stands. */
+  async #waitFor(what: string, probe: () => boolean): Promise<void> {
+    try {
+      await waitFor(what, probe, DEADLINE_MS);
+    } catch (cause) {
+      const states = this.users.map((user) => user.toString());
+      throw new Error(`${what}, in vain: ${states.join("; ")}`, { cause });
+    }
   }
 }
 

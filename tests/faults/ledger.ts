@@ -4,6 +4,9 @@
  * @module
  */
 
+/** Of the protocol. */
+export type Version = 1 | 2 | 3;
+
 /** A message's place in the log. */
 export interface Place {
   /** Conversation id. */
@@ -16,13 +19,13 @@ export interface Place {
 export interface Said {
   /** Performance clock, ms. */
   at: number;
-  /** Version 2: where the server says it is; undefined while there is no reply. */
+  /** Versions 2 and 3: where the server says it is; undefined while there is no reply. */
   place?: Place;
   /** 1: nobody ever tells the sender what became of it. */
-  version: 1 | 2;
+  version: Version;
 }
 
-/** What one user heard, by conversation and seq: the messages' keys. */
+/** What one hearer heard, by conversation and seq: the messages' keys. */
 export type Heard = Map<string, Map<number, string>>;
 
 /** What happened in one fault. */
@@ -33,18 +36,17 @@ export interface Tally {
   acknowledged: number;
   /** Answers that asked to repeat (errno 10). */
   refused: number;
-  /** Frames whose (conversation, seq) a version 2 user had already, and dropped. */
-  repeats: number;
-  /** The same to version 1 users, who saw the message twice. */
-  repeatsV1: number;
-  /** Messages that a version 2 user got in two places. */
+  /** Frames whose (conversation, seq) the hearer had already, by its version: one of version 1 saw the message twice. */
+  repeats: Record<Version, number>;
+  /** Messages that a hearer got in two places. */
   duplicated: number;
   /** Messages that came after one with a higher seq. */
   outOfOrder: number;
-  /** Longest time from saying something to its answer, or to its arrival at somebody who wants to be there, ms. */
-  longestMs: number;
-  /** The same where either of the two is of version 1: it is told nothing and repeats nothing. */
-  longestV1Ms: number;
+  /**
+   * Longest time from saying something to its answer, or to its arrival at somebody who wants to be there, ms; by the version
+   * of the hearer, but all that a user of version 1 says counts there: it is told nothing and repeats nothing.
+   */
+  longestMs: Record<Version, number>;
 }
 
 /** A tally of nothing. */
@@ -53,19 +55,38 @@ export function emptyTally(): Tally {
     sent: 0,
     acknowledged: 0,
     refused: 0,
-    repeats: 0,
-    repeatsV1: 0,
+    repeats: { 1: 0, 2: 0, 3: 0 },
     duplicated: 0,
     outOfOrder: 0,
-    longestMs: 0,
-    longestV1Ms: 0,
+    longestMs: { 1: 0, 2: 0, 3: 0 },
   };
 }
 
-interface Hearer {
-  heard: Heard;
-  keys: Set<string>;
-  highest: Map<string, number>;
+/** A user of version 1 or 2, or one device of a user of version 3: each hears everything. */
+export class Hearer {
+  /** Of the user. */
+  readonly userId: number;
+  /** Of the protocol. */
+  readonly version: Version;
+  /** What it has. */
+  readonly heard: Heard = new Map();
+  /** The keys of that. */
+  readonly keys = new Set<string>();
+  /** The highest seq it was sent, by conversation. */
+  readonly highest = new Map<string, number>();
+
+  /** Has heard nothing yet. */
+  constructor(userId: number, version: Version) {
+    this.userId = userId;
+    this.version = version;
+  }
+
+  /** Its conversation `id`: what it has by seq. */
+  seqs(id: string): Map<number, string> {
+    let seqs = this.heard.get(id);
+    if (!seqs) this.heard.set(id, seqs = new Map());
+    return seqs;
+  }
 }
 
 /** One for all users of a site. */
@@ -78,28 +99,22 @@ export class Ledger {
   readonly oddities: string[] = [];
   /** Called with the delay of each message at each hearer, ms. */
   onDelay: (userId: number, delayMs: number) => void = () => {};
-  readonly #hearers = new Map<number, Hearer>();
+  readonly #hearers = new Map<number, Hearer[]>();
 
-  #hearer(userId: number): Hearer {
-    let hearer = this.#hearers.get(userId);
-    if (!hearer) {
-      this.#hearers.set(userId, hearer = { heard: new Map(), keys: new Set(), highest: new Map() });
-    }
+  /** Somebody listens from now on. */
+  addHearer(userId: number, version: Version): Hearer {
+    const hearer = new Hearer(userId, version);
+    this.#hearers.set(userId, [...this.hearers(userId), hearer]);
     return hearer;
   }
 
-  /** What a user has heard so far. */
-  heard(userId: number): Heard {
-    return this.#hearer(userId).heard;
-  }
-
-  /** How many messages a user has heard. */
-  heardCount(userId: number): number {
-    return this.#hearer(userId).keys.size;
+  /** Who listens for a user. */
+  hearers(userId: number): readonly Hearer[] {
+    return this.#hearers.get(userId) ?? [];
   }
 
   /** Somebody says something for the first time. */
-  noteSaid(key: string, version: 1 | 2): void {
+  noteSaid(key: string, version: Version): void {
     this.said.set(key, { at: performance.now(), version });
     this.tally.sent++;
   }
@@ -118,28 +133,30 @@ export class Ledger {
     }
     said.place = place;
     this.tally.acknowledged++;
-    this.tally.longestMs = Math.max(this.tally.longestMs, performance.now() - said.at);
+    this.#noteWait(said.version, performance.now() - said.at);
+  }
+
+  #noteWait(version: Version, ms: number): void {
+    this.tally.longestMs[version] = Math.max(this.tally.longestMs[version], ms);
+  }
+
+  /** A device has said this itself, and is not sent it. */
+  noteOwn(hearer: Hearer, { conversation, seq }: Place, key: string): void {
+    hearer.seqs(conversation).set(seq, key);
+    hearer.keys.add(key);
   }
 
   /**
-   * A chat frame came. `since`: from when on the user wanted to be there, performance clock. False when the user has it
+   * A chat frame came. `since`: from when on the hearer wanted to be there, performance clock. False when it has it
    * already.
    */
-  noteHeard(
-    userId: number,
-    version: 1 | 2,
-    { conversation, seq }: Place,
-    key: string,
-    since: number,
-  ): boolean {
-    const { heard, keys, highest } = this.#hearer(userId);
-    let seqs = heard.get(conversation);
-    if (!seqs) heard.set(conversation, seqs = new Map());
+  noteHeard(hearer: Hearer, { conversation, seq }: Place, key: string, since: number): boolean {
+    const { userId, version, keys, highest } = hearer;
+    const seqs = hearer.seqs(conversation);
     const known = seqs.get(seq);
     if (known !== undefined) {
       if (known !== key) this.oddities.push(`user ${userId}: ${conversation} ${seq} was ${known}, is ${key}`);
-      if (version === 2) this.tally.repeats++;
-      else this.tally.repeatsV1++;
+      this.tally.repeats[version]++;
       return false;
     }
     const before = highest.get(conversation) ?? 0;
@@ -154,8 +171,7 @@ export class Ledger {
       return true;
     }
     const delayMs = performance.now() - Math.max(said.at, since);
-    const longest = version === 2 && said.version === 2 ? "longestMs" : "longestV1Ms";
-    this.tally[longest] = Math.max(this.tally[longest], delayMs);
+    this.#noteWait(said.version === 1 ? 1 : version, delayMs);
     this.onDelay(userId, delayMs);
     return true;
   }

@@ -7,7 +7,7 @@
 
 import { ChatClient, type Frame, TIME } from "../support/chat_client.ts";
 import type { Random } from "../support/random.ts";
-import type { Ledger } from "./ledger.ts";
+import type { Hearer, Ledger, Version } from "./ledger.ts";
 
 /** A one-to-one message's receiver, or a group. */
 export type Target = { user: number } | { group: number };
@@ -54,13 +54,15 @@ export abstract class LoadUser {
   /** As signed up. */
   readonly name: string;
   /** Of the protocol. */
-  abstract readonly version: 1 | 2;
+  readonly version: Version;
   /** Its frames are cut into pieces on their way out. */
   isTorn = false;
   /** Codes of the notices it was given. */
   readonly notices: string[] = [];
   /** Where it notes things. */
   protected readonly ledger: Ledger;
+  /** What it has heard. */
+  protected readonly hearer: Hearer;
   /** For whatever is left to chance. */
   protected readonly random: Random;
   /** What the server may ask a client to wait before it comes back; ms. */
@@ -82,12 +84,19 @@ export abstract class LoadUser {
   #isHeld = false;
 
   /** Does nothing yet. */
-  constructor({ id, name, ledger, ports, random }: LoadUserOptions) {
+  constructor(version: Version, { id, name, ledger, ports, random }: LoadUserOptions) {
+    this.version = version;
     this.id = id;
     this.name = name;
     this.ledger = ledger;
+    this.hearer = ledger.addHearer(id, version);
     this.random = random;
     this.#ports = ports;
+  }
+
+  /** How many messages it has heard. */
+  get heardCount(): number {
+    return this.hearer.keys.size;
   }
 
   /** Logged in, as far as it knows. */
@@ -98,6 +107,11 @@ export abstract class LoadUser {
   /** Wants to be connected. */
   get isWanted(): boolean {
     return this.#isWanted;
+  }
+
+  /** Where it stands, for whoever wonders why a test waits. */
+  toString(): string {
+    return `${this.name} ${this.#isIn ? "in" : this.#isWanted ? "wants to be in" : "out"}`;
   }
 
   /** Wants to be connected from now on. */
@@ -236,7 +250,7 @@ export abstract class LoadUser {
   async #connect(): Promise<boolean> {
     const ports = this.#ports();
     if (ports.length === 0) return false;
-    const client = await ChatClient.connect(this.random.pick(ports));
+    const client = await ChatClient.connect(this.choosePort(ports));
     let wasIn = false;
     try {
       if (!this.#isWanted) return false;
@@ -261,6 +275,11 @@ export abstract class LoadUser {
       client.close();
       this.onOut();
     }
+  }
+
+  /** Which of the nodes it tries next. */
+  protected choosePort(ports: readonly number[]): number {
+    return this.random.pick(ports);
   }
 
   /** It is in: what had to wait can be said. */
@@ -291,6 +310,6 @@ export abstract class LoadUser {
       return false;
     }
     const place = { conversation, seq };
-    return this.ledger.noteHeard(this.id, this.version, place, String(key), this.#wantedSince);
+    return this.ledger.noteHeard(this.hearer, place, String(key), this.#wantedSince);
   }
 }

@@ -155,7 +155,7 @@ async function freezeBeforeAnswers({ cluster, crowd, store }: ClusterSite, name:
     cluster.node(name).signal("SIGSTOP");
     // Answers that are out already arrive, and a commit that MySQL has begun ends.
     await someMoment(101, 100);
-    const keys = crowd.v2.flatMap(({ unanswered }) => unanswered);
+    const keys = crowd.repeaters.flatMap(({ unanswered }) => unanswered);
     const [[stored] = []] = await store.sql(
       `SELECT COUNT(*) FROM Message WHERE cid IN ('', ${keys.map((key) => `'${key}'`).join(",")})`,
     );

@@ -122,7 +122,7 @@ Deno.test("faults of receivers who come back", async (context) => {
         const receiver = version === 2 ? crowd.v2.at(-1) : crowd.v1.at(-1);
         assert(receiver);
         await receiver.leave();
-        const before = crowd.ledger.heardCount(receiver.id);
+        const before = receiver.heardCount;
         while (crowd.ledger.tally.sent < WAITING) {
           sender.say({ user: receiver.id }, 300 + random.below(300));
           if (sender.unansweredCount >= 500) await waitFor("answers", () => sender.unansweredCount < 250);
@@ -131,7 +131,7 @@ Deno.test("faults of receivers who come back", async (context) => {
         const memoryBefore = await memoryMib(site);
         let memoryPeak = 0;
         receiver.comeIn();
-        const heard = () => crowd.ledger.heardCount(receiver.id) - before;
+        const heard = () => receiver.heardCount - before;
         for (let cut = 0; cut < 4; cut++) {
           const target = heard() + 200 + random.below(2_000);
           await waitFor("some of them", () => heard() >= Math.min(target, WAITING), DEADLINE_MS);

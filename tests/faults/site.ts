@@ -149,10 +149,12 @@ export class Site {
     const { lost, unstoredV1, faults } = await audit(store, crowd.ledger, allowance);
     row.lost += lost;
     row.unstoredV1 += unstoredV1;
-    const { duplicated, outOfOrder, repeatsV1 } = crowd.ledger.tally;
+    const { duplicated, outOfOrder, repeats } = crowd.ledger.tally;
     if (duplicated > 0) faults.push(`${duplicated} messages were heard twice`);
     if (outOfOrder > 0) faults.push(`${outOfOrder} messages were heard out of order`);
-    if (repeatsV1 > 0 && !fault.costsNode) faults.push(`${repeatsV1} messages came to version 1 users twice`);
+    if (repeats[1] > 0 && !fault.costsNode) {
+      faults.push(`${repeats[1]} messages came to version 1 users twice`);
+    }
     faults.push(...this.#falseAlarms());
     const problems = [...faults, ...await this.#findUnrest()];
     assertEquals(problems.slice(0, 20), [], `round ${round + 1}: ${problems.length} problems`);
@@ -258,10 +260,10 @@ export function addTally(sum: Tally, tally: Tally): void {
   sum.sent += tally.sent;
   sum.acknowledged += tally.acknowledged;
   sum.refused += tally.refused;
-  sum.repeats += tally.repeats;
-  sum.repeatsV1 += tally.repeatsV1;
   sum.duplicated += tally.duplicated;
   sum.outOfOrder += tally.outOfOrder;
-  sum.longestMs = Math.max(sum.longestMs, tally.longestMs);
-  sum.longestV1Ms = Math.max(sum.longestV1Ms, tally.longestV1Ms);
+  for (const version of [1, 2, 3] as const) {
+    sum.repeats[version] += tally.repeats[version];
+    sum.longestMs[version] = Math.max(sum.longestMs[version], tally.longestMs[version]);
+  }
 }

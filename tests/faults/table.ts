@@ -32,8 +32,12 @@ const COLUMNS: readonly [string, (row: TableRow) => string | number][] = [
   ["twice", ({ tally }) => tally.duplicated],
   ["disorder", ({ tally }) => tally.outOfOrder],
   ["errno 10", ({ tally }) => tally.refused],
-  ["repeats v2/v1", ({ tally }) => `${tally.repeats}/${tally.repeatsV1}`],
-  ["outage ms v2/v1", ({ tally }) => `${Math.round(tally.longestMs)}/${Math.round(tally.longestV1Ms)}`],
+  ["repeats v3/v2/v1", ({ tally: { repeats } }) => `${repeats[3]}/${repeats[2]}/${repeats[1]}`],
+  [
+    "outage ms v3/v2/v1",
+    ({ tally: { longestMs } }) =>
+      [longestMs[3], longestMs[2], longestMs[1]].map((ms) => Math.round(ms)).join("/"),
+  ],
   ["", ({ note }) => note],
 ];
 

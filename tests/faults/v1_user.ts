@@ -5,12 +5,14 @@
  */
 
 import { type ChatClient, type Frame, PASSWORD } from "../support/chat_client.ts";
-import { LoadUser, NotLetIn, type Target } from "./load_user.ts";
+import { LoadUser, type LoadUserOptions, NotLetIn, type Target } from "./load_user.ts";
 
 /** See the module. */
 export class V1User extends LoadUser {
-  /** See {@link LoadUser.version}. */
-  readonly version = 1;
+  /** Does nothing yet. */
+  constructor(options: LoadUserOptions) {
+    super(1, options);
+  }
 
   /** See {@link LoadUser.say}. */
   override say(target: Target, length?: number): boolean {

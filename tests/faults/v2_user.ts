@@ -6,7 +6,8 @@
  */
 
 import { type ChatClient, type Frame, PASSWORD } from "../support/chat_client.ts";
-import { LoadUser, NotLetIn, type Target } from "./load_user.ts";
+import type { Place, Version } from "./ledger.ts";
+import { LoadUser, type LoadUserOptions, NotLetIn, type Target } from "./load_user.ts";
 
 /** Acknowledged at once after so many messages, otherwise about once a second. */
 const ACK_EVERY = 64;
@@ -53,8 +54,6 @@ class Progress {
 
 /** See the module. */
 export class V2User extends LoadUser {
-  /** See {@link LoadUser.version}. */
-  readonly version = 2;
   readonly #unanswered = new Map<string, Unanswered>();
   readonly #progress = new Map<string, Progress>();
   /** What to call with the reply, or with nothing when the connection is lost before. */
@@ -65,6 +64,11 @@ export class V2User extends LoadUser {
   #toldAt = 0;
   #untold = 0;
   #hasAsked = false;
+
+  /** Does nothing yet. */
+  constructor(options: LoadUserOptions, version: Version = 2) {
+    super(version, options);
+  }
 
   /** Keys of the messages that have no answer. */
   get unanswered(): string[] {
@@ -81,6 +85,13 @@ export class V2User extends LoadUser {
     return this.#refusals;
   }
 
+  /** See {@link LoadUser.toString}. */
+  override toString(): string {
+    const repeating = [...this.#unanswered.values()].filter(({ repeatAt }) => repeatAt !== null);
+    return `${super.toString()}, ${this.#unanswered.size} unanswered, ${repeating.length} of them to be repeated, ` +
+      `${this.#refusals} refused so far`;
+  }
+
   /** For a second connection of the same user. */
   get token(): string | undefined {
     return this.#token;
@@ -91,7 +102,7 @@ export class V2User extends LoadUser {
     const key = this.nextKey();
     const frame = { ...this.chatFrame(target, key, length), cid: key };
     this.#unanswered.set(key, { frame, repeatAt: null });
-    this.ledger.noteSaid(key, 2);
+    this.ledger.noteSaid(key, this.version);
     if (this.isIn) this.send(frame);
     return true;
   }
@@ -113,11 +124,12 @@ export class V2User extends LoadUser {
   /** See {@link LoadUser.logIn}. */
   protected override async logIn(client: ChatClient, deadlineMs: number): Promise<void> {
     const who = this.#token === undefined
-      ? { msgid: 1, id: this.id, password: PASSWORD }
+      ? { msgid: 1, id: this.id, password: PASSWORD, ...this.identity() }
       : { msgid: 21, token: this.#token };
-    await client.send({ ...who, v: 2, cid: "login" });
+    await client.send({ ...who, v: this.version, cid: "login" });
     const reply = await client.take(({ cid }) => cid === "login", deadlineMs);
     if (reply.errno === 11) this.#token = undefined;
+    this.onLoginReply(reply);
     if (reply.errno !== 0) throw new NotLetIn(reply);
     this.#token = reply.token;
     for (const { conversation, delivered } of reply.conversations ?? []) {
@@ -127,6 +139,14 @@ export class V2User extends LoadUser {
     for (const progress of this.#progress.values()) progress.told = 0;
     this.#hasAsked = false;
   }
+
+  /** What else a login with the password says. */
+  protected identity(): Record<string, unknown> {
+    return {};
+  }
+
+  /** What a login was answered with. */
+  protected onLoginReply(_reply: Frame): void {}
 
   /** See {@link LoadUser.onIn}. */
   protected override onIn(): void {
@@ -197,12 +217,25 @@ export class V2User extends LoadUser {
     const isNew = this.hear(frame);
     // Before the first that it is sent there is nothing for it: who has made and joined a group is told to version 3 only.
     this.#progressOf(frame.conversation ?? "").begin((frame.seq ?? 0) - 1);
-    this.#have(frame);
+    this.have(frame);
     if (isNew && ++this.#untold >= ACK_EVERY) this.#tellDelivered();
   }
 
-  #have({ conversation = "", seq = 0 }: Frame): void {
+  /** It has what is in this place. */
+  protected have({ conversation = "", seq = 0 }: Partial<Place>): void {
     this.#progressOf(conversation).add(seq);
+  }
+
+  /** An entry came that is no message. */
+  protected onEntry(frame: Frame): void {
+    this.#progressOf(frame.conversation ?? "").begin((frame.seq ?? 0) - 1);
+    this.have(frame);
+  }
+
+  /** What it has said is in its place: it has that now, unless it is sent it. */
+  protected onPlaced(_key: string, place: Place): void {
+    // What it says to itself comes back as a frame, and only then it has it.
+    if (place.conversation !== `u${this.id}-${this.id}`) this.have(place);
   }
 
   #progressOf(conversation: string): Progress {
@@ -224,8 +257,7 @@ export class V2User extends LoadUser {
     if (errno === 0 && conversation !== undefined && seq !== undefined) {
       this.#unanswered.delete(cid);
       this.ledger.noteAnswer(cid, { conversation, seq });
-      // What it says to itself comes back as a frame, and only then it has it.
-      if (conversation !== `u${this.id}-${this.id}`) this.#have(frame);
+      this.onPlaced(cid, { conversation, seq });
     } else if (errno === 10) {
       this.#refusals++;
       this.ledger.tally.refused++;
