@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { backUp, restored } from "./backup.ts";
 import { check } from "./check.ts";
 import { invite, listCodes, withdrawCode } from "./codes.ts";
 import { Console } from "./console.ts";
@@ -156,6 +157,18 @@ const COMMANDS: readonly Command[] = [
     count: [0, 1],
     help: "bring such lines back, from a file or standard input, each once",
     run: importRecords,
+  },
+  {
+    words: "backup",
+    operands: "PATH",
+    count: ONE,
+    help: "copy the SQLite database to a new file, while a node runs on it",
+    run: backUp,
+  },
+  {
+    words: "restored",
+    help: "say that this database comes from a backup, so that clients read it anew",
+    run: restored,
   },
   { words: "stats", help: "how much there is", run: stats },
   {

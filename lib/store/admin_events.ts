@@ -23,7 +23,9 @@ export type AdminAction =
   | "announce"
   | "trim"
   | "import"
-  | "repair";
+  | "repair"
+  | "backup"
+  | "restored";
 
 /** What ends all sessions of the user whom it is done to. */
 const ENDS_SESSIONS: ReadonlySet<AdminAction> = new Set([
