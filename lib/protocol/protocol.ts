@@ -137,6 +137,14 @@ export function parseConversation(id: string): { groupId: number } | { users: [n
   return users[0] <= users[1] ? { users } : undefined;
 }
 
+/** Whom `me` talks to in a one-to-one conversation: in a note to oneself that is `me`. Undefined in a group. */
+export function otherOf(conversation: ConversationId, me: number): number | undefined {
+  const parsed = parseConversation(conversation);
+  if (parsed === undefined || "groupId" in parsed) return undefined;
+  const [low, high] = parsed.users;
+  return low === me ? high : low;
+}
+
 /**
  * The chat object `text` with the server's fields spliced in before its last brace: the sender's own JSON travels
  * untouched and is not serialised again. `text` must be a non-empty object without these fields.

@@ -5,7 +5,7 @@
  */
 
 import type { Clock } from "../../base/clock.ts";
-import { ERRNO, isJsonObject, MSGID, parseConversation } from "../../protocol/protocol.ts";
+import { ERRNO, isJsonObject, MSGID, otherOf, parseConversation } from "../../protocol/protocol.ts";
 import type { ConversationId, JsonObject, ProtocolVersion } from "../../protocol/protocol.ts";
 import { BackOff } from "./back_off.ts";
 import { Directory } from "./directory.ts";
@@ -20,7 +20,7 @@ import { Outbox } from "./outbox.ts";
 import type { Profile } from "./profile.ts";
 import { movePeer } from "./receipts.ts";
 import type { Receipt } from "./receipts.ts";
-import { NO_ANSWER, readReply } from "./requests.ts";
+import { isTemporary, readReply } from "./requests.ts";
 import type { Reply } from "./requests.ts";
 
 /** What an account needs of the session it belongs to. */
@@ -43,13 +43,6 @@ export interface AccountPeer {
 
 /** In a larger group only that everybody has received a message is told, not who. */
 const MOST_RECEIPTS = 10;
-/** Refusals that pass. */
-const TEMPORARY: ReadonlySet<number> = new Set([
-  NO_ANSWER,
-  ERRNO.NOT_LOGGED_IN,
-  ERRNO.TOO_MANY_REQUESTS,
-  ERRNO.UNAVAILABLE,
-]);
 
 /** Lives from login to logout, over any number of connections. */
 export class Account {
@@ -140,10 +133,8 @@ export class Account {
     if (this.version !== 1) this.#inbox.start(profile.conversations, profile.hasMoreConversations);
     for (const message of profile.offlineMessages) this.#receive(message);
     for (const { conversation, peer } of profile.conversations) {
-      const parsed = parseConversation(conversation);
-      if (peer === undefined || parsed === undefined || "groupId" in parsed) continue;
-      const [low, high] = parsed.users;
-      this.#movePeer({ conversation, id: low === profile.id ? high : low, ...peer });
+      const id = otherOf(conversation, profile.id);
+      if (peer !== undefined && id !== undefined) this.#movePeer({ conversation, id, ...peer });
     }
     this.#outbox.start(this.version);
   }
@@ -260,11 +251,6 @@ export class Account {
     return reply;
   }
 
-  /** False when the server has messages before those that are here. */
-  isComplete(conversation: ConversationId): boolean {
-    return this.#inbox.baseOf(conversation) === 0;
-  }
-
   /**
    * Does something to a message: `act` and what belongs to it, as version 3 has them. What comes of it is here as if it had
    * been received.
@@ -295,7 +281,7 @@ export class Account {
     query: { conversation: string; after: number; limit: number },
   ): Promise<HistoryPage | undefined> {
     const reply = await this.#peer.askOnce({ msgid: MSGID.HISTORY_MSG, ...query });
-    if (TEMPORARY.has(reply.errno)) return undefined;
+    if (isTemporary(reply)) return undefined;
     // Refused for good (not a member any more): what is missing will never come.
     return reply.errno === ERRNO.OK
       ? this.#readPage(query.conversation, reply)
@@ -350,9 +336,9 @@ export class Account {
     this.store.afterCommit(() => this.#progress++);
   }
 
-  #refused({ cid, conversation, text }: OutboxEntry, reply: JsonObject): void {
+  #refused(entry: OutboxEntry, reply: JsonObject): void {
     this.#progressed();
-    this.#peer.emit({ kind: "refused", conversation, text, reason: readReply(reply).text, cid });
+    this.#peer.emit({ kind: "refused", entry, reason: readReply(reply).text });
   }
 
   #receiveReceipt(frame: JsonObject): void {

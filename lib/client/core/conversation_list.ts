@@ -7,7 +7,7 @@
 import { isJsonObject } from "../../protocol/protocol.ts";
 import type { ConversationId, JsonObject } from "../../protocol/protocol.ts";
 import { isMentioned } from "./entries.ts";
-import { integerOf, textOf } from "./messages.ts";
+import { integerOf, listOf, textOf } from "./messages.ts";
 import type { ChatMessage } from "./messages.ts";
 
 /** One line of the list. */
@@ -55,6 +55,12 @@ export function readSummary(entry: JsonObject): ConversationSummary {
       ? { id: integerOf(peer.id, 1) ?? 0, name: textOf(peer.name), state: textOf(peer.state) }
       : undefined,
   };
+}
+
+/** Where the page of conversations behind a login reply, or behind another page, begins: `before` of the request for it. Undefined: there is none. */
+export function nextBefore({ conversations, more }: JsonObject): number | undefined {
+  const last = listOf(conversations).findLast(isJsonObject);
+  return more === true && last !== undefined ? integerOf(last.at) : undefined;
 }
 
 /** Holds what the server has told, and goes on from there. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { conversationOfGroup, parseConversation } from "../../protocol/protocol.ts";
+import { conversationOfGroup, otherOf, parseConversation } from "../../protocol/protocol.ts";
 import type { ConversationId } from "../../protocol/protocol.ts";
 import type { Group, Person, Profile } from "./profile.ts";
 import { showName } from "./show_name.ts";
@@ -127,9 +127,8 @@ export class Directory {
   /** The other user, or the group, of a conversation. */
   describeConversation(conversation: ConversationId): string {
     const parsed = parseConversation(conversation);
-    if (parsed === undefined) return conversation;
-    if ("groupId" in parsed) return this.describeGroup(parsed.groupId);
-    const [low, high] = parsed.users;
-    return this.describeUser(low === this.me.id ? high : low);
+    if (parsed !== undefined && "groupId" in parsed) return this.describeGroup(parsed.groupId);
+    const other = otherOf(conversation, this.me.id);
+    return other === undefined ? conversation : this.describeUser(other);
   }
 }

@@ -8,6 +8,7 @@ import type { ConversationId } from "../../protocol/protocol.ts";
 import type { ChatMessage } from "./messages.ts";
 import type { Profile } from "./profile.ts";
 import type { Receipt } from "./receipts.ts";
+import type { OutboxEntry } from "./store.ts";
 
 /** One thing that happened, in the order in which it is to be shown. */
 export type SessionEvent =
@@ -25,7 +26,7 @@ export type SessionEvent =
   | { kind: "stored"; message: ChatMessage }
   /** A message of ours went further. */
   | { kind: "receipt"; receipt: Receipt }
-  /** A message of ours will not be taken. */
-  | { kind: "refused"; conversation: ConversationId; text: string; reason: string; cid: string }
+  /** A message of ours will not be taken, and is not kept by the session any more. */
+  | { kind: "refused"; entry: OutboxEntry; reason: string }
   /** Somebody took a message back. */
   | { kind: "recalled"; conversation: ConversationId; seq: number; id: number };

@@ -6,7 +6,7 @@
  */
 
 import type { Clock, Timer } from "../../base/clock.ts";
-import { ERRNO, MSGID, parseConversation } from "../../protocol/protocol.ts";
+import { ERRNO, MSGID, otherOf, parseConversation } from "../../protocol/protocol.ts";
 import type { ConversationId, JsonObject, ProtocolVersion } from "../../protocol/protocol.ts";
 import type { BackOff } from "./back_off.ts";
 import { createCid } from "./cid.ts";
@@ -38,8 +38,7 @@ function chatFrame(
   const common = { ...fields, id: me.id, name: me.name, msg: text, time: formatTime(at) };
   if (parsed === undefined) throw new Error(`Cannot send to "${conversation}": not a conversation`);
   if ("groupId" in parsed) return { msgid: MSGID.GROUP_CHAT_MSG, groupid: parsed.groupId, ...common };
-  const [low, high] = parsed.users;
-  return { msgid: MSGID.ONE_CHAT_MSG, toid: low === me.id ? high : low, ...common };
+  return { msgid: MSGID.ONE_CHAT_MSG, toid: otherOf(conversation, me.id), ...common };
 }
 
 /** One outbox a user. */

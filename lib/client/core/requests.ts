@@ -52,6 +52,12 @@ export function noReply(text: string): Reply {
   return { errno: NO_ANSWER, text, frame: {} };
 }
 
+/** True for a refusal, or the want of an answer, that passes. */
+export function isTemporary({ errno }: Reply): boolean {
+  return errno === NO_ANSWER || errno === ERRNO.NOT_LOGGED_IN || errno === ERRNO.TOO_MANY_REQUESTS ||
+    errno === ERRNO.UNAVAILABLE;
+}
+
 interface Pending {
   frame: JsonObject;
   isRepeatable: boolean;

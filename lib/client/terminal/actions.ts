@@ -35,11 +35,13 @@ const MAX_GROUP_NAME = 50;
 
 const encoder = new TextEncoder();
 
-function done(...lines: string[]): Outcome {
+/** It was done; `lines`: what is to be said of it. */
+export function done(...lines: string[]): Outcome {
   return { lines, isRefused: false };
 }
 
-function refused(text: string): Outcome {
+/** It was not done; `text` says why. */
+export function refused(text: string): Outcome {
   return { lines: [`! ${text}`], isRefused: true };
 }
 

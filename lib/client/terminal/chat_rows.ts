@@ -4,7 +4,7 @@
  * @module
  */
 
-import { conversationOfUsers } from "../../protocol/protocol.ts";
+import { conversationOfUsers, otherOf } from "../../protocol/protocol.ts";
 import type { ConversationSummary } from "../core/conversation_list.ts";
 import type { Directory } from "../core/directory.ts";
 import { detailsOf, systemEventOf } from "../core/entries.ts";
@@ -14,7 +14,7 @@ import type { ClientStore } from "../core/store.ts";
 import { formatTime } from "../core/time_text.ts";
 import { FAINT, personStyle } from "./row.ts";
 import type { Part, Row } from "./row.ts";
-import { entryLine, groupIdOf } from "./view.ts";
+import { entryLine, excerpt, groupIdOf } from "./view.ts";
 
 /** Beside a message that is on its way. */
 const WAITING_MARK = "…";
@@ -43,14 +43,7 @@ export function titleOf(directory: Directory, conversation: string): string {
     const name = directory.group(groupId)?.name;
     return name ? showName(name) : `g${groupId}`;
   }
-  const other = otherOf(directory, conversation);
-  return nameOf(directory, other);
-}
-
-/** The other user of a one-to-one conversation; oneself in a note to oneself. */
-export function otherOf(directory: Directory, conversation: string): number {
-  const [, low = 0, high = 0] = (/^u(\d+)-(\d+)$/.exec(conversation) ?? []).map(Number);
-  return low === directory.me.id ? high : low;
+  return nameOf(directory, otherOf(conversation, directory.me.id) ?? 0);
 }
 
 /** How far a message of the user's own has got: "✓", "✓✓", "✓✓ read", in a group "✓✓ read by 3". */
@@ -101,7 +94,7 @@ export function noticeRow(message: ChatMessage, directory: Directory): Row {
   return [
     { text: `${clockTime(at)} ${where}`, style: FAINT },
     { text: nameOf(directory, sender), style: personStyle(sender) },
-    { text: `: ${excerpt(text ?? "")}`, style: FAINT },
+    { text: `: ${excerpt(text ?? "", EXCERPT)}`, style: FAINT },
   ];
 }
 
@@ -109,13 +102,13 @@ export function noticeRow(message: ChatMessage, directory: Directory): Row {
 export function summaryRow(summary: ConversationSummary, directory: Directory): Row {
   const { conversation, unread, mentions, last, mutedUntil } = summary;
   const groupId = groupIdOf(conversation);
-  const other = otherOf(directory, conversation);
+  const other = otherOf(conversation, directory.me.id) ?? 0;
   const state = groupId === undefined ? directory.stateOf(other) : undefined;
   const count = unread === 0 ? "" : `  ${unread >= 100 ? "100+" : unread} unread`;
   const marks = (mentions > 0 ? "  @" : "") + ((mutedUntil ?? 0) > Date.now() ? "  muted" : "");
   const said = last === undefined
     ? ""
-    : `  ${clockTime(summary.at)} ${nameOf(directory, last.id)}: ${excerpt(last.text)}`;
+    : `  ${clockTime(summary.at)} ${nameOf(directory, last.id)}: ${excerpt(last.text, EXCERPT)}`;
   return [
     "  ",
     { text: titleOf(directory, conversation), style: groupId === undefined ? personStyle(other) : "1" },
@@ -124,9 +117,4 @@ export function summaryRow(summary: ConversationSummary, directory: Directory): 
     { text: count + marks, style: "1" },
     { text: said, style: FAINT },
   ];
-}
-
-function excerpt(text: string): string {
-  const characters = [...text];
-  return characters.length <= EXCERPT ? text : `${characters.slice(0, EXCERPT - 1).join("")}…`;
 }

@@ -88,7 +88,7 @@ export class DeviceStores {
       return found.store;
     }
     this.release();
-    for (let number = 1; number < MOST_DEVICES; number++) {
+    for (let number = 1; number <= MOST_DEVICES; number++) {
       const store = openUnlessBusy(prepareHistoryFile(this.#folder, fileName(userId, number)));
       if (store !== undefined) return store;
     }

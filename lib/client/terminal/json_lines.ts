@@ -44,7 +44,12 @@ export function eventJson(event: SessionEvent): JsonObject {
       return { event: kind, conversation, seq, ...(id === undefined ? {} : { id }) };
     }
     case "refused":
-      return { event: "refused", conversation: event.conversation, text: event.text, reason: event.reason };
+      return {
+        event: "refused",
+        conversation: event.entry.conversation,
+        text: event.entry.text,
+        reason: event.reason,
+      };
     case "recalled":
       return { event: "recalled", conversation: event.conversation, seq: event.seq, by: event.id };
     case "logged_in": {

@@ -11,11 +11,12 @@ import {
   ERRNO,
   isJsonObject,
   MSGID,
+  otherOf,
 } from "../../protocol/protocol.ts";
 import type { ConversationId, JsonObject } from "../../protocol/protocol.ts";
 import type { Account } from "../core/account.ts";
 import type { ClientSession } from "../core/client_session.ts";
-import { ConversationList, readSummary } from "../core/conversation_list.ts";
+import { ConversationList, nextBefore, readSummary } from "../core/conversation_list.ts";
 import { actionOf, isMentioned, systemEventOf } from "../core/entries.ts";
 import type { SessionEvent } from "../core/events.ts";
 import { integerOf, listOf, textOf } from "../core/messages.ts";
@@ -23,8 +24,9 @@ import type { ChatMessage } from "../core/messages.ts";
 import { readPerson, readPosition } from "../core/profile.ts";
 import type { Reply } from "../core/requests.ts";
 import { showName } from "../core/show_name.ts";
+import { done, refused } from "./actions.ts";
 import type { Outcome } from "./actions.ts";
-import { clockTime, dayOf, entryRow, nameOf, noticeRow, otherOf, summaryRow, titleOf } from "./chat_rows.ts";
+import { clockTime, dayOf, entryRow, nameOf, noticeRow, summaryRow, titleOf } from "./chat_rows.ts";
 import { parseInteger } from "./commands.ts";
 import { FAINT } from "./row.ts";
 import type { Row } from "./row.ts";
@@ -90,7 +92,7 @@ export class Talk {
       this.#account.directory.learnName(peer.id, peer.name);
       this.#account.directory.learnState(peer.id, peer.state);
     }
-    this.#more = frame.more === true ? this.#list.all().at(-1)?.at : undefined;
+    this.#more = nextBefore(frame);
   }
 
   /** Greets: who is logged in, and what is unread. */
@@ -406,7 +408,7 @@ export class Talk {
       const size = memberCount > 0 ? `, ${memberCount} ${memberCount === 1 ? "member" : "members"}` : "";
       return ` (g${groupId}${size})${description === "" ? "" : `: ${description}`}`;
     }
-    const state = directory.stateOf(otherOf(directory, conversation));
+    const state = directory.stateOf(otherOf(conversation, directory.me.id) ?? 0);
     return state === undefined ? "" : `, ${state}`;
   }
 
@@ -538,7 +540,7 @@ export class Talk {
     const entries = listOf(reply.frame.conversations).filter(isJsonObject);
     this.#list.set(entries.map(readSummary));
     this.#account.addConversations(entries.map(readPosition));
-    this.#more = reply.frame.more === true ? readSummary(entries.at(-1) ?? {}).at : undefined;
+    this.#more = nextBefore(reply.frame);
   }
 
   #listFriends(): Outcome {
@@ -565,7 +567,7 @@ export class Talk {
     if (target === undefined) return problem === "" ? this.#listFriends() : refused(problem);
     const groupId = groupIdOf(target);
     if (groupId === undefined) {
-      const other = otherOf(directory, target);
+      const other = otherOf(target, directory.me.id) ?? 0;
       this.#screen.show(personRow(nameOf(directory, other), other, directory.stateOf(other) ?? "not known"));
       return done();
     }
@@ -687,10 +689,3 @@ function matching(names: readonly string[], typed: string): string[] {
   return names.filter((name) => name.toLowerCase().startsWith(lower)).map((name) => `${name} `);
 }
 
-function done(...lines: string[]): Outcome {
-  return { lines, isRefused: false };
-}
-
-function refused(text: string): Outcome {
-  return { lines: [`! ${text}`], isRefused: true };
-}

@@ -29,9 +29,10 @@ export function groupIdOf(conversation: ConversationId): number | undefined {
   return parsed !== undefined && "groupId" in parsed ? parsed.groupId : undefined;
 }
 
-function excerpt(text: string): string {
+/** A text, or its beginning and an ellipsis: at most `most` characters. */
+export function excerpt(text: string, most: number = EXCERPT): string {
   const characters = [...text];
-  return characters.length <= EXCERPT ? text : `${characters.slice(0, EXCERPT - 1).join("")}…`;
+  return characters.length <= most ? text : `${characters.slice(0, most - 1).join("")}…`;
 }
 
 /** "2026-01-31 12:00:00 devs (g1) li (2): hello"; what the user said on another device says so. */
@@ -157,8 +158,8 @@ export function eventLines(event: SessionEvent, directory: Directory | undefined
     case "receipt":
       return [receiptLine(event.receipt, directory)];
     case "refused": {
-      const to = directory.describeConversation(event.conversation);
-      return [`! not sent to ${to}: ${event.reason}: ${excerpt(event.text)}`];
+      const to = directory.describeConversation(event.entry.conversation);
+      return [`! not sent to ${to}: ${event.reason}: ${excerpt(event.entry.text)}`];
     }
     case "recalled": {
       const groupId = groupIdOf(event.conversation);

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { ConversationList, readSummary } from "../../../lib/client/core/conversation_list.ts";
+import { ConversationList, nextBefore, readSummary } from "../../../lib/client/core/conversation_list.ts";
 import type { ChatMessage } from "../../../lib/client/core/messages.ts";
 
 function message(seq: number, fields: Partial<ChatMessage> = {}): ChatMessage {
@@ -56,4 +56,12 @@ Deno.test("what was read is not unread, here or on another device, and never aga
   assertEquals(list.get("g7")?.last?.text, "");
   list.remove("g7");
   assertEquals(list.all().length, 1);
+});
+
+Deno.test("the next page begins behind the last conversation of this one, where the server has more", () => {
+  const conversations = [{ conversation: "g7", at: 1005 }, { conversation: "u1-2", at: 1003 }];
+  assertEquals(nextBefore({ conversations, more: true }), 1003);
+  assertEquals(nextBefore({ conversations, more: false }), undefined);
+  assertEquals(nextBefore({ conversations: [], more: true }), undefined);
+  assertEquals(nextBefore({ errno: 10 }), undefined);
 });

@@ -233,3 +233,16 @@ Deno.test("each client of a user has a file of its own, and is the device again 
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("twenty clients of a user keep what they get, and the next one is told that they do", () => {
+  const folder = Deno.makeTempDirSync({ prefix: "chat_test_" });
+  const open: HistoryStore[] = [];
+  try {
+    for (let count = 0; count < 20; count++) open.push(new DeviceStores(folder).open(7));
+    const error = assertThrows(() => new DeviceStores(folder).open(7), Error);
+    assertEquals(error.message, "20 clients of this user are running here already");
+  } finally {
+    for (const store of open) store[Symbol.dispose]();
+    Deno.removeSync(folder, { recursive: true });
+  }
+});
