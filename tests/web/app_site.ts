@@ -9,6 +9,9 @@ import { type Browser, type Chromium, type Page, startChromium, type View } from
 import { freePort, type TemporaryFolder, temporaryFolder } from "../support/process.ts";
 import { type Server, startServer, UNMEASURED } from "../support/services.ts";
 
+/** How many messages of the open conversation are stored, as the page has it: an expression. */
+export const STORED = "document.querySelectorAll('.row[data-seq]').length";
+
 /** What everybody types who signs up in a page. */
 export const SECRET: string = PASSWORD;
 
@@ -93,6 +96,15 @@ export async function logInto(page: Page, name: string): Promise<void> {
   await page.fill("input[name=password]", SECRET);
   await page.press("Enter");
   await page.waitFor("document.querySelector('.shell')");
+}
+
+/** Logs out by the user's own menu. */
+export async function logOut(page: Page): Promise<void> {
+  await page.click(".self");
+  await page.press("End");
+  await page.press("Enter");
+  await page.click("dialog .button.danger");
+  await page.waitFor("document.querySelector('input[name=username]')");
 }
 
 /** Opens a conversation by its address. */

@@ -1,10 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { browserTest } from "../support/chromium.ts";
 import { ChatClient, logIn, TIME } from "../support/chat_client.ts";
-import { AppSite, openConversation, say, SECRET, texts } from "./app_site.ts";
+import { AppSite, logOut, openConversation, say, SECRET, STORED, texts } from "./app_site.ts";
 
 const READ = "document.querySelectorAll('.row .tick.read').length";
-const STORED = "document.querySelectorAll('.row[data-seq]').length";
 
 browserTest("two people sign up and talk; a reload shows at once what was said", async () => {
   await using site = await AppSite.start();
@@ -264,11 +263,7 @@ browserTest("who logs out leaves nothing behind in the browser", async () => {
   await openConversation(ann, "u1-2");
   await say(ann, "remember this");
   await ann.waitFor(`${STORED} === 1`);
-  await ann.click(".self");
-  await ann.press("End");
-  await ann.press("Enter");
-  await ann.click("dialog .button.danger");
-  await ann.waitFor("document.querySelector('input[name=username]')");
+  await logOut(ann);
   const kept = await ann.evaluate<number>(`(async () => {
     let count = 0;
     for (const { name } of await indexedDB.databases()) {

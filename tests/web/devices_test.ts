@@ -1,8 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { browserTest } from "../support/chromium.ts";
-import { AppSite, logInto, openConversation, say, SECRET } from "./app_site.ts";
-
-const STORED = "document.querySelectorAll('.row[data-seq]').length";
+import { AppSite, logInto, logOut, openConversation, say, SECRET, STORED } from "./app_site.ts";
 
 browserTest("who has logged out logs in by name, and a wrong password is told", async () => {
   await using site = await AppSite.start();
@@ -12,11 +10,7 @@ browserTest("who has logged out logs in by name, and a wrong password is told", 
   await openConversation(ann, "u1-2");
   await say(ann, "remember this");
   await ann.waitFor(`${STORED} === 1`);
-  await ann.click(".self");
-  await ann.press("End");
-  await ann.press("Enter");
-  await ann.click("dialog .button.danger");
-  await ann.waitFor("document.querySelector('input[name=username]')");
+  await logOut(ann);
   await ann.fill("input[name=username]", "ann");
   await ann.fill("input[name=password]", "wrong");
   await ann.press("Enter");

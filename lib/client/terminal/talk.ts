@@ -688,4 +688,3 @@ function matching(names: readonly string[], typed: string): string[] {
   const lower = typed.toLowerCase();
   return names.filter((name) => name.toLowerCase().startsWith(lower)).map((name) => `${name} `);
 }
-

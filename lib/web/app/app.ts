@@ -8,9 +8,10 @@ import { EntryView } from "./entry_view.ts";
 import { Model } from "./model.ts";
 import { applyTheme, prefs } from "./prefs.ts";
 import { Shell } from "./shell.ts";
+import { createDialer } from "./socket.ts";
 import { languageTag, setLanguage } from "./texts.ts";
 
-const model = new Model();
+const model = new Model(createDialer(new URL(location.href)));
 let shell: Shell | undefined;
 let entry: EntryView | undefined;
 

@@ -4,23 +4,24 @@
  * @module
  */
 
+import type { MessageFields } from "../../client/core/store.ts";
 import { ERRNO, MSGID } from "../../protocol/protocol.ts";
 import type { Conversation, Entry } from "./conversation.ts";
 import { el, icon, replace } from "./dom.ts";
-import { EMOJI, findEmoji } from "./emoji.ts";
-import { moveWithArrows, openDialog, openFloat, place, toast } from "./float.ts";
+import { findEmoji } from "./emoji.ts";
+import { openEmoji } from "./emoji_menu.ts";
+import { openDialog, place, toast } from "./float.ts";
 import { ICONS } from "./icons.ts";
+import { cut, sizeOf } from "./long_text.ts";
 import type { Model } from "./model.ts";
 import { isolate, plural, t } from "./texts.ts";
 import { avatar } from "./avatar.ts";
-import { failureOf, nameOf, titleOf, typingOf } from "./words.ts";
+import { excerpt, failureOf, nameOf, titleOf, typingOf } from "./words.ts";
 
 const DRAFT_DELAY_MS = 400;
 /** A paste that is longer is asked about. */
 const LONG_LINES = 20;
 const LONG_CHARACTERS = 4000;
-/** UTF-8 of one message; a frame is 64 KiB. */
-const MESSAGE_BYTES = 60_000;
 const SUGGESTIONS = 8;
 
 interface Suggestion {
@@ -117,10 +118,9 @@ export class Composer {
     this.#resize();
   }
 
-  /** Shows who is typing, and to whom one writes. */
-  update(): void {
-    const conversation = this.#conversation;
-    if (conversation === undefined) return;
+  /** Shows who is typing, and to whom one writes. `conversation`: that which is open, as it is now. */
+  update(conversation: Conversation): void {
+    this.#conversation = conversation;
     this.#typing.textContent = typingOf(this.#model, conversation);
     const label = t("write_to", { name: isolate(titleOf(this.#model, conversation)) });
     if (this.#input.placeholder !== label) this.#input.ariaLabel = this.#input.placeholder = label;
@@ -203,7 +203,7 @@ export class Composer {
         "div",
         {},
         el("b", { class: "cut" }, isEdit ? t("editing") : t("replying_to", { name })),
-        el("div", { class: "cut secondary", dir: "auto" }, (entry.text ?? "").slice(0, 200)),
+        el("div", { class: "cut secondary", dir: "auto" }, excerpt(entry.text ?? "")),
       ),
       el("button", {
         type: "button",
@@ -260,11 +260,12 @@ export class Composer {
     const conversation = this.#conversation;
     const text = this.#input.value.trim();
     if (conversation === undefined || text === "") return;
-    if (new TextEncoder().encode(text).length > MESSAGE_BYTES) {
-      this.#offerParts(text, () => this.#clear());
+    const edited = this.#edited;
+    if (sizeOf(text) > this.#model.maxTextBytes) {
+      if (edited === undefined) this.#offerParts(text, { isTyped: true });
+      else toast(t("not_edited", { why: t("err_too_large") }));
       return;
     }
-    const edited = this.#edited;
     if (edited !== undefined) {
       this.#edited = undefined;
       this.open(conversation);
@@ -280,13 +281,13 @@ export class Composer {
       }
       return;
     }
-    const reply = this.#reply?.seq;
-    const mentions = this.#mentionsIn(text, conversation);
-    this.#model.send(conversation.id, text, {
-      ...(reply === undefined ? {} : { reply }),
-      ...(mentions === undefined ? {} : { mentions }),
-    });
+    this.#model.sendDraft(conversation.id, text, this.#fieldsOf(text, conversation, this.#reply?.seq));
     this.#clear();
+  }
+
+  #fieldsOf(text: string, conversation: Conversation, reply: number | undefined): MessageFields {
+    const mentions = this.#mentionsIn(text, conversation);
+    return { ...(reply === undefined ? {} : { reply }), ...(mentions === undefined ? {} : { mentions }) };
   }
 
   #clear(): void {
@@ -333,18 +334,31 @@ export class Composer {
           "div",
           { class: "dialog-foot" },
           choose(t("cancel"), false, () => this.focus()),
-          choose(t("paste_parts"), false, () => this.#offerParts(text, () => this.focus())),
+          choose(t("paste_parts"), false, () => this.#offerParts(text, { isTyped: false })),
           choose(t("paste_one"), true, () => this.insert(text)),
         ),
       ];
     });
   }
 
-  /** Sends a long text as several messages, cut at empty lines and no longer than can be sent. */
-  #offerParts(text: string, onSent: () => void): void {
+  /** Sends a long text as several messages. `isTyped`: it is what is in the field, which is empty then. */
+  #offerParts(text: string, { isTyped }: { isTyped: boolean }): void {
     const conversation = this.#conversation;
     if (conversation === undefined) return;
-    const parts = cut(text);
+    const parts = cut(text, this.#model.maxTextBytes);
+    const send = () => {
+      const reply = isTyped ? this.#reply?.seq : undefined;
+      if (isTyped) this.#model.setDraft(conversation.id, undefined);
+      for (const [index, part] of parts.entries()) {
+        this.#model.send(
+          conversation.id,
+          part,
+          this.#fieldsOf(part, conversation, index === 0 ? reply : undefined),
+        );
+      }
+      if (isTyped) this.#clear();
+      this.focus();
+    };
     openDialog(t("paste_parts"), ({ close }) => [
       el("p", {}, plural("parts", parts.length)),
       el(
@@ -357,8 +371,7 @@ export class Composer {
           autofocus: true,
           onclick: () => {
             close();
-            for (const part of parts) this.#model.send(conversation.id, part, {});
-            onSent();
+            send();
           },
         }, t("send")),
       ),
@@ -474,40 +487,4 @@ function findNamed(word: string): Suggestion[] {
     text: `${emoji} `,
     content: [emoji, ` ${name}`],
   }));
-}
-
-/** Cuts at empty lines, then wherever a message would be too long. */
-function cut(text: string): string[] {
-  const parts = text.split(/\n\s*\n/).map((part) => part.trim()).filter((part) => part !== "");
-  return parts.flatMap((part) => {
-    const characters = [...part];
-    const size = 8000;
-    const count = Math.ceil(characters.length / size);
-    return Array.from(
-      { length: count },
-      (_, index) => characters.slice(index * size, (index + 1) * size).join(""),
-    );
-  });
-}
-
-/** Opens a choice of emoji beside `anchor`. */
-export function openEmoji(anchor: Element, onChoose: (emoji: string) => void): void {
-  const grid = el(
-    "div",
-    { class: "emoji-grid" },
-    ...EMOJI.map(({ emoji, names }) =>
-      el("button", {
-        type: "button",
-        "aria-label": names[0],
-        title: names[0],
-        onclick: () => {
-          close();
-          onChoose(emoji);
-        },
-      }, emoji)
-    ),
-  );
-  moveWithArrows(grid, "button", { columns: 8 });
-  const close = openFloat(el("div", { class: "float" }, grid), anchor, "above");
-  grid.querySelector("button")?.focus();
 }

@@ -8,7 +8,7 @@ import { detailsOf } from "../../client/core/entries.ts";
 import { integerOf } from "../../client/core/messages.ts";
 import type { ChatMessage } from "../../client/core/messages.ts";
 import type { ConversationState, MessageFields, PeerPosition } from "../../client/core/store.ts";
-import { isJsonObject, MSGID, parseConversation } from "../../protocol/protocol.ts";
+import { isJsonObject, MSGID, otherOf, parseConversation } from "../../protocol/protocol.ts";
 import type { ConversationId, JsonObject } from "../../protocol/protocol.ts";
 
 /** A place in the log. What changes is replaced by a new object: the same object looks the same. */
@@ -87,6 +87,8 @@ export interface Head {
 const KEPT_ENTRIES = 80;
 /** A chat frame's sender may put anything into these. */
 const EMOJI_MAX_LENGTH = 32;
+/** The protocol has no more. */
+const MENTIONS_MOST = 50;
 
 /** Reads a chat or a system entry. */
 function readEntry(message: ChatMessage, seq: number): Entry {
@@ -95,7 +97,8 @@ function readEntry(message: ChatMessage, seq: number): Entry {
   const { reply, mentions, editedAt, reactions, isPinned } = detailsOf(message);
   const entry: Entry = { seq, sender, name, at, text, kind: "chat" };
   if (reply !== undefined) entry.reply = reply;
-  if (mentions === "all" || mentions.length > 0) entry.mentions = mentions === "all" ? "all" : [...mentions];
+  if (mentions === "all") entry.mentions = "all";
+  else if (mentions.length > 0) entry.mentions = mentions.slice(0, MENTIONS_MOST);
   if (editedAt !== undefined) entry.edited = editedAt;
   const shown = [...reactions].filter(([emoji, ids]) => emoji.length <= EMOJI_MAX_LENGTH && ids.length > 0);
   if (shown.length > 0) entry.reactions = Object.fromEntries(shown.map(([emoji, ids]) => [emoji, [...ids]]));
@@ -106,6 +109,10 @@ function readEntry(message: ChatMessage, seq: number): Entry {
     );
   }
   return entry;
+}
+
+function lastOf({ seq, sender: id, name, text, at }: Entry): Last {
+  return { seq, id, name, text: text ?? "", at };
 }
 
 /** An entry as the session knows it. */
@@ -134,7 +141,7 @@ export class Conversation {
   readonly peers = new Map<number, PeerPosition & { since: number }>();
   /** Who is typing, and until when that holds, ms since the epoch. */
   readonly typing = new Map<number, number>();
-  /** Counts changes of what the log shows. */
+  /** Counts changes of the entries, and of what is unsent here: as long as it is the same, the log has the same rows. */
   version = 0;
   readonly #me: number;
   /** Actions that the session has not got to: those below its position are in what they refer to. */
@@ -147,10 +154,7 @@ export class Conversation {
     this.state = { id, base: 0, top: 0, shown: 0 };
     const parsed = parseConversation(id);
     if (parsed !== undefined && "groupId" in parsed) this.groupId = parsed.groupId;
-    else if (parsed !== undefined) {
-      const [low, high] = parsed.users;
-      this.peerId = low === me ? high : low;
-    }
+    this.peerId = otherOf(id, me);
   }
 
   /** As it was kept. */
@@ -211,7 +215,15 @@ export class Conversation {
   forgetAbove(seq: number): void {
     this.entries.length = this.#indexOf(seq + 1);
     this.#actions.clear();
+    // What is said there from now on nobody has received yet.
+    for (const [id, { delivered, read, since }] of this.peers) {
+      this.peers.set(id, { delivered: Math.min(delivered, seq), read: Math.min(read, seq), since });
+    }
     this.head.lastSeq = Math.min(this.head.lastSeq, seq);
+    if ((this.head.last?.seq ?? 0) > seq) {
+      const last = this.entries.findLast(({ kind }) => kind === "chat");
+      this.head.last = last && lastOf(last);
+    }
     this.version++;
   }
 
@@ -270,11 +282,6 @@ export class Conversation {
     return mentions === "all" || (mentions?.includes(this.#me) ?? false);
   }
 
-  /** The first entry of another's that the user has not read. */
-  get firstUnread(): Entry | undefined {
-    return this.entries.find((entry) => entry.seq > this.state.shown && this.#isUnread(entry));
-  }
-
   /** How many others have received, or read, up to `seq`. */
   countPeers(kind: keyof PeerPosition, seq: number): number {
     let count = 0;
@@ -288,9 +295,8 @@ export class Conversation {
 
   #count(entry: Entry, isNew: boolean): void {
     const { head } = this;
-    const { seq, sender: id, name, at } = entry;
-    if (seq >= (head.last?.seq ?? 0)) head.last = { seq, id, name, text: entry.text ?? "", at };
-    if (!isNew || !this.#isUnread(entry) || seq <= this.state.shown) return;
+    if (entry.seq >= (head.last?.seq ?? 0)) head.last = lastOf(entry);
+    if (!isNew || !this.#isUnread(entry) || entry.seq <= this.state.shown) return;
     head.unread = Math.min(100, head.unread + 1);
     if (this.isForMe(entry)) head.mentions++;
   }

@@ -15,7 +15,7 @@ import { ICONS } from "./icons.ts";
 import type { Model } from "./model.ts";
 import type { Group, Member } from "./people.ts";
 import { isolate, plural, shortTime, t } from "./texts.ts";
-import { failureOf, nameOf, roleText, sublineOf, titleOf } from "./words.ts";
+import { excerpt, failureOf, nameOf, roleText, sublineOf, titleOf } from "./words.ts";
 
 /** So many members are drawn at once; the rest at a click. */
 const MEMBERS_SHOWN = 50;
@@ -166,7 +166,7 @@ export class DetailsView {
             el("bdi", { class: "item-name cut" }, nameOf(this.#model, entry.sender, entry.name)),
             el("span", { class: "item-time" }, shortTime(entry.at, this.#model.now())),
           ),
-          el("div", { class: "secondary cut", dir: "auto" }, (entry.text ?? "").slice(0, 200)),
+          el("div", { class: "secondary cut", dir: "auto" }, excerpt(entry.text ?? "")),
         )
       ),
     );

@@ -14,7 +14,7 @@ import { ICONS } from "./icons.ts";
 import type { Model } from "./model.ts";
 import { findPeople } from "./person_dialog.ts";
 import { shortTime, t } from "./texts.ts";
-import { nameOf, titleOf } from "./words.ts";
+import { excerpt, nameOf, titleOf } from "./words.ts";
 
 /** Something the page can do, by name. */
 export interface Command {
@@ -99,7 +99,7 @@ export function openJump(
           return {
             sign: avatar({ id: groupId ?? peerId ?? 0, name: title, isGroup: groupId !== undefined }),
             title,
-            about: head.last === undefined ? "" : head.last.text.slice(0, 100),
+            about: head.last === undefined ? "" : excerpt(head.last.text),
             go: () => owner.onOpen(id),
           };
         });

@@ -11,7 +11,7 @@ import { ICONS } from "./icons.ts";
 import type { Model } from "./model.ts";
 import { tickOf, tickSign } from "./rows.ts";
 import { isolate, number, plural, shortTime, t } from "./texts.ts";
-import { nameOf, systemText, titleOf, typingOf } from "./words.ts";
+import { excerpt, nameOf, systemText, titleOf, typingOf } from "./words.ts";
 
 /** What the list leads to. */
 export interface ListOwner {
@@ -225,7 +225,7 @@ export class ListView {
   #preview({ head: { last }, groupId, entries }: Conversation): string {
     const newest = entries.at(-1);
     if (last === undefined) return newest?.kind === "system" ? systemText(this.#model, newest) : "";
-    const text = last.text === "" ? t("recalled") : last.text.slice(0, 200).replace(/\s+/g, " ");
+    const text = last.text === "" ? t("recalled") : excerpt(last.text);
     if (last.id === this.#model.me) return groupId === undefined ? text : `${t("you")}: ${text}`;
     return groupId === undefined ? text : `${isolate(nameOf(this.#model, last.id, last.name))}: ${text}`;
   }

@@ -7,6 +7,7 @@
 
 import type { Conversation, Entry } from "./conversation.ts";
 import { el, icon } from "./dom.ts";
+import { toast } from "./float.ts";
 import { ICONS } from "./icons.ts";
 import type { Model } from "./model.ts";
 import { drawRow, signatureOf } from "./rows.ts";
@@ -21,6 +22,8 @@ const OVERSCAN_PX = 800;
 /** So near to the end counts as there. */
 const END_PX = 48;
 const PASSES = 4;
+/** So many requests for older entries in a row may bring none before a jump is given up. */
+const IDLE_PAGES = 5;
 
 interface Drawn {
   element: HTMLElement;
@@ -60,8 +63,12 @@ export class LogView {
   #announced = 0;
   #width = 0;
   #height = 0;
-  /** Set while this view itself scrolls. */
-  #expectedTop = NaN;
+  /** Where this view itself has scrolled to, until the browser tells of that. */
+  #expectedTop: number | undefined;
+  /** What `#items` were made of. */
+  #built: unknown[] = [];
+  /** Counts jumps: the last one counts. */
+  #jumps = 0;
 
   /** Shows nothing until {@link open}. */
   constructor(model: Model, owner: LogOwner) {
@@ -166,21 +173,32 @@ export class LogView {
   async jumpTo(seq: number): Promise<void> {
     const conversation = this.#conversation;
     if (conversation === undefined) return;
-    for (let page = 0; page < 50 && conversation.find(seq) === undefined; page++) {
-      if (seq > conversation.state.base || !this.#model.hasOlder(conversation) || !this.#model.isOnline) {
-        break;
-      }
+    const jump = ++this.#jumps;
+    await this.#model.reach();
+    // Whoever asks too fast is told to wait, and goes on then.
+    for (let idle = 0; idle < IDLE_PAGES && this.#isAbove(conversation, seq);) {
+      const { base } = conversation.state;
       await this.#model.loadOlder(conversation);
-      if (this.#conversation !== conversation) return;
+      if (this.#conversation !== conversation || this.#jumps !== jump) return;
+      idle = conversation.state.base < base ? 0 : idle + 1;
     }
     this.#build(conversation);
     const index = this.#index.get(String(seq));
-    if (index === undefined) return;
+    if (index === undefined) {
+      toast(this.#isAbove(conversation, seq) ? t("err_no_answer") : t("err_not_found"));
+      return;
+    }
     this.#show(index);
     const row = this.#drawn.get(String(seq))?.element;
     row?.focus({ preventScroll: true });
     row?.classList.add("flash");
     setTimeout(() => row?.classList.remove("flash"), 1500);
+  }
+
+  /** True for an entry that is older than those that are here. */
+  #isAbove(conversation: Conversation, seq: number): boolean {
+    return seq <= conversation.state.base && this.#model.hasOlder(conversation) &&
+      conversation.find(seq) === undefined;
   }
 
   /** Scrolls so that an item is seen, and draws it. */
@@ -200,11 +218,9 @@ export class LogView {
     const { scrollTop, clientWidth, clientHeight } = this.#scroller;
     // The window has another size now, and nobody has scrolled.
     if (clientWidth !== this.#width || clientHeight !== this.#height) return;
-    if (Math.abs(scrollTop - this.#expectedTop) <= 1) {
-      this.#expectedTop = NaN;
-      return;
-    }
-    this.#expectedTop = NaN;
+    const expected = this.#expectedTop;
+    this.#expectedTop = undefined;
+    if (expected !== undefined && Math.abs(scrollTop - expected) <= 1) return;
     this.#anchor = this.#anchorAt(scrollTop);
     this.#render();
   }
@@ -245,8 +261,11 @@ export class LogView {
   }
 
   #build(conversation: Conversation): void {
-    const items: Item[] = [];
     const isComplete = !this.#model.hasOlder(conversation);
+    const made = [conversation, conversation.version, isComplete, this.#newAfter];
+    if (isSame(this.#built, made)) return;
+    this.#built = made;
+    const items: Item[] = [];
     items.push({ kind: "top", key: "top", isComplete });
     let lastDay = 0;
     let before: Entry | undefined;

@@ -1,10 +1,9 @@
 /**
- * What people wrote, as nodes: links, code and mentions, nothing else. Every character of theirs goes in as text.
+ * What people wrote, taken apart: links, code and mentions, nothing else. However a text is made, that takes time in
+ * proportion to its length.
  *
  * @module
  */
-
-import { el } from "./dom.ts";
 
 /** Whom a text names. */
 export interface Mentioned {
@@ -14,100 +13,104 @@ export interface Mentioned {
   isMe: boolean;
 }
 
-const FENCE = /```[^\S\n]*(?:[\w+#-]*\n)?([^]*?)\n?```/g;
+/** The blanks are taken all at once: tried one by one, those of a fence that never ends would take the square of their number. */
+const FENCE = /```(?=([^\S\n]*))\1(?:[\w+#-]*\n)?([^]*?)\n?```/g;
 const CODE = /`([^`\n]+)`/g;
 const LINK = /\bhttps?:\/\/[^\s<>"'`\u2018-\u201f\u3000-\u303f\uff00-\uff0f]+/gi;
 /** What ends a sentence rather than an address. */
-const TRAILING = /[.,:;!?*_~]+$/;
+const TRAILING = ".,:;!?*_~";
+/** One class: two that share characters would be tried in every combination. */
 const EMOJI_ONLY =
-  /^(?:\p{Emoji_Presentation}|\p{Extended_Pictographic}|\p{Emoji_Modifier}|\p{Regional_Indicator}|[\u200d\ufe0f\u{e0020}-\u{e007f}]|\s)+$/u;
+  /^[\p{Emoji_Presentation}\p{Extended_Pictographic}\p{Emoji_Modifier}\p{Regional_Indicator}\u200d\ufe0f\u{e0020}-\u{e007f}\s]+$/u;
 const EMOJI_MOST = 6;
+/** A family in three skin tones is one emoji and 25 of these. */
+const EMOJI_MOST_UNITS = 150;
 
 /** True for a few emoji and nothing else. */
 export function isEmojiOnly(text: string): boolean {
-  if (text.length > 100 || !EMOJI_ONLY.test(text)) return false;
+  if (text.length > EMOJI_MOST_UNITS || !EMOJI_ONLY.test(text)) return false;
   const count = [...new Intl.Segmenter().segment(text)].filter(({ segment }) => segment.trim() !== "").length;
   return count > 0 && count <= EMOJI_MOST;
 }
 
-/** The nodes of a text. */
-export function markUp(text: string, mentioned: readonly Mentioned[] = []): Node[] {
+/** A part of a text. */
+export type Piece =
+  | { kind: "text" | "code" | "block"; text: string }
+  | { kind: "link"; text: string; href: string }
+  | { kind: "mention"; text: string; isMe: boolean };
+
+/** The parts of a text, in order. */
+export function parse(text: string, mentioned: readonly Mentioned[] = []): Piece[] {
+  // The longest first: "@Li Wei" is not "@Li" and a word.
+  const names = mentioned.filter(({ name }, index) =>
+    name !== "" && mentioned.findIndex((other) => other.name === name) === index
+  ).sort((a, b) => b.name.length - a.name.length);
   return split(
     text,
     FENCE,
-    ([, code = ""]) => [el("pre", {}, code)],
+    ([, , code = ""]) => [{ kind: "block", text: code }],
     (prose) =>
       split(
         prose,
         CODE,
-        ([, code = ""]) => [el("code", {}, code)],
-        (words) => split(words, LINK, ([url]) => link(url), (rest) => mentions(rest, mentioned)),
+        ([, code = ""]) => [{ kind: "code", text: code }],
+        (words) => split(words, LINK, ([url]) => link(url), (rest) => mentions(rest, names)),
       ),
   );
 }
 
-type Render = (text: string) => Node[];
-
 function split(
   text: string,
   pattern: RegExp,
-  render: (match: RegExpMatchArray) => Node[],
-  rest: Render,
-): Node[] {
-  const nodes: Node[] = [];
+  read: (match: RegExpMatchArray) => Piece[],
+  rest: (text: string) => Piece[],
+): Piece[] {
+  const pieces: Piece[] = [];
   let at = 0;
   for (const match of text.matchAll(pattern)) {
-    if (match.index > at) nodes.push(...rest(text.slice(at, match.index)));
-    nodes.push(...render(match));
+    if (match.index > at) pieces.push(...rest(text.slice(at, match.index)));
+    pieces.push(...read(match));
     at = match.index + match[0].length;
   }
-  if (at < text.length) nodes.push(...rest(text.slice(at)));
-  return nodes;
+  if (at < text.length) pieces.push(...rest(text.slice(at)));
+  return pieces;
 }
 
-function link(match: string): Node[] {
+function link(match: string): Piece[] {
   const url = withoutTrailing(match);
   const rest = match.slice(url.length);
   const parsed = URL.parse(url);
   // What stands before an @ looks like a host and is none.
-  if (parsed === null || parsed.username !== "" || parsed.host === "") return [new Text(match)];
-  const element = el(
-    "a",
-    { href: parsed.href, target: "_blank", rel: "noopener noreferrer", dir: "ltr" },
-    url,
-  );
-  return rest === "" ? [element] : [element, new Text(rest)];
+  if (parsed === null || parsed.username !== "" || parsed.host === "") return [{ kind: "text", text: match }];
+  const piece: Piece = { kind: "link", text: url, href: parsed.href };
+  return rest === "" ? [piece] : [piece, { kind: "text", text: rest }];
 }
 
 /** A bracket belongs to an address when it was opened in it. */
 function withoutTrailing(match: string): string {
-  let url = match;
-  for (;;) {
-    const shorter = url.replace(TRAILING, "");
-    const opened = shorter.split("(").length - 1;
-    const closed = shorter.split(")").length - 1;
-    const next = shorter.endsWith(")") && closed > opened ? shorter.slice(0, -1) : shorter;
-    if (next === url) return url;
-    url = next;
+  let surplus = match.split(")").length - match.split("(").length;
+  let end = match.length;
+  for (; end > 0; end--) {
+    const last = match.charAt(end - 1);
+    if (last === ")" && surplus > 0) surplus--;
+    else if (!TRAILING.includes(last)) break;
   }
+  return match.slice(0, end);
 }
 
-function mentions(text: string, mentioned: readonly Mentioned[]): Node[] {
-  // The longest first: "@Li Wei" is not "@Li" and a word.
-  const names = mentioned.filter(({ name }) => name !== "").sort((a, b) => b.name.length - a.name.length);
-  const nodes: Node[] = [];
+function mentions(text: string, names: readonly Mentioned[]): Piece[] {
+  const pieces: Piece[] = [];
   let plain = "";
   for (let at = 0; at < text.length;) {
     const found = text[at] === "@" ? names.find(({ name }) => text.startsWith(name, at + 1)) : undefined;
     if (found === undefined) plain += text[at++] ?? "";
     else {
-      if (plain !== "") nodes.push(new Text(plain));
+      if (plain !== "") pieces.push({ kind: "text", text: plain });
       plain = "";
-      const className = found.isMe ? "mention me" : "mention";
-      nodes.push(el("span", { class: className }, el("bdi", {}, `@${found.name}`)));
+      pieces.push({ kind: "mention", text: `@${found.name}`, isMe: found.isMe });
       at += found.name.length + 1;
     }
   }
-  if (plain !== "") nodes.push(new Text(plain));
-  return nodes;
+  if (plain !== "") pieces.push({ kind: "text", text: plain });
+  return pieces;
 }

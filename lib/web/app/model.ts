@@ -5,17 +5,20 @@
  */
 
 import { systemClock } from "../../base/clock.ts";
+import type { Account } from "../../client/core/account.ts";
 import { createCid } from "../../client/core/cid.ts";
 import { ClientSession } from "../../client/core/client_session.ts";
 import type { LinkState } from "../../client/core/client_session.ts";
+import { nextBefore } from "../../client/core/conversation_list.ts";
 import type { SessionEvent } from "../../client/core/events.ts";
 import { integerOf, listOf, textOf } from "../../client/core/messages.ts";
 import type { ChatMessage } from "../../client/core/messages.ts";
 import { fallBack } from "../../client/core/other_log.ts";
 import { readPosition } from "../../client/core/profile.ts";
-import { noReply } from "../../client/core/requests.ts";
+import { isTemporary, noReply } from "../../client/core/requests.ts";
 import type { Reply } from "../../client/core/requests.ts";
 import type { MessageFields } from "../../client/core/store.ts";
+import type { Dial } from "../../client/core/transport.ts";
 import {
   conversationOfGroup,
   conversationOfUsers,
@@ -29,9 +32,9 @@ import type { Conversation } from "./conversation.ts";
 import { Database } from "./database.ts";
 import { deviceName } from "./device_name.ts";
 import { People } from "./people.ts";
-import { createDialer } from "./socket.ts";
 import { BrowserStore } from "./store.ts";
 import { Tabs } from "./tabs.ts";
+import { within } from "./within.ts";
 
 /** Who is logged in, as it is kept. */
 export interface KeptAccount {
@@ -66,6 +69,14 @@ const PAGE = 200;
 const TYPING_INTERVAL_MS = 3000;
 const TYPING_SHOWN_MS = 5000;
 const FRESH_MS = 60_000;
+/** Whoever logs out does not wait longer for the server. */
+const LOG_OUT_MS = 2000;
+/** Where no other tab is connected the browser says so sooner. */
+const OTHER_TAB_MS = 100;
+/** After an older page was refused for the moment. */
+const OLDER_RETRY_MS = 2000;
+/** What a frame has beside its text: names, ids, whom it answers and whom it mentions, JSON in between. */
+const FRAME_REST_BYTES = 5536;
 /** Requests that not every server knows: what is behind them is offered where it does. */
 const FEATURES: readonly number[] = [
   MSGID.DEVICE_MSG,
@@ -86,20 +97,20 @@ export class Model {
   account: KeptAccount | undefined;
   /** Everybody. */
   people = new People();
-  /** The conversation that is open. */
-  current: Conversation | undefined;
   /** The connection. */
   link: Link = { kind: "connecting", since: Date.now() };
   /** Nothing survives the page: the browser keeps nothing. */
   isForgetful = false;
   /** By conversation. */
   readonly drafts = new Map<ConversationId, Draft>();
-  readonly #dial = createDialer(new URL(location.href));
+  readonly #dial: Dial;
   readonly #tabs: Tabs;
-  readonly #listeners: ((topics: ReadonlySet<Topic>) => void)[] = [];
+  readonly #listeners = new Set<(topics: ReadonlySet<Topic>) => void>();
   readonly #topics = new Set<Topic>();
   readonly #features = new Set<number>();
-  readonly #loading = new Set<ConversationId>();
+  readonly #loading = new Map<ConversationId, Promise<void>>();
+  /** Of these the server has nothing that is older, or will not give it. */
+  readonly #complete = new Set<ConversationId>();
   readonly #membersAsked = new Set<number>();
   #root: Database | undefined;
   #database: Database | undefined;
@@ -107,21 +118,27 @@ export class Model {
   #databaseOf = 0;
   #store: BrowserStore | undefined;
   #session: ClientSession | undefined;
+  #currentId: ConversationId | undefined;
   #isScheduled = false;
   #typingSentAt = 0;
-  /** There are older conversations on the server than those that are listed. */
-  #hasMore = false;
+  /** Where the conversations begin that are not listed yet; undefined: all are. */
+  #nextBefore: number | undefined;
+  #listing: Promise<void> | undefined;
+  /** The longest frame that the server takes, bytes. */
+  #maxFrame = 65_536;
   /** The server's clock less ours, ms. */
   #clockOffset = 0;
 
-  /** Begins at {@link start}. */
-  constructor() {
+  /** Begins at {@link start}. `dial`: the way to the server. */
+  constructor(dial: Dial) {
+    this.#dial = dial;
     this.#tabs = new Tabs({ onGain: () => void this.#connect(), onLose: () => this.#giveUp() });
   }
 
-  /** Calls `listener` with what changed, at most once a frame of the screen. */
-  listen(listener: (topics: ReadonlySet<Topic>) => void): void {
-    this.#listeners.push(listener);
+  /** Calls `listener` with what changed, at most once a frame of the screen, until `signal` says that it is enough. */
+  listen(listener: (topics: ReadonlySet<Topic>) => void, signal?: AbortSignal): void {
+    this.#listeners.add(listener);
+    signal?.addEventListener("abort", () => this.#listeners.delete(listener), { once: true });
   }
 
   /** Called for a message of another's that has just arrived. */
@@ -152,7 +169,7 @@ export class Model {
   async logOut(): Promise<void> {
     const session = this.#session;
     this.#session = undefined;
-    await Promise.race([session?.logout(), new Promise((resolve) => setTimeout(resolve, 2000))]);
+    if (session !== undefined) await within(session.logout(), LOG_OUT_MS);
     this.#store?.close();
     await this.#database?.clear();
     await this.#root?.clear();
@@ -180,13 +197,26 @@ export class Model {
     return Date.now() + this.#clockOffset;
   }
 
+  /** The conversation that is open. */
+  get current(): Conversation | undefined {
+    return this.#currentId === undefined ? undefined : this.#store?.get(this.#currentId);
+  }
+
+  /** The longest text of a message that the server takes, bytes of its JSON. */
+  get maxTextBytes(): number {
+    return Math.max(this.#maxFrame / 2, this.#maxFrame - FRAME_REST_BYTES);
+  }
+
   /** Newest activity first. */
   get conversations(): Conversation[] {
+    const unsentAt = new Map<ConversationId, number>();
+    for (const { conversation, at } of this.#store?.unsent.values() ?? []) unsentAt.set(conversation, at);
+    const activityOf = ({ id, head }: Conversation) => Math.max(head.at, unsentAt.get(id) ?? 0);
     const shown = [...this.#store?.all.values() ?? []].filter(({ head, id }) =>
-      head.lastSeq > 0 || this.drafts.has(id) || id === this.current?.id ||
-      (this.#store?.unsentFor(id).length ?? 0) > 0 || this.people.groups.has(groupIdOf(id))
+      head.lastSeq > 0 || this.drafts.has(id) || id === this.#currentId || unsentAt.has(id) ||
+      this.people.groups.has(groupIdOf(id))
     );
-    return shown.sort((a, b) => this.#activityOf(b) - this.#activityOf(a));
+    return shown.sort((a, b) => activityOf(b) - activityOf(a));
   }
 
   /** A conversation that is there, or is made when somebody says something. */
@@ -211,14 +241,21 @@ export class Model {
 
   /** Opens a conversation, or none. */
   open(id: ConversationId | undefined): void {
-    this.current = id === undefined ? undefined : this.#store?.get(id);
+    this.#currentId = id;
+    void this.reach();
     if (this.current?.groupId !== undefined) void this.loadMembers(this.current.groupId);
     this.changed("log", "list", "typing", "draft");
   }
 
+  /** Says what was typed: there is no draft of it any more. */
+  sendDraft(id: ConversationId, text: string, fields: MessageFields): void {
+    // In one transaction with the message, because in one turn: what was typed is in one of the two at any moment.
+    this.setDraft(id, undefined);
+    this.send(id, text, fields);
+  }
+
   /** Says something; it is kept until the server has it. */
   send(id: ConversationId, text: string, fields: MessageFields): void {
-    this.drafts.delete(id);
     const kept = Object.keys(fields).length === 0 ? undefined : fields;
     const account = this.#session?.account;
     if (account === undefined) {
@@ -269,14 +306,18 @@ export class Model {
 
   /** The user has seen a conversation up to `seq`. */
   read(conversation: Conversation, seq: number): void {
-    if (seq <= conversation.state.shown) return;
-    this.#session?.account?.read(conversation.id, Math.min(seq, conversation.state.top));
+    const account = this.#session?.account;
+    const upTo = Math.min(seq, conversation.state.top);
+    // What changes nothing is no reason to draw: whoever draws says again what is read.
+    if (account === undefined || upTo <= conversation.state.shown) return;
+    account.read(conversation.id, upTo);
     this.changed("list");
   }
 
   /** True when there are older entries on the server. */
   hasOlder(conversation: Conversation): boolean {
-    return conversation.state.base > 0 && conversation.head.lastSeq > 0;
+    return conversation.state.base > 0 && conversation.head.lastSeq > 0 &&
+      !this.#complete.has(conversation.id);
   }
 
   /** True while older entries are on their way. */
@@ -284,19 +325,29 @@ export class Model {
     return this.#loading.has(conversation.id);
   }
 
-  /** Fetches a page of older entries. */
-  async loadOlder(conversation: Conversation): Promise<void> {
+  /** Fetches a page of older entries. Resolves when it is here, or when it makes sense to ask again. */
+  loadOlder(conversation: Conversation): Promise<void> {
     const account = this.#session?.account;
-    if (account === undefined || !this.isOnline || this.isLoading(conversation)) return;
-    this.#loading.add(conversation.id);
-    this.changed("log");
-    try {
-      const reply = await account.older(conversation.id, PAGE);
-      // A conversation that has not begun yet, or that is not ours any more: there is nothing older.
-      if (reply.errno === ERRNO.NOT_FOUND) conversation.state.base = 0;
-    } finally {
+    const loading = this.#loading.get(conversation.id);
+    if (loading !== undefined) return loading;
+    if (account === undefined || !this.isOnline || !this.hasOlder(conversation)) return Promise.resolve();
+    const work = this.#askOlder(account, conversation).finally(() => {
       this.#loading.delete(conversation.id);
       this.changed("log");
+    });
+    this.#loading.set(conversation.id, work);
+    this.changed("log");
+    return work;
+  }
+
+  async #askOlder(account: Account, conversation: Conversation): Promise<void> {
+    const reply = await account.older(conversation.id, PAGE);
+    if (reply.errno === ERRNO.OK) return;
+    // A conversation that has not begun yet, or that is not ours any more.
+    if (!isTemporary(reply)) this.#complete.add(conversation.id);
+    else {
+      const delayMs = integerOf(reply.frame.retry_after_ms) ?? OLDER_RETRY_MS;
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
     }
   }
 
@@ -356,21 +407,33 @@ export class Model {
     this.changed("people");
   }
 
+  /** The conversation that is open may be among those that are not listed yet: fetches the list until it is there. */
+  async reach(): Promise<void> {
+    const id = this.#currentId;
+    while (this.#currentId === id && this.current?.head.lastSeq === 0 && this.#nextBefore !== undefined) {
+      const before = this.#nextBefore;
+      await this.loadConversations();
+      if (this.#nextBefore === before) return;
+    }
+  }
+
   /** Fetches the next page of conversations, where there are any. */
-  async loadConversations(): Promise<void> {
-    if (!this.#hasMore || !this.isOnline || !this.has(MSGID.CONVERSATIONS_MSG)) return;
-    this.#hasMore = false;
-    const before = Math.min(
-      ...[...this.#store?.all.values() ?? []].map(({ head }) => head.at).filter((at) => at > 0),
-    );
-    const { errno, frame } = await this.ask({ msgid: MSGID.CONVERSATIONS_MSG, before, limit: 200 });
-    if (errno !== ERRNO.OK) return;
+  loadConversations(): Promise<void> {
+    return this.#listing ??= this.#askConversations().finally(() => this.#listing = undefined);
+  }
+
+  async #askConversations(): Promise<void> {
+    const before = this.#nextBefore;
+    if (before === undefined || !this.isOnline) return;
+    const { errno, frame } = await this.ask({ msgid: MSGID.CONVERSATIONS_MSG, before, limit: PAGE });
+    // A login meanwhile has begun anew.
+    if (errno !== ERRNO.OK || this.#nextBefore !== before) return;
+    this.#nextBefore = nextBefore(frame);
     this.#takeConversations(frame);
     this.#session?.account?.addConversations(
       listOf(frame.conversations).filter(isJsonObject).map(readPosition),
     );
-    this.#hasMore = frame.more === true;
-    this.changed("list");
+    this.changed("list", "log");
   }
 
   /** Asks the server for something that is worth nothing later. */
@@ -488,11 +551,7 @@ export class Model {
     const gained = Promise.withResolvers<void>();
     this.#onGained = gained.resolve;
     this.#tabs.wait();
-    const isFirst = await Promise.race([
-      gained.promise.then(() => true),
-      new Promise<false>((resolve) => setTimeout(() => resolve(false), 100)),
-    ]);
-    if (!isFirst) {
+    if (!await within(gained.promise, OTHER_TAB_MS)) {
       // Shown as it was kept, and not written to.
       await this.#load();
       this.#store?.close();
@@ -528,12 +587,12 @@ export class Model {
         if (this.#store === undefined) throw new Error("Nobody is logged in");
         return this.#store;
       },
-      onEvent: (event) => this.#hear(event),
+      onEvent: (event) => apart(() => this.#hear(event)),
       modern: {
         device: deviceName(navigator.userAgent),
-        onLink: (state) => this.#setLink(state),
+        onLink: (state) => apart(() => this.#setLink(state)),
         onLogin: (frame) => this.#loggedIn(frame),
-        onFrame: (frame) => this.#receive(frame),
+        onFrame: (frame) => apart(() => this.#receive(frame)),
       },
     });
     this.#session.resume(account.id, account.token);
@@ -576,7 +635,6 @@ export class Model {
       this.people.groups.set(id, group);
     }
     this.people.learn({ id: account.id, name: account.name });
-    if (this.current !== undefined) this.current = store.get(this.current.id);
   }
 
   #keepPeople(): void {
@@ -623,12 +681,19 @@ export class Model {
     void this.#root?.set("kept", "account", this.account);
     const at = integerOf(frame.at);
     if (at !== undefined) this.#clockOffset = at - Date.now();
-    this.#takePeople(frame);
-    this.#takeConversations(frame);
-    this.#hasMore = frame.more === true;
+    this.#maxFrame = integerOf(frame.max_frame, 1) ?? this.#maxFrame;
+    this.#nextBefore = nextBefore(frame);
+    this.#complete.clear();
     this.#membersAsked.clear();
+    apart(() => {
+      this.#takePeople(frame);
+      this.#takeConversations(frame);
+    });
     this.changed("account", "list", "log", "people");
-    queueMicrotask(() => void this.#learnFeatures());
+    queueMicrotask(() => {
+      void this.#learnFeatures();
+      void this.reach();
+    });
   }
 
   #takePeople(frame: JsonObject): void {
@@ -692,17 +757,14 @@ export class Model {
       case "message": {
         const { message } = event;
         this.people.learn({ id: message.sender, name: message.name });
-        if (message.at > this.now() - FRESH_MS) {
+        if (message.sender !== this.me && message.at > this.now() - FRESH_MS) {
           const conversation = this.#store?.get(message.conversation);
           if (conversation !== undefined) this.onMessage(message, conversation);
         }
         break;
       }
       case "refused":
-        this.#store?.fail(
-          { cid: event.cid, conversation: event.conversation, text: event.text, at: Date.now() },
-          event.reason,
-        );
+        this.#store?.fail(event.entry, event.reason);
         break;
     }
     this.changed("log", "list", "link");
@@ -760,10 +822,14 @@ export class Model {
       this.changed("typing", "list");
     }, TYPING_SHOWN_MS + 50);
   }
+}
 
-  #activityOf({ id, head }: Conversation): number {
-    const unsent = this.unsentFor(id).at(-1)?.at ?? 0;
-    return Math.max(head.at, unsent);
+/** The session takes whatever fails under it for its store, and connects anew: what the page makes of a frame is not that. */
+function apart(work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    reportError(error);
   }
 }
 

@@ -4,12 +4,13 @@
  * @module
  */
 
+import { isMentioned } from "../../client/core/entries.ts";
 import type { ChatMessage } from "../../client/core/messages.ts";
 import type { Conversation } from "./conversation.ts";
 import type { Model } from "./model.ts";
 import { prefs } from "./prefs.ts";
 import { t } from "./texts.ts";
-import { nameOf, titleOf } from "./words.ts";
+import { excerpt, nameOf, titleOf } from "./words.ts";
 
 /** Keeps them as things stand. */
 export class Notices {
@@ -52,7 +53,7 @@ export class Notices {
   #tell(message: ChatMessage, conversation: Conversation): void {
     const isSeen = !document.hidden && document.hasFocus();
     const isMuted = conversation.head.mutedUntil > this.#model.now();
-    const isForMe = message.frame !== undefined && conversation.isForMe(message.frame);
+    const isForMe = isMentioned(message, this.#model.me);
     if (isSeen || (isMuted && !isForMe) || typeof Notification === "undefined") return;
     if (prefs.notify === "off") {
       if (!this.#hasAsked && Notification.permission === "default") {
@@ -66,12 +67,22 @@ export class Notices {
     const where = conversation.groupId === undefined
       ? name
       : `${name} · ${titleOf(this.#model, conversation)}`;
-    const body = prefs.notify === "text" ? (message.text ?? "").slice(0, 200) : t("new_message");
-    const notification = new Notification(where, { body, tag: conversation.id });
+    const body = prefs.notify === "text" ? excerpt(message.text ?? "") : t("new_message");
+    const notification = createNotification(where, { body, tag: conversation.id });
+    if (notification === undefined) return;
     notification.onclick = () => {
       globalThis.focus();
       notification.close();
       this.#onOpen(conversation.id);
     };
+  }
+}
+
+/** Undefined where only a service worker may show one, as in Chrome on Android: there is no asking before. */
+function createNotification(title: string, options: NotificationOptions): Notification | undefined {
+  try {
+    return new Notification(title, options);
+  } catch {
+    return undefined;
   }
 }

@@ -8,12 +8,12 @@ import { avatar } from "./avatar.ts";
 import type { Conversation, Entry } from "./conversation.ts";
 import { el, icon } from "./dom.ts";
 import { ICONS } from "./icons.ts";
-import { isEmojiOnly, markUp } from "./markup.ts";
-import type { Mentioned } from "./markup.ts";
+import { isEmojiOnly, parse } from "./markup.ts";
+import type { Mentioned, Piece } from "./markup.ts";
 import type { Model } from "./model.ts";
 import type { Unsent } from "./store.ts";
 import { day, fullTime, isolate, plural, t, time } from "./texts.ts";
-import { nameOf, systemText, titleOf } from "./words.ts";
+import { excerpt, nameOf, systemText, titleOf } from "./words.ts";
 
 /** A row before it is drawn. `key` is its own among all rows of a log. */
 export type Item =
@@ -213,7 +213,23 @@ function drawText(text: string, { mentions }: { mentions?: number[] | "all" }, m
     ? [{ name: "all", isMe: true }, { name: t("all"), isMe: true }]
     : (mentions ?? []).map((id) => ({ name: model.nameOf(id), isMe: id === model.me }));
   const className = isEmojiOnly(text) ? "text emoji-only" : "text";
-  return el("div", { class: className, dir: "auto" }, ...markUp(text, mentioned));
+  return el("div", { class: className, dir: "auto" }, ...parse(text, mentioned).map(drawPiece));
+}
+
+function drawPiece(piece: Piece): Node {
+  const { kind, text } = piece;
+  switch (kind) {
+    case "text":
+      return new Text(text);
+    case "block":
+      return el("pre", {}, text);
+    case "code":
+      return el("code", {}, text);
+    case "link":
+      return el("a", { href: piece.href, target: "_blank", rel: "noopener noreferrer", dir: "ltr" }, text);
+    case "mention":
+      return el("span", { class: piece.isMe ? "mention me" : "mention" }, el("bdi", {}, text));
+  }
 }
 
 function drawQuote(seq: number, model: Model, conversation: Conversation, actions: RowActions): HTMLElement {
@@ -224,7 +240,7 @@ function drawQuote(seq: number, model: Model, conversation: Conversation, action
     "button",
     { type: "button", class: "quote", onclick: () => actions.onJump(seq) },
     name !== "" && el("b", { class: "cut" }, el("bdi", {}, name)),
-    el("span", { class: "cut", dir: "auto" }, text.slice(0, 200).replace(/\s+/g, " ")),
+    el("span", { class: "cut", dir: "auto" }, excerpt(text)),
   );
 }
 

@@ -84,7 +84,7 @@ export class Shell {
     document.addEventListener("visibilitychange", () => this.#looked(), { signal });
     addEventListener("pagehide", () => this.#leaving(), { signal });
     addEventListener("online", () => model.retry(), { signal });
-    model.listen((topics) => this.#update(topics));
+    model.listen((topics) => this.#update(topics), signal);
     this.#show(idInAddress());
     this.#update(new Set<Topic>(["account", "list", "log", "people", "link"]));
   }
@@ -105,6 +105,7 @@ export class Shell {
   /** It is not shown any more. */
   close(): void {
     this.#stop.abort();
+    clearTimeout(this.#bannerTimer);
     clearInterval(this.#countdown);
   }
 
@@ -120,7 +121,7 @@ export class Shell {
   }
 
   #update(topics: ReadonlySet<Topic>): void {
-    if (this.#stop.signal.aborted || this.#model.account?.token === undefined) return;
+    if (this.#model.account?.token === undefined) return;
     // The store was opened anew: the conversation is another object.
     this.#talk.open();
     if (topics.has("list") || topics.has("account") || topics.has("people") || topics.has("typing")) {

@@ -5,6 +5,7 @@
  */
 
 import type { Dial } from "../../client/core/transport.ts";
+import { within } from "./within.ts";
 
 /** So long the server may take to close after we have. */
 const END_TIMEOUT_MS = 1000;
@@ -33,7 +34,7 @@ export function createDialer(url: URL): Dial {
       close,
       async end() {
         close();
-        await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, END_TIMEOUT_MS))]);
+        await within(closed, END_TIMEOUT_MS);
       },
     };
   };

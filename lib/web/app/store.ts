@@ -31,7 +31,7 @@ export class BrowserStore implements ClientStore {
   readonly #database: Database;
   readonly #onChange: (conversation: Conversation) => void;
   readonly #dirty = new Set<Conversation>();
-  #keepTimer: number | undefined;
+  #keepTimer: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
 
   private constructor(me: number, database: Database, onChange: (conversation: Conversation) => void) {
@@ -217,7 +217,6 @@ export class BrowserStore implements ClientStore {
   savePeer(id: ConversationId, user: number, { delivered, read }: PeerPosition, since = 0): void {
     const conversation = this.get(id);
     conversation.peers.set(user, { delivered, read, since });
-    conversation.version++;
     this.changed(conversation);
   }
 
@@ -235,8 +234,6 @@ export class BrowserStore implements ClientStore {
   #putUnsent(entry: Unsent): void {
     this.unsent.set(entry.cid, entry);
     this.#database.set("outbox", entry.cid, entry);
-    // In the same transaction: what was typed is in one of the two at any moment.
-    if (entry.failure === undefined) this.#database.set("drafts", entry.conversation, undefined);
     this.#onUnsent(entry);
   }
 

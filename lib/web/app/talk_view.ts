@@ -6,10 +6,10 @@
 
 import { ERRNO, MSGID } from "../../protocol/protocol.ts";
 import { avatar } from "./avatar.ts";
-import { Composer, openEmoji } from "./composer.ts";
+import { Composer } from "./composer.ts";
 import type { Conversation, Entry } from "./conversation.ts";
 import { el, icon, replace } from "./dom.ts";
-import { EMOJI } from "./emoji.ts";
+import { openReactions } from "./emoji_menu.ts";
 import { askFirst, openDialog, openFloat, openMenu, toast } from "./float.ts";
 import type { Choice } from "./float.ts";
 import { ICONS } from "./icons.ts";
@@ -98,7 +98,7 @@ export class TalkView {
     if (conversation === undefined) return;
     this.#drawHead(conversation);
     this.log.update();
-    this.composer.update();
+    this.composer.update(conversation);
     const isOver = this.#isOver(conversation);
     this.composer.element.hidden = isOver;
     this.#closed.hidden = !isOver;
@@ -261,33 +261,7 @@ export class TalkView {
     const row = this.#rowOf(entry);
     const { right, top, width } = row.getBoundingClientRect();
     const anchor = new DOMRect(right - Math.min(width, 340), top, 0, 0);
-    const choices = EMOJI.slice(0, 8).map(({ emoji, names }) =>
-      el("button", {
-        type: "button",
-        "aria-label": names[0],
-        title: names[0],
-        onclick: () => {
-          close();
-          void this.react(entry, emoji);
-        },
-      }, emoji)
-    );
-    const more = el("button", {
-      type: "button",
-      class: "choice",
-      onclick: () => {
-        close();
-        openEmoji(row, (emoji) => void this.react(entry, emoji));
-      },
-    }, t("more_emoji"));
-    const grid = el("div", { class: "emoji-grid" }, ...choices);
-    grid.addEventListener("keydown", (event) => {
-      const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
-      const index = choices.indexOf(document.activeElement as HTMLButtonElement) + step;
-      if (step !== 0) choices[(index + choices.length) % choices.length]?.focus();
-    });
-    const close = openFloat(el("div", { class: "float" }, grid, more), anchor, "above");
-    choices[0]?.focus();
+    openReactions(anchor, row, (emoji) => void this.react(entry, emoji));
   }
 
   #openMenu(entry: Entry): void {

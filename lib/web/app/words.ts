@@ -13,6 +13,9 @@ import type { Model } from "./model.ts";
 import { isolate, plural, t } from "./texts.ts";
 import type { TextKey } from "./texts.ts";
 
+/** More than a line has room for. */
+const EXCERPT_CHARACTERS = 200;
+
 /** A user's name, or what stands for one. */
 export function nameOf(model: Model, id: number, name = ""): string {
   return model.nameOf(id) || name || t("user", { id: String(id) });
@@ -92,6 +95,11 @@ export function systemText(model: Model, { frame = {}, sender }: Entry): string 
     default:
       return t("sys_other", values);
   }
+}
+
+/** The beginning of a text, in one line. */
+export function excerpt(text: string): string {
+  return text.slice(0, EXCERPT_CHARACTERS).replace(/\s+/g, " ");
 }
 
 /** Why something did not work, and what to do. */

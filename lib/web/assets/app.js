@@ -86,13 +86,19 @@ if (match[1] !== undefined) return { groupId: Number(match[1]) };
 const users = [Number(match[2]), Number(match[3])];
 return users[0] <= users[1] ? { users } : undefined;
 }
+function otherOf(conversation , me ) {
+const parsed = parseConversation(conversation);
+if (parsed === undefined || "groupId" in parsed) return undefined;
+const [low, high] = parsed.users;
+return low === me ? high : low;
+}
 function spliceFields(text , conversation , seq , at ) {
 return `${text.slice(0, -1)},"conversation":"${conversation}","seq":${seq},"at":${at}}`;
 }
 function splicedTime(frame ) {
 return Number(frame.slice(frame.lastIndexOf(":") + 1, -1));
 }
-return { MSGID, ERRNO, DEPTH_MAX, isJsonObject, toJson, escapeLineBreaks, conversationOfUsers, blockBit, isBlocked, conversationOfGroup, parseConversation, spliceFields, splicedTime };
+return { MSGID, ERRNO, DEPTH_MAX, isJsonObject, toJson, escapeLineBreaks, conversationOfUsers, blockBit, isBlocked, conversationOfGroup, parseConversation, otherOf, spliceFields, splicedTime };
 })();
 // lib/web/app/dom.ts
 const $m1 = (() => {
@@ -864,6 +870,10 @@ return { errno, text, frame };
 function noReply(text ) {
 return { errno: NO_ANSWER, text, frame: {} };
 }
+function isTemporary({ errno } ) {
+return errno === NO_ANSWER || errno === ERRNO.NOT_LOGGED_IN || errno === ERRNO.TOO_MANY_REQUESTS ||
+errno === ERRNO.UNAVAILABLE;
+}
 class Requests {
 #clock ;
 #wallNow ;
@@ -917,7 +927,7 @@ pending.resolve(reply);
 return true;
 }
 }
-return { NO_ANSWER, readReply, noReply, Requests };
+return { NO_ANSWER, readReply, noReply, isTemporary, Requests };
 })();
 // lib/web/app/words.ts
 const $m10 = (() => {
@@ -925,6 +935,7 @@ const { integerOf, textOf } = $m7;
 const { ERRNO } = $m0;
 const { NO_ANSWER } = $m9;
 const { isolate, plural, t } = $m6;
+const EXCERPT_CHARACTERS = 200;
 function nameOf(model , id , name = "") {
 return model.nameOf(id) || name || t("user", { id: String(id) });
 }
@@ -993,6 +1004,9 @@ default:
 return t("sys_other", values);
 }
 }
+function excerpt(text ) {
+return text.slice(0, EXCERPT_CHARACTERS).replace(/\s+/g, " ");
+}
 function failureOf({ errno, text } ) {
 switch (errno) {
 case NO_ANSWER:
@@ -1011,7 +1025,7 @@ default:
 return text || t("err_other");
 }
 }
-return { nameOf, titleOf, sublineOf, typingOf, roleText, systemText, failureOf };
+return { nameOf, titleOf, sublineOf, typingOf, roleText, systemText, excerpt, failureOf };
 })();
 // lib/web/app/entry_view.ts
 const $m11 = (() => {
@@ -1197,7 +1211,7 @@ return { showName };
 })();
 // lib/client/core/directory.ts
 const $m16 = (() => {
-const { conversationOfGroup, parseConversation } = $m0;
+const { conversationOfGroup, otherOf, parseConversation } = $m0;
 const { showName } = $m15;
 class Directory {
 me ;
@@ -1277,10 +1291,9 @@ return name ? `${showName(name)} (${conversationOfGroup(id)})` : conversationOfG
 }
 describeConversation(conversation ) {
 const parsed = parseConversation(conversation);
-if (parsed === undefined) return conversation;
-if ("groupId" in parsed) return this.describeGroup(parsed.groupId);
-const [low, high] = parsed.users;
-return this.describeUser(low === this.me.id ? high : low);
+if (parsed !== undefined && "groupId" in parsed) return this.describeGroup(parsed.groupId);
+const other = otherOf(conversation, this.me.id);
+return other === undefined ? conversation : this.describeUser(other);
 }
 }
 return { Directory };
@@ -1667,7 +1680,7 @@ return { formatTime };
 })();
 // lib/client/core/outbox.ts
 const $m20 = (() => {
-const { ERRNO, MSGID, parseConversation } = $m0;
+const { ERRNO, MSGID, otherOf, parseConversation } = $m0;
 const { createCid } = $m8;
 const { integerOf, textOf } = $m7;
 const { formatTime } = $m19;
@@ -1680,8 +1693,7 @@ const parsed = parseConversation(conversation);
 const common = { ...fields, id: me.id, name: me.name, msg: text, time: formatTime(at) };
 if (parsed === undefined) throw new Error(`Cannot send to "${conversation}": not a conversation`);
 if ("groupId" in parsed) return { msgid: MSGID.GROUP_CHAT_MSG, groupid: parsed.groupId, ...common };
-const [low, high] = parsed.users;
-return { msgid: MSGID.ONE_CHAT_MSG, toid: low === me.id ? high : low, ...common };
+return { msgid: MSGID.ONE_CHAT_MSG, toid: otherOf(conversation, me.id), ...common };
 }
 class Outbox {
 #store ;
@@ -1830,7 +1842,7 @@ return { movePeer };
 })();
 // lib/client/core/account.ts
 const $m22 = (() => {
-const { ERRNO, isJsonObject, MSGID, parseConversation } = $m0;
+const { ERRNO, isJsonObject, MSGID, otherOf, parseConversation } = $m0;
 const { BackOff } = $m14;
 const { Directory } = $m16;
 const { isSaid } = $m17;
@@ -1838,14 +1850,8 @@ const { HISTORY_PAGE, Inbox } = $m18;
 const { integerOf, listOf, readChatFrame, readEntryFrame, readHistoryEntry, textOf } = $m7;
 const { Outbox } = $m20;
 const { movePeer } = $m21;
-const { NO_ANSWER, readReply } = $m9;
+const { isTemporary, readReply } = $m9;
 const MOST_RECEIPTS = 10;
-const TEMPORARY = new Set([
-NO_ANSWER,
-ERRNO.NOT_LOGGED_IN,
-ERRNO.TOO_MANY_REQUESTS,
-ERRNO.UNAVAILABLE,
-]);
 class Account {
 directory ;
 store ;
@@ -1912,10 +1918,8 @@ this.directory.refresh(profile);
 if (this.version !== 1) this.#inbox.start(profile.conversations, profile.hasMoreConversations);
 for (const message of profile.offlineMessages) this.#receive(message);
 for (const { conversation, peer } of profile.conversations) {
-const parsed = parseConversation(conversation);
-if (peer === undefined || parsed === undefined || "groupId" in parsed) continue;
-const [low, high] = parsed.users;
-this.#movePeer({ conversation, id: low === profile.id ? high : low, ...peer });
+const id = otherOf(conversation, profile.id);
+if (peer !== undefined && id !== undefined) this.#movePeer({ conversation, id, ...peer });
 }
 this.#outbox.start(this.version);
 }
@@ -2001,9 +2005,6 @@ const reply = await this.#peer.askOnce({ msgid: MSGID.HISTORY_MSG, conversation,
 if (reply.errno === ERRNO.OK) this.#extend(conversation, this.#readPage(conversation, reply));
 return reply;
 }
-isComplete(conversation ) {
-return this.#inbox.baseOf(conversation) === 0;
-}
 async act(conversation , ref , details ) {
 const frame = { msgid: MSGID.ACTION_MSG, conversation, ref, ...details };
 const reply = await this.#peer.ask(frame);
@@ -2025,7 +2026,7 @@ async #askHistory(
 query ,
 ) {
 const reply = await this.#peer.askOnce({ msgid: MSGID.HISTORY_MSG, ...query });
-if (TEMPORARY.has(reply.errno)) return undefined;
+if (isTemporary(reply)) return undefined;
 return reply.errno === ERRNO.OK
 ? this.#readPage(query.conversation, reply)
 : { messages: [], hasMore: false };
@@ -2068,9 +2069,9 @@ this.#tell({ conversation, id: peer.id, kind: peer.read >= seq ? "read" : "deliv
 #progressed() {
 this.store.afterCommit(() => this.#progress++);
 }
-#refused({ cid, conversation, text } , reply ) {
+#refused(entry , reply ) {
 this.#progressed();
-this.#peer.emit({ kind: "refused", conversation, text, reason: readReply(reply).text, cid });
+this.#peer.emit({ kind: "refused", entry, reason: readReply(reply).text });
 }
 #receiveReceipt(frame ) {
 const conversation = textOf(frame.conversation);
@@ -2749,8 +2750,112 @@ this.#change = Promise.withResolvers ();
 }
 return { ClientSession };
 })();
-// lib/client/core/other_log.ts
+// lib/client/core/conversation_list.ts
 const $m27 = (() => {
+const { isJsonObject } = $m0;
+const { isMentioned } = $m17;
+const { integerOf, listOf, textOf } = $m7;
+function readSummary(entry ) {
+const { last, peer } = entry;
+return {
+conversation: textOf(entry.conversation),
+lastSeq: integerOf(entry.last_seq) ?? 0,
+read: integerOf(entry.read) ?? 0,
+unread: integerOf(entry.unread) ?? 0,
+mentions: integerOf(entry.mentions) ?? 0,
+at: integerOf(entry.at) ?? 0,
+mutedUntil: integerOf(entry.muted_until, 1),
+last: isJsonObject(last)
+? {
+seq: integerOf(last.seq) ?? 0,
+id: integerOf(last.id) ?? 0,
+name: textOf(last.name),
+text: textOf(last.msg),
+}
+: undefined,
+peer: isJsonObject(peer) && integerOf(peer.id, 1) !== undefined
+? { id: integerOf(peer.id, 1) ?? 0, name: textOf(peer.name), state: textOf(peer.state) }
+: undefined,
+};
+}
+function nextBefore({ conversations, more } ) {
+const last = listOf(conversations).findLast(isJsonObject);
+return more === true && last !== undefined ? integerOf(last.at) : undefined;
+}
+class ConversationList {
+#me ;
+#summaries = new Map ();
+constructor(me ) {
+this.#me = me;
+}
+all() {
+return [...this.#summaries.values()].sort((one, other) => other.at - one.at);
+}
+get(conversation ) {
+return this.#summaries.get(conversation);
+}
+set(summaries ) {
+for (const summary of summaries) this.#summaries.set(summary.conversation, summary);
+}
+remove(conversation ) {
+this.#summaries.delete(conversation);
+}
+add(message ) {
+const { conversation, seq, sender, name, text, at } = message;
+const before = this.#find(conversation);
+if (seq !== null && seq <= before.lastSeq) return;
+const isNews = sender !== this.#me && (seq === null || seq > before.read);
+this.#summaries.set(conversation, {
+...before,
+lastSeq: seq ?? before.lastSeq,
+at: Math.max(before.at, at),
+last: { seq: seq ?? 0, id: sender, name, text: text ?? "" },
+unread: before.unread + (isNews ? 1 : 0),
+mentions: before.mentions + (isNews && isMentioned(message, this.#me) ? 1 : 0),
+});
+}
+touch(conversation , seq , at ) {
+const before = this.#find(conversation);
+if (seq <= before.lastSeq) return;
+this.#summaries.set(conversation, { ...before, lastSeq: seq, at: Math.max(before.at, at) });
+}
+changed({ conversation, seq, sender, name, text } ) {
+const before = this.#summaries.get(conversation);
+if (before?.last === undefined || before.last.seq !== seq) return;
+this.#summaries.set(conversation, { ...before, last: { seq, id: sender, name, text: text ?? "" } });
+}
+read(conversation , read , left ) {
+const before = this.#find(conversation);
+if (read <= before.read) return;
+this.#summaries.set(conversation, {
+...before,
+read,
+unread: read >= before.lastSeq ? 0 : Math.min(before.unread, left.unread),
+mentions: read >= before.lastSeq ? 0 : Math.min(before.mentions, left.mentions),
+});
+}
+mute(conversation , until ) {
+this.#summaries.set(conversation, { ...this.#find(conversation), mutedUntil: until });
+}
+#find(conversation ) {
+return this.#summaries.get(conversation) ??
+{
+conversation,
+lastSeq: 0,
+read: 0,
+unread: 0,
+mentions: 0,
+at: 0,
+mutedUntil: undefined,
+last: undefined,
+peer: undefined,
+};
+}
+}
+return { readSummary, nextBefore, ConversationList };
+})();
+// lib/client/core/other_log.ts
+const $m28 = (() => {
 function fallBack(
 store ,
 positions ,
@@ -2778,7 +2883,7 @@ shown: Math.min(shown, Math.max(common, position.read)),
 return { fallBack };
 })();
 // lib/web/app/authenticate.ts
-const $m28 = (() => {
+const $m29 = (() => {
 const { createCid } = $m8;
 const { textOf } = $m7;
 const { noReply, readReply } = $m9;
@@ -2807,7 +2912,7 @@ return isJsonObject(frame) && textOf(frame.cid) !== "" ? frame : undefined;
 return { authenticate };
 })();
 // lib/web/app/database.ts
-const $m29 = (() => {
+const $m30 = (() => {
 const STORES = ["kept", "conversations", "outbox", "drafts"];
 function settle (request ) {
 return new Promise((resolve, reject) => {
@@ -2884,7 +2989,7 @@ this.#onFailure();
 return { Database };
 })();
 // lib/web/app/device_name.ts
-const $m30 = (() => {
+const $m31 = (() => {
 const BROWSERS = [
 [/\bEdg\//, "Edge"],
 [/\bOPR\//, "Opera"],
@@ -2911,7 +3016,7 @@ return system === undefined ? browser : `${browser} on ${system}`;
 return { deviceName };
 })();
 // lib/web/app/people.ts
-const $m31 = (() => {
+const $m32 = (() => {
 const { integerOf, listOf, textOf } = $m7;
 const { isJsonObject } = $m0;
 class People {
@@ -3019,53 +3124,22 @@ break;
 }
 return { People };
 })();
-// lib/web/app/socket.ts
-const $m32 = (() => {
-const END_TIMEOUT_MS = 1000;
-function createDialer(url ) {
-const target = new URL("/ws", url);
-target.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-return (events) => {
-const socket = new WebSocket(target);
-let isClosed = false;
-const closed = new Promise ((resolve) => socket.addEventListener("close", () => resolve()));
-const close = () => {
-isClosed = true;
-socket.close();
-};
-socket.onopen = () => isClosed || events.onOpen();
-socket.onmessage = ({ data }) => isClosed || (typeof data === "string" && events.onFrames([data]));
-socket.onclose = () => {
-if (isClosed) return;
-isClosed = true;
-events.onClose("the connection was closed");
-};
-return {
-send: (frame) => socket.readyState === WebSocket.OPEN && socket.send(frame),
-close,
-async end() {
-close();
-await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, END_TIMEOUT_MS))]);
-},
-};
-};
-}
-return { createDialer };
-})();
 // lib/web/app/conversation.ts
 const $m33 = (() => {
 const { detailsOf } = $m17;
 const { integerOf } = $m7;
-const { isJsonObject, MSGID, parseConversation } = $m0;
+const { isJsonObject, MSGID, otherOf, parseConversation } = $m0;
 const KEPT_ENTRIES = 80;
 const EMOJI_MAX_LENGTH = 32;
+const MENTIONS_MOST = 50;
 function readEntry(message , seq ) {
 const { sender, name, at, text, frame = {} } = message;
 if (frame.msgid === MSGID.SYSTEM_MSG) return { seq, sender, name, at, text, kind: "system", frame };
 const { reply, mentions, editedAt, reactions, isPinned } = detailsOf(message);
 const entry = { seq, sender, name, at, text, kind: "chat" };
 if (reply !== undefined) entry.reply = reply;
-if (mentions === "all" || mentions.length > 0) entry.mentions = mentions === "all" ? "all" : [...mentions];
+if (mentions === "all") entry.mentions = "all";
+else if (mentions.length > 0) entry.mentions = mentions.slice(0, MENTIONS_MOST);
 if (editedAt !== undefined) entry.edited = editedAt;
 const shown = [...reactions].filter(([emoji, ids]) => emoji.length <= EMOJI_MAX_LENGTH && ids.length > 0);
 if (shown.length > 0) entry.reactions = Object.fromEntries(shown.map(([emoji, ids]) => [emoji, [...ids]]));
@@ -3076,6 +3150,9 @@ Object.entries(frame.reaction_counts).map(([emoji, count]) => [emoji, integerOf(
 );
 }
 return entry;
+}
+function lastOf({ seq, sender: id, name, text, at } ) {
+return { seq, id, name, text: text ?? "", at };
 }
 function messageOf(conversation , entry ) {
 const { seq, sender, name, text, at, reply, mentions, edited, reactions, counts, isPinned } = entry;
@@ -3101,10 +3178,7 @@ this.#me = me;
 this.state = { id, base: 0, top: 0, shown: 0 };
 const parsed = parseConversation(id);
 if (parsed !== undefined && "groupId" in parsed) this.groupId = parsed.groupId;
-else if (parsed !== undefined) {
-const [low, high] = parsed.users;
-this.peerId = low === me ? high : low;
-}
+this.peerId = otherOf(id, me);
 }
 static read(kept , me ) {
 const conversation = new Conversation(kept.state.id, me);
@@ -3155,7 +3229,14 @@ if (this.head.last?.seq === seq) this.head.last = { ...this.head.last, text: mes
 forgetAbove(seq ) {
 this.entries.length = this.#indexOf(seq + 1);
 this.#actions.clear();
+for (const [id, { delivered, read, since }] of this.peers) {
+this.peers.set(id, { delivered: Math.min(delivered, seq), read: Math.min(read, seq), since });
+}
 this.head.lastSeq = Math.min(this.head.lastSeq, seq);
+if ((this.head.last?.seq ?? 0) > seq) {
+const last = this.entries.findLast(({ kind }) => kind === "chat");
+this.head.last = last && lastOf(last);
+}
 this.version++;
 }
 setState(state ) {
@@ -3199,9 +3280,6 @@ head.mentions = Math.min(head.mentions, rest.filter((entry) => this.isForMe(entr
 isForMe({ mentions } ) {
 return mentions === "all" || (mentions?.includes(this.#me) ?? false);
 }
-get firstUnread() {
-return this.entries.find((entry) => entry.seq > this.state.shown && this.#isUnread(entry));
-}
 countPeers(kind , seq ) {
 let count = 0;
 for (const peer of this.peers.values()) if (peer[kind] >= seq && peer.since < seq) count++;
@@ -3212,9 +3290,8 @@ return kind === "chat" && sender !== this.#me && text !== null;
 }
 #count(entry , isNew ) {
 const { head } = this;
-const { seq, sender: id, name, at } = entry;
-if (seq >= (head.last?.seq ?? 0)) head.last = { seq, id, name, text: entry.text ?? "", at };
-if (!isNew || !this.#isUnread(entry) || seq <= this.state.shown) return;
+if (entry.seq >= (head.last?.seq ?? 0)) head.last = lastOf(entry);
+if (!isNew || !this.#isUnread(entry) || entry.seq <= this.state.shown) return;
 head.unread = Math.min(100, head.unread + 1);
 if (this.isForMe(entry)) head.mentions++;
 }
@@ -3398,7 +3475,6 @@ return [...this.all.get(id)?.peers ?? []]
 savePeer(id , user , { delivered, read } , since = 0) {
 const conversation = this.get(id);
 conversation.peers.set(user, { delivered, read, since });
-conversation.version++;
 this.changed(conversation);
 }
 [Symbol.dispose]() {
@@ -3411,7 +3487,6 @@ this.#isClosed = true;
 #putUnsent(entry ) {
 this.unsent.set(entry.cid, entry);
 this.#database.set("outbox", entry.cid, entry);
-if (entry.failure === undefined) this.#database.set("drafts", entry.conversation, undefined);
 this.#onUnsent(entry);
 }
 #onUnsent({ conversation: id } ) {
@@ -3471,27 +3546,45 @@ this.wait();
 }
 return { Tabs };
 })();
-// lib/web/app/model.ts
+// lib/web/app/within.ts
 const $m36 = (() => {
+async function within(work , timeoutMs ) {
+const late = Promise.withResolvers ();
+const timer = setTimeout(() => late.resolve(false), timeoutMs);
+try {
+return await Promise.race([work.then(() => true), late.promise]);
+} finally {
+clearTimeout(timer);
+}
+}
+return { within };
+})();
+// lib/web/app/model.ts
+const $m37 = (() => {
 const { systemClock } = $m12;
 const { createCid } = $m8;
 const { ClientSession } = $m26;
+const { nextBefore } = $m27;
 const { integerOf, listOf, textOf } = $m7;
-const { fallBack } = $m27;
+const { fallBack } = $m28;
 const { readPosition } = $m25;
-const { noReply } = $m9;
+const { isTemporary, noReply } = $m9;
 const { conversationOfGroup, conversationOfUsers, ERRNO, isJsonObject, MSGID } = $m0;
-const { authenticate } = $m28;
-const { Database } = $m29;
-const { deviceName } = $m30;
-const { People } = $m31;
-const { createDialer } = $m32;
+const { authenticate } = $m29;
+const { Database } = $m30;
+const { deviceName } = $m31;
+const { People } = $m32;
 const { BrowserStore } = $m34;
 const { Tabs } = $m35;
+const { within } = $m36;
 const PAGE = 200;
 const TYPING_INTERVAL_MS = 3000;
 const TYPING_SHOWN_MS = 5000;
 const FRESH_MS = 60_000;
+const LOG_OUT_MS = 2000;
+const OTHER_TAB_MS = 100;
+const OLDER_RETRY_MS = 2000;
+const FRAME_REST_BYTES = 5536;
 const FEATURES = [
 MSGID.DEVICE_MSG,
 MSGID.ACTION_MSG,
@@ -3507,31 +3600,36 @@ MSGID.CONVERSATIONS_MSG,
 class Model {
 account ;
 people = new People();
-current ;
 link = { kind: "connecting", since: Date.now() };
 isForgetful = false;
 drafts = new Map ();
-#dial = createDialer(new URL(location.href));
+#dial ;
 #tabs ;
-#listeners = [];
+#listeners = new Set ();
 #topics = new Set ();
 #features = new Set ();
-#loading = new Set ();
+#loading = new Map ();
+#complete = new Set ();
 #membersAsked = new Set ();
 #root ;
 #database ;
 #databaseOf = 0;
 #store ;
 #session ;
+#currentId ;
 #isScheduled = false;
 #typingSentAt = 0;
-#hasMore = false;
+#nextBefore ;
+#listing ;
+#maxFrame = 65_536;
 #clockOffset = 0;
-constructor() {
+constructor(dial ) {
+this.#dial = dial;
 this.#tabs = new Tabs({ onGain: () => void this.#connect(), onLose: () => this.#giveUp() });
 }
-listen(listener ) {
-this.#listeners.push(listener);
+listen(listener , signal ) {
+this.#listeners.add(listener);
+signal?.addEventListener("abort", () => this.#listeners.delete(listener), { once: true });
 }
 onMessage = () => {};
 async start() {
@@ -3552,7 +3650,7 @@ return this.#logIn({ name }, password);
 async logOut() {
 const session = this.#session;
 this.#session = undefined;
-await Promise.race([session?.logout(), new Promise((resolve) => setTimeout(resolve, 2000))]);
+if (session !== undefined) await within(session.logout(), LOG_OUT_MS);
 this.#store?.close();
 await this.#database?.clear();
 await this.#root?.clear();
@@ -3570,12 +3668,21 @@ return this.account?.id ?? 0;
 now() {
 return Date.now() + this.#clockOffset;
 }
+get current() {
+return this.#currentId === undefined ? undefined : this.#store?.get(this.#currentId);
+}
+get maxTextBytes() {
+return Math.max(this.#maxFrame / 2, this.#maxFrame - FRAME_REST_BYTES);
+}
 get conversations() {
+const unsentAt = new Map ();
+for (const { conversation, at } of this.#store?.unsent.values() ?? []) unsentAt.set(conversation, at);
+const activityOf = ({ id, head } ) => Math.max(head.at, unsentAt.get(id) ?? 0);
 const shown = [...this.#store?.all.values() ?? []].filter(({ head, id }) =>
-head.lastSeq > 0 || this.drafts.has(id) || id === this.current?.id ||
-(this.#store?.unsentFor(id).length ?? 0) > 0 || this.people.groups.has(groupIdOf(id))
+head.lastSeq > 0 || this.drafts.has(id) || id === this.#currentId || unsentAt.has(id) ||
+this.people.groups.has(groupIdOf(id))
 );
-return shown.sort((a, b) => this.#activityOf(b) - this.#activityOf(a));
+return shown.sort((a, b) => activityOf(b) - activityOf(a));
 }
 conversation(id ) {
 return this.#store?.get(id);
@@ -3590,12 +3697,16 @@ get waiting() {
 return this.#store?.outbox().length ?? 0;
 }
 open(id ) {
-this.current = id === undefined ? undefined : this.#store?.get(id);
+this.#currentId = id;
+void this.reach();
 if (this.current?.groupId !== undefined) void this.loadMembers(this.current.groupId);
 this.changed("log", "list", "typing", "draft");
 }
+sendDraft(id , text , fields ) {
+this.setDraft(id, undefined);
+this.send(id, text, fields);
+}
 send(id , text , fields ) {
-this.drafts.delete(id);
 const kept = Object.keys(fields).length === 0 ? undefined : fields;
 const account = this.#session?.account;
 if (account === undefined) {
@@ -3636,27 +3747,39 @@ this.#typingSentAt = now;
 void this.#session?.askOnce({ msgid: MSGID.TYPING_MSG, conversation: id });
 }
 read(conversation , seq ) {
-if (seq <= conversation.state.shown) return;
-this.#session?.account?.read(conversation.id, Math.min(seq, conversation.state.top));
+const account = this.#session?.account;
+const upTo = Math.min(seq, conversation.state.top);
+if (account === undefined || upTo <= conversation.state.shown) return;
+account.read(conversation.id, upTo);
 this.changed("list");
 }
 hasOlder(conversation ) {
-return conversation.state.base > 0 && conversation.head.lastSeq > 0;
+return conversation.state.base > 0 && conversation.head.lastSeq > 0 &&
+!this.#complete.has(conversation.id);
 }
 isLoading(conversation ) {
 return this.#loading.has(conversation.id);
 }
-async loadOlder(conversation ) {
+loadOlder(conversation ) {
 const account = this.#session?.account;
-if (account === undefined || !this.isOnline || this.isLoading(conversation)) return;
-this.#loading.add(conversation.id);
-this.changed("log");
-try {
-const reply = await account.older(conversation.id, PAGE);
-if (reply.errno === ERRNO.NOT_FOUND) conversation.state.base = 0;
-} finally {
+const loading = this.#loading.get(conversation.id);
+if (loading !== undefined) return loading;
+if (account === undefined || !this.isOnline || !this.hasOlder(conversation)) return Promise.resolve();
+const work = this.#askOlder(account, conversation).finally(() => {
 this.#loading.delete(conversation.id);
 this.changed("log");
+});
+this.#loading.set(conversation.id, work);
+this.changed("log");
+return work;
+}
+async #askOlder(account , conversation ) {
+const reply = await account.older(conversation.id, PAGE);
+if (reply.errno === ERRNO.OK) return;
+if (!isTemporary(reply)) this.#complete.add(conversation.id);
+else {
+const delayMs = integerOf(reply.frame.retry_after_ms) ?? OLDER_RETRY_MS;
+await new Promise((resolve) => setTimeout(resolve, delayMs));
 }
 }
 async join(what ) {
@@ -3707,20 +3830,28 @@ after = frame.more === true ? members.at(-1)?.id : undefined;
 this.people.changeGroup(groupId, { members, count: members.length });
 this.changed("people");
 }
-async loadConversations() {
-if (!this.#hasMore || !this.isOnline || !this.has(MSGID.CONVERSATIONS_MSG)) return;
-this.#hasMore = false;
-const before = Math.min(
-...[...this.#store?.all.values() ?? []].map(({ head }) => head.at).filter((at) => at > 0),
-);
-const { errno, frame } = await this.ask({ msgid: MSGID.CONVERSATIONS_MSG, before, limit: 200 });
-if (errno !== ERRNO.OK) return;
+async reach() {
+const id = this.#currentId;
+while (this.#currentId === id && this.current?.head.lastSeq === 0 && this.#nextBefore !== undefined) {
+const before = this.#nextBefore;
+await this.loadConversations();
+if (this.#nextBefore === before) return;
+}
+}
+loadConversations() {
+return this.#listing ??= this.#askConversations().finally(() => this.#listing = undefined);
+}
+async #askConversations() {
+const before = this.#nextBefore;
+if (before === undefined || !this.isOnline) return;
+const { errno, frame } = await this.ask({ msgid: MSGID.CONVERSATIONS_MSG, before, limit: PAGE });
+if (errno !== ERRNO.OK || this.#nextBefore !== before) return;
+this.#nextBefore = nextBefore(frame);
 this.#takeConversations(frame);
 this.#session?.account?.addConversations(
 listOf(frame.conversations).filter(isJsonObject).map(readPosition),
 );
-this.#hasMore = frame.more === true;
-this.changed("list");
+this.changed("list", "log");
 }
 async ask(frame ) {
 const reply = await (this.#session?.askOnce(frame) ?? Promise.resolve(noReply("")));
@@ -3816,11 +3947,7 @@ return;
 const gained = Promise.withResolvers ();
 this.#onGained = gained.resolve;
 this.#tabs.wait();
-const isFirst = await Promise.race([
-gained.promise.then(() => true),
-new Promise ((resolve) => setTimeout(() => resolve(false), 100)),
-]);
-if (!isFirst) {
+if (!await within(gained.promise, OTHER_TAB_MS)) {
 await this.#load();
 this.#store?.close();
 this.#setLink({ kind: "elsewhere" });
@@ -3852,12 +3979,12 @@ openStore: () => {
 if (this.#store === undefined) throw new Error("Nobody is logged in");
 return this.#store;
 },
-onEvent: (event) => this.#hear(event),
+onEvent: (event) => apart(() => this.#hear(event)),
 modern: {
 device: deviceName(navigator.userAgent),
-onLink: (state) => this.#setLink(state),
+onLink: (state) => apart(() => this.#setLink(state)),
 onLogin: (frame) => this.#loggedIn(frame),
-onFrame: (frame) => this.#receive(frame),
+onFrame: (frame) => apart(() => this.#receive(frame)),
 },
 });
 this.#session.resume(account.id, account.token);
@@ -3897,7 +4024,6 @@ for (const [id, group] of (groups ?? []) ) {
 this.people.groups.set(id, group);
 }
 this.people.learn({ id: account.id, name: account.name });
-if (this.current !== undefined) this.current = store.get(this.current.id);
 }
 #keepPeople() {
 this.#database?.set("kept", "people", [...this.people.users]);
@@ -3937,12 +4063,19 @@ epoch,
 void this.#root?.set("kept", "account", this.account);
 const at = integerOf(frame.at);
 if (at !== undefined) this.#clockOffset = at - Date.now();
+this.#maxFrame = integerOf(frame.max_frame, 1) ?? this.#maxFrame;
+this.#nextBefore = nextBefore(frame);
+this.#complete.clear();
+this.#membersAsked.clear();
+apart(() => {
 this.#takePeople(frame);
 this.#takeConversations(frame);
-this.#hasMore = frame.more === true;
-this.#membersAsked.clear();
+});
 this.changed("account", "list", "log", "people");
-queueMicrotask(() => void this.#learnFeatures());
+queueMicrotask(() => {
+void this.#learnFeatures();
+void this.reach();
+});
 }
 #takePeople(frame ) {
 for (const person of this.people.users.values()) {
@@ -4001,17 +4134,14 @@ switch (event.kind) {
 case "message": {
 const { message } = event;
 this.people.learn({ id: message.sender, name: message.name });
-if (message.at > this.now() - FRESH_MS) {
+if (message.sender !== this.me && message.at > this.now() - FRESH_MS) {
 const conversation = this.#store?.get(message.conversation);
 if (conversation !== undefined) this.onMessage(message, conversation);
 }
 break;
 }
 case "refused":
-this.#store?.fail(
-{ cid: event.cid, conversation: event.conversation, text: event.text, at: Date.now() },
-event.reason,
-);
+this.#store?.fail(event.entry, event.reason);
 break;
 }
 this.changed("log", "list", "link");
@@ -4064,9 +4194,12 @@ if ((conversation.typing.get(id) ?? 0) <= Date.now()) conversation.typing.delete
 this.changed("typing", "list");
 }, TYPING_SHOWN_MS + 50);
 }
-#activityOf({ id, head } ) {
-const unsent = this.unsentFor(id).at(-1)?.at ?? 0;
-return Math.max(head.at, unsent);
+}
+function apart(work ) {
+try {
+work();
+} catch (error) {
+reportError(error);
 }
 }
 function groupIdOf(id ) {
@@ -4075,7 +4208,7 @@ return id.startsWith("g") ? Number(id.slice(1)) : 0;
 return { Model };
 })();
 // lib/web/app/avatar.ts
-const $m37 = (() => {
+const $m38 = (() => {
 const { el } = $m1;
 const TONES = 8;
 const segmenter = new Intl.Segmenter();
@@ -4097,7 +4230,7 @@ return el("span", { class: classes.trim(), "aria-hidden": "true" }, initials(nam
 return { initials, avatar };
 })();
 // lib/web/app/icons.ts
-const $m38 = (() => {
+const $m39 = (() => {
 const ICONS = {
 plus: "M12 5v14M5 12h14",
 search: "M11 4a7 7 0 1 0 0 14a7 7 0 0 0 0-14zM16.2 16.2L20.5 20.5",
@@ -4122,9 +4255,9 @@ command: "M9 6l6 6l-6 6",
 return { ICONS };
 })();
 // lib/web/app/float.ts
-const $m39 = (() => {
+const $m40 = (() => {
 const { el, icon } = $m1;
-const { ICONS } = $m38;
+const { ICONS } = $m39;
 const { t } = $m6;
 const GAP = 4;
 const EDGE = 8;
@@ -4282,12 +4415,12 @@ setTimeout(() => element.remove(), 4000);
 return { place, openFloat, moveWithArrows, openMenu, openDialog, askFirst, toast };
 })();
 // lib/web/app/person_dialog.ts
-const $m40 = (() => {
+const $m41 = (() => {
 const { listOf } = $m7;
 const { ERRNO, isJsonObject, MSGID } = $m0;
-const { avatar } = $m37;
+const { avatar } = $m38;
 const { el, replace } = $m1;
-const { moveWithArrows, openDialog } = $m39;
+const { moveWithArrows, openDialog } = $m40;
 const { t } = $m6;
 const { failureOf } = $m10;
 const WAIT_MS = 200;
@@ -4371,13 +4504,13 @@ return [input, problem, lines];
 return { findPeople, choosePerson };
 })();
 // lib/web/app/group_dialogs.ts
-const $m41 = (() => {
+const $m42 = (() => {
 const { integerOf, textOf } = $m7;
 const { conversationOfGroup, ERRNO, MSGID } = $m0;
 const { el } = $m1;
-const { openDialog, toast } = $m39;
+const { openDialog, toast } = $m40;
 const { field, form } = $m2;
-const { choosePerson } = $m40;
+const { choosePerson } = $m41;
 const { t } = $m6;
 const { failureOf } = $m10;
 const HOUR_MS = 3_600_000;
@@ -4495,15 +4628,15 @@ return [
 return { newGroupDialog, joinDialog, inviteDialog, linkDialog, editGroupDialog, muteChoices };
 })();
 // lib/web/app/details_view.ts
-const $m42 = (() => {
+const $m43 = (() => {
 const { conversationOfGroup, ERRNO, MSGID } = $m0;
-const { avatar } = $m37;
-const { editGroupDialog, inviteDialog, linkDialog, muteChoices } = $m41;
+const { avatar } = $m38;
+const { editGroupDialog, inviteDialog, linkDialog, muteChoices } = $m42;
 const { el, icon, replace } = $m1;
-const { askFirst, openMenu, toast } = $m39;
-const { ICONS } = $m38;
+const { askFirst, openMenu, toast } = $m40;
+const { ICONS } = $m39;
 const { isolate, plural, shortTime, t } = $m6;
-const { failureOf, nameOf, roleText, sublineOf, titleOf } = $m10;
+const { excerpt, failureOf, nameOf, roleText, sublineOf, titleOf } = $m10;
 const MEMBERS_SHOWN = 50;
 class DetailsView {
 element ;
@@ -4630,7 +4763,7 @@ el(
 el("bdi", { class: "item-name cut" }, nameOf(this.#model, entry.sender, entry.name)),
 el("span", { class: "item-time" }, shortTime(entry.at, this.#model.now())),
 ),
-el("div", { class: "secondary cut", dir: "auto" }, (entry.text ?? "").slice(0, 200)),
+el("div", { class: "secondary cut", dir: "auto" }, excerpt(entry.text ?? "")),
 )
 ),
 );
@@ -4783,17 +4916,17 @@ el("div", {}, isBlocked ? t("unblock") : t("block")),
 return { DetailsView };
 })();
 // lib/web/app/jump_dialog.ts
-const $m43 = (() => {
+const $m44 = (() => {
 const { ERRNO, MSGID } = $m0;
 const { integerOf, listOf, textOf } = $m7;
 const { isJsonObject } = $m0;
-const { avatar } = $m37;
+const { avatar } = $m38;
 const { el, icon, replace } = $m1;
-const { openDialog } = $m39;
-const { ICONS } = $m38;
-const { findPeople } = $m40;
+const { openDialog } = $m40;
+const { ICONS } = $m39;
+const { findPeople } = $m41;
 const { shortTime, t } = $m6;
-const { nameOf, titleOf } = $m10;
+const { excerpt, nameOf, titleOf } = $m10;
 const WAIT_MS = 120;
 const MOST = 8;
 function openJump(
@@ -4858,7 +4991,7 @@ const title = titleOf(model, conversation);
 return {
 sign: avatar({ id: groupId ?? peerId ?? 0, name: title, isGroup: groupId !== undefined }),
 title,
-about: head.last === undefined ? "" : head.last.text.slice(0, 100),
+about: head.last === undefined ? "" : excerpt(head.last.text),
 go: () => owner.onOpen(id),
 };
 });
@@ -4942,101 +5075,97 @@ return [input, lines];
 return { openJump };
 })();
 // lib/web/app/markup.ts
-const $m44 = (() => {
-const { el } = $m1;
-const FENCE = /```[^\S\n]*(?:[\w+#-]*\n)?([^]*?)\n?```/g;
+const $m45 = (() => {
+const FENCE = /```(?=([^\S\n]*))\1(?:[\w+#-]*\n)?([^]*?)\n?```/g;
 const CODE = /`([^`\n]+)`/g;
 const LINK = /\bhttps?:\/\/[^\s<>"'`\u2018-\u201f\u3000-\u303f\uff00-\uff0f]+/gi;
-const TRAILING = /[.,:;!?*_~]+$/;
+const TRAILING = ".,:;!?*_~";
 const EMOJI_ONLY =
-/^(?:\p{Emoji_Presentation}|\p{Extended_Pictographic}|\p{Emoji_Modifier}|\p{Regional_Indicator}|[\u200d\ufe0f\u{e0020}-\u{e007f}]|\s)+$/u;
+/^[\p{Emoji_Presentation}\p{Extended_Pictographic}\p{Emoji_Modifier}\p{Regional_Indicator}\u200d\ufe0f\u{e0020}-\u{e007f}\s]+$/u;
 const EMOJI_MOST = 6;
+const EMOJI_MOST_UNITS = 150;
 function isEmojiOnly(text ) {
-if (text.length > 100 || !EMOJI_ONLY.test(text)) return false;
+if (text.length > EMOJI_MOST_UNITS || !EMOJI_ONLY.test(text)) return false;
 const count = [...new Intl.Segmenter().segment(text)].filter(({ segment }) => segment.trim() !== "").length;
 return count > 0 && count <= EMOJI_MOST;
 }
-function markUp(text , mentioned = []) {
+function parse(text , mentioned = []) {
+const names = mentioned.filter(({ name }, index) =>
+name !== "" && mentioned.findIndex((other) => other.name === name) === index
+).sort((a, b) => b.name.length - a.name.length);
 return split(
 text,
 FENCE,
-([, code = ""]) => [el("pre", {}, code)],
+([, , code = ""]) => [{ kind: "block", text: code }],
 (prose) =>
 split(
 prose,
 CODE,
-([, code = ""]) => [el("code", {}, code)],
-(words) => split(words, LINK, ([url]) => link(url), (rest) => mentions(rest, mentioned)),
+([, code = ""]) => [{ kind: "code", text: code }],
+(words) => split(words, LINK, ([url]) => link(url), (rest) => mentions(rest, names)),
 ),
 );
 }
 function split(
 text ,
 pattern ,
-render ,
+read ,
 rest ,
 ) {
-const nodes = [];
+const pieces = [];
 let at = 0;
 for (const match of text.matchAll(pattern)) {
-if (match.index > at) nodes.push(...rest(text.slice(at, match.index)));
-nodes.push(...render(match));
+if (match.index > at) pieces.push(...rest(text.slice(at, match.index)));
+pieces.push(...read(match));
 at = match.index + match[0].length;
 }
-if (at < text.length) nodes.push(...rest(text.slice(at)));
-return nodes;
+if (at < text.length) pieces.push(...rest(text.slice(at)));
+return pieces;
 }
 function link(match ) {
 const url = withoutTrailing(match);
 const rest = match.slice(url.length);
 const parsed = URL.parse(url);
-if (parsed === null || parsed.username !== "" || parsed.host === "") return [new Text(match)];
-const element = el(
-"a",
-{ href: parsed.href, target: "_blank", rel: "noopener noreferrer", dir: "ltr" },
-url,
-);
-return rest === "" ? [element] : [element, new Text(rest)];
+if (parsed === null || parsed.username !== "" || parsed.host === "") return [{ kind: "text", text: match }];
+const piece = { kind: "link", text: url, href: parsed.href };
+return rest === "" ? [piece] : [piece, { kind: "text", text: rest }];
 }
 function withoutTrailing(match ) {
-let url = match;
-for (;;) {
-const shorter = url.replace(TRAILING, "");
-const opened = shorter.split("(").length - 1;
-const closed = shorter.split(")").length - 1;
-const next = shorter.endsWith(")") && closed > opened ? shorter.slice(0, -1) : shorter;
-if (next === url) return url;
-url = next;
+let surplus = match.split(")").length - match.split("(").length;
+let end = match.length;
+for (; end > 0; end--) {
+const last = match.charAt(end - 1);
+if (last === ")" && surplus > 0) surplus--;
+else if (!TRAILING.includes(last)) break;
 }
+return match.slice(0, end);
 }
-function mentions(text , mentioned ) {
-const names = mentioned.filter(({ name }) => name !== "").sort((a, b) => b.name.length - a.name.length);
-const nodes = [];
+function mentions(text , names ) {
+const pieces = [];
 let plain = "";
 for (let at = 0; at < text.length;) {
 const found = text[at] === "@" ? names.find(({ name }) => text.startsWith(name, at + 1)) : undefined;
 if (found === undefined) plain += text[at++] ?? "";
 else {
-if (plain !== "") nodes.push(new Text(plain));
+if (plain !== "") pieces.push({ kind: "text", text: plain });
 plain = "";
-const className = found.isMe ? "mention me" : "mention";
-nodes.push(el("span", { class: className }, el("bdi", {}, `@${found.name}`)));
+pieces.push({ kind: "mention", text: `@${found.name}`, isMe: found.isMe });
 at += found.name.length + 1;
 }
 }
-if (plain !== "") nodes.push(new Text(plain));
-return nodes;
+if (plain !== "") pieces.push({ kind: "text", text: plain });
+return pieces;
 }
-return { isEmojiOnly, markUp };
+return { isEmojiOnly, parse };
 })();
 // lib/web/app/rows.ts
-const $m45 = (() => {
-const { avatar } = $m37;
+const $m46 = (() => {
+const { avatar } = $m38;
 const { el, icon } = $m1;
-const { ICONS } = $m38;
-const { isEmojiOnly, markUp } = $m44;
+const { ICONS } = $m39;
+const { isEmojiOnly, parse } = $m45;
 const { day, fullTime, isolate, plural, t, time } = $m6;
-const { nameOf, systemText, titleOf } = $m10;
+const { excerpt, nameOf, systemText, titleOf } = $m10;
 function signatureOf(item , model , conversation ) {
 const name = (id ) => model.nameOf(id);
 switch (item.kind) {
@@ -5204,7 +5333,22 @@ const mentioned = mentions === "all"
 ? [{ name: "all", isMe: true }, { name: t("all"), isMe: true }]
 : (mentions ?? []).map((id) => ({ name: model.nameOf(id), isMe: id === model.me }));
 const className = isEmojiOnly(text) ? "text emoji-only" : "text";
-return el("div", { class: className, dir: "auto" }, ...markUp(text, mentioned));
+return el("div", { class: className, dir: "auto" }, ...parse(text, mentioned).map(drawPiece));
+}
+function drawPiece(piece ) {
+const { kind, text } = piece;
+switch (kind) {
+case "text":
+return new Text(text);
+case "block":
+return el("pre", {}, text);
+case "code":
+return el("code", {}, text);
+case "link":
+return el("a", { href: piece.href, target: "_blank", rel: "noopener noreferrer", dir: "ltr" }, text);
+case "mention":
+return el("span", { class: piece.isMe ? "mention me" : "mention" }, el("bdi", {}, text));
+}
 }
 function drawQuote(seq , model , conversation , actions ) {
 const entry = conversation.find(seq);
@@ -5214,7 +5358,7 @@ return el(
 "button",
 { type: "button", class: "quote", onclick: () => actions.onJump(seq) },
 name !== "" && el("b", { class: "cut" }, el("bdi", {}, name)),
-el("span", { class: "cut", dir: "auto" }, text.slice(0, 200).replace(/\s+/g, " ")),
+el("span", { class: "cut", dir: "auto" }, excerpt(text)),
 );
 }
 function tickOf(
@@ -5280,13 +5424,13 @@ el("span", {}, String(count)),
 return { signatureOf, drawRow, tickOf, tickSign };
 })();
 // lib/web/app/list_view.ts
-const $m46 = (() => {
-const { avatar } = $m37;
+const $m47 = (() => {
+const { avatar } = $m38;
 const { el, icon, replace } = $m1;
-const { ICONS } = $m38;
-const { tickOf, tickSign } = $m45;
+const { ICONS } = $m39;
+const { tickOf, tickSign } = $m46;
 const { isolate, number, plural, shortTime, t } = $m6;
-const { nameOf, systemText, titleOf, typingOf } = $m10;
+const { excerpt, nameOf, systemText, titleOf, typingOf } = $m10;
 class ListView {
 element ;
 #model ;
@@ -5474,7 +5618,7 @@ return element;
 #preview({ head: { last }, groupId, entries } ) {
 const newest = entries.at(-1);
 if (last === undefined) return newest?.kind === "system" ? systemText(this.#model, newest) : "";
-const text = last.text === "" ? t("recalled") : last.text.slice(0, 200).replace(/\s+/g, " ");
+const text = last.text === "" ? t("recalled") : excerpt(last.text);
 if (last.id === this.#model.me) return groupId === undefined ? text : `${t("you")}: ${text}`;
 return groupId === undefined ? text : `${isolate(nameOf(this.#model, last.id, last.name))}: ${text}`;
 }
@@ -5507,10 +5651,11 @@ else items[index]?.focus();
 return { ListView };
 })();
 // lib/web/app/notices.ts
-const $m47 = (() => {
+const $m48 = (() => {
+const { isMentioned } = $m17;
 const { prefs } = $m3;
 const { t } = $m6;
-const { nameOf, titleOf } = $m10;
+const { excerpt, nameOf, titleOf } = $m10;
 class Notices {
 #model ;
 #onOpen ;
@@ -5543,7 +5688,7 @@ this.isAskingDue = false;
 #tell(message , conversation ) {
 const isSeen = !document.hidden && document.hasFocus();
 const isMuted = conversation.head.mutedUntil > this.#model.now();
-const isForMe = message.frame !== undefined && conversation.isForMe(message.frame);
+const isForMe = isMentioned(message, this.#model.me);
 if (isSeen || (isMuted && !isForMe) || typeof Notification === "undefined") return;
 if (prefs.notify === "off") {
 if (!this.#hasAsked && Notification.permission === "default") {
@@ -5557,8 +5702,9 @@ const name = nameOf(this.#model, message.sender, message.name);
 const where = conversation.groupId === undefined
 ? name
 : `${name} · ${titleOf(this.#model, conversation)}`;
-const body = prefs.notify === "text" ? (message.text ?? "").slice(0, 200) : t("new_message");
-const notification = new Notification(where, { body, tag: conversation.id });
+const body = prefs.notify === "text" ? excerpt(message.text ?? "") : t("new_message");
+const notification = createNotification(where, { body, tag: conversation.id });
+if (notification === undefined) return;
 notification.onclick = () => {
 globalThis.focus();
 notification.close();
@@ -5566,14 +5712,21 @@ this.#onOpen(conversation.id);
 };
 }
 }
+function createNotification(title , options ) {
+try {
+return new Notification(title, options);
+} catch {
+return undefined;
+}
+}
 return { Notices };
 })();
 // lib/web/app/settings_dialogs.ts
-const $m48 = (() => {
+const $m49 = (() => {
 const { integerOf, listOf, textOf } = $m7;
 const { ERRNO, isJsonObject, MSGID } = $m0;
 const { el, replace } = $m1;
-const { askFirst, openDialog, toast } = $m39;
+const { askFirst, openDialog, toast } = $m40;
 const { field, form } = $m2;
 const { applyTheme, prefs, setPref } = $m3;
 const { isolate, LANGUAGES, shortTime, t } = $m6;
@@ -5736,7 +5889,7 @@ el("dd", {}, t(text)),
 return { profileDialog, devicesDialog, settingsDialog, keysDialog };
 })();
 // lib/web/app/emoji.ts
-const $m49 = (() => {
+const $m50 = (() => {
 const TABLE =
 `👍 thumbsup yes|👎 thumbsdown no|❤️ heart love|😂 joy laugh|🎉 tada party|😮 surprised wow|😢 sad cry|🙏 thanks please
 😀 grinning|😄 smile|😁 grin|😅 sweat|🤣 rofl|😊 blush|🙂 slight|🙃 upside|😉 wink|😍 hearteyes|😘 kiss|😎 cool sunglasses
@@ -5762,20 +5915,86 @@ return found.filter(({ name }) => name !== "").slice(0, most);
 }
 return { EMOJI, findEmoji };
 })();
+// lib/web/app/emoji_menu.ts
+const $m51 = (() => {
+const { el } = $m1;
+const { EMOJI } = $m50;
+const { moveWithArrows, openFloat } = $m40;
+const { t } = $m6;
+const COLUMNS = 8;
+function openEmoji(anchor , onChoose ) {
+open(anchor, EMOJI, onChoose);
+}
+function openReactions(anchor , more , onChoose ) {
+open(anchor, EMOJI.slice(0, COLUMNS), onChoose, () => openEmoji(more, onChoose));
+}
+function open(
+anchor ,
+choices ,
+onChoose ,
+onMore ,
+) {
+const closeAnd = (act ) => () => {
+close();
+act();
+};
+const grid = el(
+"div",
+{ class: "emoji-grid" },
+...choices.map(({ emoji, names: [name] }) =>
+el(
+"button",
+{ type: "button", "aria-label": name, title: name, onclick: closeAnd(() => onChoose(emoji)) },
+emoji,
+)
+),
+);
+const more = onMore &&
+el("button", { type: "button", class: "choice", onclick: closeAnd(onMore) }, t("more_emoji"));
+const menu = el("div", { class: "float" }, grid, more);
+moveWithArrows(menu, "button", { columns: COLUMNS });
+const close = openFloat(menu, anchor, "above");
+grid.querySelector("button")?.focus();
+}
+return { openEmoji, openReactions };
+})();
+// lib/web/app/long_text.ts
+const $m52 = (() => {
+const encoder = new TextEncoder();
+const MOST_CHARACTERS = 8000;
+const CHARACTER_BYTES = 6;
+function sizeOf(text ) {
+return encoder.encode(JSON.stringify(text)).length;
+}
+function cut(text , mostBytes ) {
+const size = Math.max(1, Math.min(MOST_CHARACTERS, Math.floor(mostBytes / CHARACTER_BYTES) - 1));
+const parts = text.split(/\n\s*\n/).map((part) => part.trim()).filter((part) => part !== "");
+return parts.flatMap((part) => {
+const characters = [...part];
+const count = Math.ceil(characters.length / size);
+return Array.from(
+{ length: count },
+(_, index) => characters.slice(index * size, (index + 1) * size).join(""),
+);
+});
+}
+return { sizeOf, cut };
+})();
 // lib/web/app/composer.ts
-const $m50 = (() => {
+const $m53 = (() => {
 const { ERRNO, MSGID } = $m0;
 const { el, icon, replace } = $m1;
-const { EMOJI, findEmoji } = $m49;
-const { moveWithArrows, openDialog, openFloat, place, toast } = $m39;
-const { ICONS } = $m38;
+const { findEmoji } = $m50;
+const { openEmoji } = $m51;
+const { openDialog, place, toast } = $m40;
+const { ICONS } = $m39;
+const { cut, sizeOf } = $m52;
 const { isolate, plural, t } = $m6;
-const { avatar } = $m37;
-const { failureOf, nameOf, titleOf, typingOf } = $m10;
+const { avatar } = $m38;
+const { excerpt, failureOf, nameOf, titleOf, typingOf } = $m10;
 const DRAFT_DELAY_MS = 400;
 const LONG_LINES = 20;
 const LONG_CHARACTERS = 4000;
-const MESSAGE_BYTES = 60_000;
 const SUGGESTIONS = 8;
 class Composer {
 element ;
@@ -5857,9 +6076,8 @@ this.#send.ariaLabel = this.#send.title = t("send");
 this.#showContext();
 this.#resize();
 }
-update() {
-const conversation = this.#conversation;
-if (conversation === undefined) return;
+update(conversation ) {
+this.#conversation = conversation;
 this.#typing.textContent = typingOf(this.#model, conversation);
 const label = t("write_to", { name: isolate(titleOf(this.#model, conversation)) });
 if (this.#input.placeholder !== label) this.#input.ariaLabel = this.#input.placeholder = label;
@@ -5928,7 +6146,7 @@ el(
 "div",
 {},
 el("b", { class: "cut" }, isEdit ? t("editing") : t("replying_to", { name })),
-el("div", { class: "cut secondary", dir: "auto" }, (entry.text ?? "").slice(0, 200)),
+el("div", { class: "cut secondary", dir: "auto" }, excerpt(entry.text ?? "")),
 ),
 el("button", {
 type: "button",
@@ -5979,11 +6197,12 @@ async #submit() {
 const conversation = this.#conversation;
 const text = this.#input.value.trim();
 if (conversation === undefined || text === "") return;
-if (new TextEncoder().encode(text).length > MESSAGE_BYTES) {
-this.#offerParts(text, () => this.#clear());
+const edited = this.#edited;
+if (sizeOf(text) > this.#model.maxTextBytes) {
+if (edited === undefined) this.#offerParts(text, { isTyped: true });
+else toast(t("not_edited", { why: t("err_too_large") }));
 return;
 }
-const edited = this.#edited;
 if (edited !== undefined) {
 this.#edited = undefined;
 this.open(conversation);
@@ -5998,13 +6217,12 @@ this.#resize();
 }
 return;
 }
-const reply = this.#reply?.seq;
-const mentions = this.#mentionsIn(text, conversation);
-this.#model.send(conversation.id, text, {
-...(reply === undefined ? {} : { reply }),
-...(mentions === undefined ? {} : { mentions }),
-});
+this.#model.sendDraft(conversation.id, text, this.#fieldsOf(text, conversation, this.#reply?.seq));
 this.#clear();
+}
+#fieldsOf(text , conversation , reply ) {
+const mentions = this.#mentionsIn(text, conversation);
+return { ...(reply === undefined ? {} : { reply }), ...(mentions === undefined ? {} : { mentions }) };
 }
 #clear() {
 clearTimeout(this.#draftTimer);
@@ -6048,16 +6266,29 @@ el(
 "div",
 { class: "dialog-foot" },
 choose(t("cancel"), false, () => this.focus()),
-choose(t("paste_parts"), false, () => this.#offerParts(text, () => this.focus())),
+choose(t("paste_parts"), false, () => this.#offerParts(text, { isTyped: false })),
 choose(t("paste_one"), true, () => this.insert(text)),
 ),
 ];
 });
 }
-#offerParts(text , onSent ) {
+#offerParts(text , { isTyped } ) {
 const conversation = this.#conversation;
 if (conversation === undefined) return;
-const parts = cut(text);
+const parts = cut(text, this.#model.maxTextBytes);
+const send = () => {
+const reply = isTyped ? this.#reply?.seq : undefined;
+if (isTyped) this.#model.setDraft(conversation.id, undefined);
+for (const [index, part] of parts.entries()) {
+this.#model.send(
+conversation.id,
+part,
+this.#fieldsOf(part, conversation, index === 0 ? reply : undefined),
+);
+}
+if (isTyped) this.#clear();
+this.focus();
+};
 openDialog(t("paste_parts"), ({ close }) => [
 el("p", {}, plural("parts", parts.length)),
 el(
@@ -6070,8 +6301,7 @@ class: "button main",
 autofocus: true,
 onclick: () => {
 close();
-for (const part of parts) this.#model.send(conversation.id, part, {});
-onSent();
+send();
 },
 }, t("send")),
 ),
@@ -6179,51 +6409,21 @@ text: `${emoji} `,
 content: [emoji, ` ${name}`],
 }));
 }
-function cut(text ) {
-const parts = text.split(/\n\s*\n/).map((part) => part.trim()).filter((part) => part !== "");
-return parts.flatMap((part) => {
-const characters = [...part];
-const size = 8000;
-const count = Math.ceil(characters.length / size);
-return Array.from(
-{ length: count },
-(_, index) => characters.slice(index * size, (index + 1) * size).join(""),
-);
-});
-}
-function openEmoji(anchor , onChoose ) {
-const grid = el(
-"div",
-{ class: "emoji-grid" },
-...EMOJI.map(({ emoji, names }) =>
-el("button", {
-type: "button",
-"aria-label": names[0],
-title: names[0],
-onclick: () => {
-close();
-onChoose(emoji);
-},
-}, emoji)
-),
-);
-moveWithArrows(grid, "button", { columns: 8 });
-const close = openFloat(el("div", { class: "float" }, grid), anchor, "above");
-grid.querySelector("button")?.focus();
-}
-return { Composer, openEmoji };
+return { Composer };
 })();
 // lib/web/app/log_view.ts
-const $m51 = (() => {
+const $m54 = (() => {
 const { el, icon } = $m1;
-const { ICONS } = $m38;
-const { drawRow, signatureOf } = $m45;
+const { toast } = $m40;
+const { ICONS } = $m39;
+const { drawRow, signatureOf } = $m46;
 const { dayOf, number, t } = $m6;
 const { nameOf } = $m10;
 const GROUP_MS = 5 * 60_000;
 const OVERSCAN_PX = 800;
 const END_PX = 48;
 const PASSES = 4;
+const IDLE_PAGES = 5;
 class LogView {
 element ;
 #model ;
@@ -6246,7 +6446,9 @@ element ;
 #announced = 0;
 #width = 0;
 #height = 0;
-#expectedTop = NaN;
+#expectedTop ;
+#built = [];
+#jumps = 0;
 constructor(model , owner ) {
 this.#model = model;
 this.#owner = owner;
@@ -6332,21 +6534,29 @@ return;
 async jumpTo(seq ) {
 const conversation = this.#conversation;
 if (conversation === undefined) return;
-for (let page = 0; page < 50 && conversation.find(seq) === undefined; page++) {
-if (seq > conversation.state.base || !this.#model.hasOlder(conversation) || !this.#model.isOnline) {
-break;
-}
+const jump = ++this.#jumps;
+await this.#model.reach();
+for (let idle = 0; idle < IDLE_PAGES && this.#isAbove(conversation, seq);) {
+const { base } = conversation.state;
 await this.#model.loadOlder(conversation);
-if (this.#conversation !== conversation) return;
+if (this.#conversation !== conversation || this.#jumps !== jump) return;
+idle = conversation.state.base < base ? 0 : idle + 1;
 }
 this.#build(conversation);
 const index = this.#index.get(String(seq));
-if (index === undefined) return;
+if (index === undefined) {
+toast(this.#isAbove(conversation, seq) ? t("err_no_answer") : t("err_not_found"));
+return;
+}
 this.#show(index);
 const row = this.#drawn.get(String(seq))?.element;
 row?.focus({ preventScroll: true });
 row?.classList.add("flash");
 setTimeout(() => row?.classList.remove("flash"), 1500);
+}
+#isAbove(conversation , seq ) {
+return seq <= conversation.state.base && this.#model.hasOlder(conversation) &&
+conversation.find(seq) === undefined;
 }
 #show(index ) {
 const { scrollTop, clientHeight } = this.#scroller;
@@ -6362,11 +6572,9 @@ this.#render();
 #scrolled() {
 const { scrollTop, clientWidth, clientHeight } = this.#scroller;
 if (clientWidth !== this.#width || clientHeight !== this.#height) return;
-if (Math.abs(scrollTop - this.#expectedTop) <= 1) {
-this.#expectedTop = NaN;
-return;
-}
-this.#expectedTop = NaN;
+const expected = this.#expectedTop;
+this.#expectedTop = undefined;
+if (expected !== undefined && Math.abs(scrollTop - expected) <= 1) return;
 this.#anchor = this.#anchorAt(scrollTop);
 this.#render();
 }
@@ -6400,8 +6608,11 @@ else high = middle - 1;
 return low;
 }
 #build(conversation ) {
-const items = [];
 const isComplete = !this.#model.hasOlder(conversation);
+const made = [conversation, conversation.version, isComplete, this.#newAfter];
+if (isSame(this.#built, made)) return;
+this.#built = made;
+const items = [];
 items.push({ kind: "top", key: "top", isComplete });
 let lastDay = 0;
 let before ;
@@ -6589,15 +6800,15 @@ return a.length === b.length && a.every((value, index) => value === b[index]);
 return { LogView };
 })();
 // lib/web/app/talk_view.ts
-const $m52 = (() => {
+const $m55 = (() => {
 const { ERRNO, MSGID } = $m0;
-const { avatar } = $m37;
-const { Composer, openEmoji } = $m50;
+const { avatar } = $m38;
+const { Composer } = $m53;
 const { el, icon, replace } = $m1;
-const { EMOJI } = $m49;
-const { askFirst, openDialog, openFloat, openMenu, toast } = $m39;
-const { ICONS } = $m38;
-const { LogView } = $m51;
+const { openReactions } = $m51;
+const { askFirst, openDialog, openFloat, openMenu, toast } = $m40;
+const { ICONS } = $m39;
+const { LogView } = $m54;
 const { fullTime, t } = $m6;
 const { failureOf, nameOf, sublineOf, titleOf } = $m10;
 const { integerOf, listOf, textOf } = $m7;
@@ -6660,7 +6871,7 @@ const conversation = this.#conversation;
 if (conversation === undefined) return;
 this.#drawHead(conversation);
 this.log.update();
-this.composer.update();
+this.composer.update(conversation);
 const isOver = this.#isOver(conversation);
 this.composer.element.hidden = isOver;
 this.#closed.hidden = !isOver;
@@ -6806,33 +7017,7 @@ return this.element.querySelector(`.row[data-seq="${entry.seq}"]`) ?? this.eleme
 const row = this.#rowOf(entry);
 const { right, top, width } = row.getBoundingClientRect();
 const anchor = new DOMRect(right - Math.min(width, 340), top, 0, 0);
-const choices = EMOJI.slice(0, 8).map(({ emoji, names }) =>
-el("button", {
-type: "button",
-"aria-label": names[0],
-title: names[0],
-onclick: () => {
-close();
-void this.react(entry, emoji);
-},
-}, emoji)
-);
-const more = el("button", {
-type: "button",
-class: "choice",
-onclick: () => {
-close();
-openEmoji(row, (emoji) => void this.react(entry, emoji));
-},
-}, t("more_emoji"));
-const grid = el("div", { class: "emoji-grid" }, ...choices);
-grid.addEventListener("keydown", (event) => {
-const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
-const index = choices.indexOf(document.activeElement ) + step;
-if (step !== 0) choices[(index + choices.length) % choices.length]?.focus();
-});
-const close = openFloat(el("div", { class: "float" }, grid, more), anchor, "above");
-choices[0]?.focus();
+openReactions(anchor, row, (emoji) => void this.react(entry, emoji));
 }
 #openMenu(entry ) {
 const isMine = entry.sender === this.#model.me;
@@ -6905,18 +7090,18 @@ openFloat(el("div", { class: "float" }, ...lines), anchor, "above");
 return { TalkView };
 })();
 // lib/web/app/shell.ts
-const $m53 = (() => {
-const { DetailsView } = $m42;
+const $m56 = (() => {
+const { DetailsView } = $m43;
 const { el, replace } = $m1;
-const { askFirst, openMenu, toast } = $m39;
-const { joinDialog, newGroupDialog } = $m41;
-const { openJump } = $m43;
-const { ListView } = $m46;
-const { Notices } = $m47;
-const { choosePerson } = $m40;
+const { askFirst, openMenu, toast } = $m40;
+const { joinDialog, newGroupDialog } = $m42;
+const { openJump } = $m44;
+const { ListView } = $m47;
+const { Notices } = $m48;
+const { choosePerson } = $m41;
 const { prefs, setPref } = $m3;
-const { devicesDialog, keysDialog, profileDialog, settingsDialog } = $m48;
-const { TalkView } = $m52;
+const { devicesDialog, keysDialog, profileDialog, settingsDialog } = $m49;
+const { TalkView } = $m55;
 const { plural, t } = $m6;
 const { MSGID, parseConversation } = $m0;
 const QUIET_MS = 800;
@@ -6975,7 +7160,7 @@ addEventListener("focus", () => this.#looked(), { signal });
 document.addEventListener("visibilitychange", () => this.#looked(), { signal });
 addEventListener("pagehide", () => this.#leaving(), { signal });
 addEventListener("online", () => model.retry(), { signal });
-model.listen((topics) => this.#update(topics));
+model.listen((topics) => this.#update(topics), signal);
 this.#show(idInAddress());
 this.#update(new Set (["account", "list", "log", "people", "link"]));
 }
@@ -6991,6 +7176,7 @@ if (seq !== undefined) void this.#talk.log.jumpTo(seq);
 }
 close() {
 this.#stop.abort();
+clearTimeout(this.#bannerTimer);
 clearInterval(this.#countdown);
 }
 #show(id ) {
@@ -7004,7 +7190,7 @@ this.#list.update();
 this.#notices.update();
 }
 #update(topics ) {
-if (this.#stop.signal.aborted || this.#model.account?.token === undefined) return;
+if (this.#model.account?.token === undefined) return;
 this.#talk.open();
 if (topics.has("list") || topics.has("account") || topics.has("people") || topics.has("typing")) {
 this.#list.update();
@@ -7191,14 +7377,49 @@ return location.hash.slice(1) || undefined;
 }
 return { Shell };
 })();
+// lib/web/app/socket.ts
+const $m57 = (() => {
+const { within } = $m36;
+const END_TIMEOUT_MS = 1000;
+function createDialer(url ) {
+const target = new URL("/ws", url);
+target.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+return (events) => {
+const socket = new WebSocket(target);
+let isClosed = false;
+const closed = new Promise ((resolve) => socket.addEventListener("close", () => resolve()));
+const close = () => {
+isClosed = true;
+socket.close();
+};
+socket.onopen = () => isClosed || events.onOpen();
+socket.onmessage = ({ data }) => isClosed || (typeof data === "string" && events.onFrames([data]));
+socket.onclose = () => {
+if (isClosed) return;
+isClosed = true;
+events.onClose("the connection was closed");
+};
+return {
+send: (frame) => socket.readyState === WebSocket.OPEN && socket.send(frame),
+close,
+async end() {
+close();
+await within(closed, END_TIMEOUT_MS);
+},
+};
+};
+}
+return { createDialer };
+})();
 // lib/web/app/app.ts
-const $m54 = (() => {
+const $m58 = (() => {
 const { EntryView } = $m11;
-const { Model } = $m36;
+const { Model } = $m37;
 const { applyTheme, prefs } = $m3;
-const { Shell } = $m53;
+const { Shell } = $m56;
+const { createDialer } = $m57;
 const { languageTag, setLanguage } = $m6;
-const model = new Model();
+const model = new Model(createDialer(new URL(location.href)));
 let shell ;
 let entry ;
 function speak() {
