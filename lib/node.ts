@@ -75,13 +75,18 @@ export interface Node {
   drain(): Promise<boolean>;
 }
 
+/** Closes what was opened last first. */
+async function closeAll(closers: Closer[]): Promise<void> {
+  for (const close of closers.reverse()) await close();
+}
+
 /** Starts a node. Throws a FatalError when something it needs is not there. */
 export async function startNode(options: ServeOptions, logger: Logger): Promise<Node> {
   const closers: Closer[] = [];
   try {
     return await assemble(options, logger, closers);
   } catch (error) {
-    for (const close of closers.reverse()) await close();
+    await closeAll(closers);
     throw error;
   }
 }
@@ -109,7 +114,7 @@ export async function checkNode(options: ServeOptions, logger: Logger): Promise<
     await prepare(options, logger, closers);
     return await inspectDatabase(options, logger);
   } finally {
-    for (const close of closers.reverse()) await close();
+    await closeAll(closers);
   }
 }
 
@@ -201,10 +206,10 @@ async function assemble(
   const storeUndeliverable = async (sender: number, receiver: number, text: string, cid?: string) => {
     const conversation = conversationOfUsers(sender, receiver);
     const draft = { conversation, users: [sender, receiver] as const, sender, text };
-    for (let isStored = false; !isStored;) {
+    for (;;) {
       try {
         await log.append(cid === undefined ? draft : { ...draft, cid });
-        isStored = true;
+        return;
       } catch (error) {
         // With a cid it is refused when the database stays away; its sender has been told that all is well.
         if (cid !== undefined && isTemporary(error)) {
@@ -390,7 +395,7 @@ async function assemble(
       const { next, taken, left } = compareOptions(options, wanted);
       // One for both ports.
       const isNewCertificate = (ports.tls?.server ?? ports.web?.tls)?.reload() ?? false;
-      if (JSON.stringify(next) !== JSON.stringify(options)) {
+      if (taken.length > 0) {
         Object.assign(options, next);
         Object.assign(services.settings, settingsOf(options));
         services.quotas.change(options);
@@ -410,7 +415,7 @@ async function assemble(
         await log.close(Math.max(0, deadline - performance.now()));
         clearInterval(ticker);
         await positions.flush();
-        for (const close of closers.reverse()) await close();
+        await closeAll(closers);
       };
       try {
         await giveUpAfter(

@@ -3,15 +3,15 @@
  *
  * @module
  */
-import { type AdminContext, eventOf, refuse, type Result } from "./context.ts";
-import { momentText, tableLines } from "./console.ts";
+import { type AdminContext, eventOf, pageLines, pageOf, refuse, type Result } from "./context.ts";
+import { tableLines } from "./console.ts";
+import { momentText } from "../base/moment.ts";
 import type { UserEntry } from "./find.ts";
 import { AccessCodes, type CodeKind, createCode, hashCode, storeCode } from "../store/access_codes.ts";
 import { recordEvent } from "../store/admin_events.ts";
 
 const DAY_MS = 86_400_000;
 const LIFETIME_MS: Readonly<Record<CodeKind, number>> = { invite: 7 * DAY_MS, password: DAY_MS };
-const LINES = 100;
 
 /** `invite`. */
 export function invite(context: AdminContext): Promise<Result> {
@@ -55,10 +55,8 @@ export async function newCode(context: AdminContext, kind: CodeKind, user?: User
 
 /** `codes list`. */
 export async function listCodes({ db, options }: AdminContext): Promise<Result> {
-  const limit = options.limit ?? LINES;
-  const rows = await new AccessCodes(db).list(options.after ?? 0, limit + 1);
-  const more = rows.length > limit;
-  const codes = rows.slice(0, limit);
+  const page = await pageOf(options, (after, limit) => new AccessCodes(db).list(after, limit));
+  const { rows: codes, more } = page;
   const lines = tableLines(
     ["id", "kind", "user", "used", "of", "good until", "note"],
     codes.map(({ id, kind, userid, used, uses, expires, note }) => [
@@ -71,20 +69,20 @@ export async function listCodes({ db, options }: AdminContext): Promise<Result> 
       note,
     ]),
   );
-  if (more) lines.push(`There are more: --after ${codes.at(-1)?.id}`);
-  return { lines: lines.length > 0 ? lines : ["None."], json: { codes, more } };
+  return { lines: pageLines(page, lines), json: { codes, more } };
 }
 
 /** `codes withdraw ID`. */
 export async function withdrawCode(context: AdminContext, [word = ""]: readonly string[]): Promise<Result> {
-  const id = /^\d{1,9}$/.test(word) ? Number(word) : NaN;
-  const isDone = !Number.isNaN(id) && await context.db.transaction(async (tx) => {
+  if (!/^\d{1,9}$/.test(word)) {
+    throw refuse(`${JSON.stringify(word)} is not the id of a code; codes list shows them`);
+  }
+  const id = Number(word);
+  await context.db.transaction(async (tx) => {
     await recordEvent(tx, eventOf(context, "withdraw", null, { code: id }));
     const { changes } = await tx.run("DELETE FROM AccessCode WHERE id = ?", [id]);
     // Rolls back.
     if (changes === 0) throw refuse(`There is no code ${id}`);
-    return true;
   });
-  if (!isDone) throw refuse(`${JSON.stringify(word)} is not the id of a code; codes list shows them`);
   return { lines: [`Code ${id} is worth nothing any more.`], json: { id } };
 }

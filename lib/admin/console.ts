@@ -133,14 +133,11 @@ export function tableLines(head: readonly string[], rows: readonly (readonly unk
   const texts = rows.map((row) => row.map((value) => value === null ? "" : printable(String(value))));
   if (texts.length === 0) return [];
   const all = [head, ...texts];
-  const widths = head.map((_, column) => Math.max(...all.map((row) => [...row[column] ?? ""].length)));
+  const widths = head.map((_, column) =>
+    all.reduce((width, row) => Math.max(width, [...row[column] ?? ""].length), 0)
+  );
   return all.map((row) =>
     row.map((text, column) => text + " ".repeat((widths[column] ?? 0) - [...text].length)).join("  ")
       .trimEnd()
   );
-}
-
-/** A moment, ms since the epoch, as "YYYY-MM-DD hh:mm:ss" in UTC. */
-export function momentText(at: number): string {
-  return new Date(at).toISOString().slice(0, 19).replace("T", " ");
 }

@@ -29,6 +29,42 @@ export interface Result {
   json: unknown;
 }
 
+/** Lines unless `--limit` says otherwise. */
+const LINES = 100;
+
+/** How many lines at most. */
+export function limitOf({ limit }: AdminOptions): number {
+  return limit ?? LINES;
+}
+
+/** Some of a list. */
+export interface Page<Row> {
+  /** Those that are shown. */
+  rows: Row[];
+  /** There are others behind them. */
+  more: boolean;
+}
+
+/** Reads what `--after` and `--limit` ask for. `read`: gives `limit` rows at most, of those behind `after`. */
+export async function pageOf<Row>(
+  options: AdminOptions,
+  read: (after: number, limit: number) => Promise<Row[]>,
+): Promise<Page<Row>> {
+  const limit = limitOf(options);
+  const rows = await read(options.after ?? 0, limit + 1);
+  return { rows: rows.slice(0, limit), more: rows.length > limit };
+}
+
+/** The lines of a page, with how to go on; `none`: what is said where there are no lines. */
+export function pageLines(
+  { rows, more }: Page<{ id: number }>,
+  lines: readonly string[],
+  none: string = "None.",
+): string[] {
+  const all = more ? [...lines, `There are more: --after ${rows.at(-1)?.id}`] : [...lines];
+  return all.length > 0 ? all : [none];
+}
+
 /** An event of this command's, now. */
 export function eventOf(
   { actor }: AdminContext,

@@ -5,7 +5,7 @@
  */
 import { type AdminContext, misuse, refuse, type Result } from "./context.ts";
 import { findUser } from "./find.ts";
-import { FIELDS, formatRecord, type Kind, type RecordRow } from "./records.ts";
+import { FIELDS, formatRecord, type Kind, type RecordRow, tableOf } from "./records.ts";
 import { type ConversationId, parseConversation } from "../protocol/protocol.ts";
 import type { SqlValue } from "../store/database.ts";
 
@@ -129,10 +129,9 @@ async function exportConversation(
   }
   for (const kind of ["version", "reaction", "pin", "mention"] as const) {
     const columns = Object.keys(FIELDS[kind]).join(", ");
-    const table = kind[0]?.toUpperCase() + kind.slice(1);
     await writer.rows(
       kind,
-      `SELECT ${columns} FROM ${table} WHERE conversation = ? AND seq > ? ORDER BY seq`,
+      `SELECT ${columns} FROM ${tableOf(kind)} WHERE conversation = ? AND seq > ? ORDER BY seq`,
       [
         conversation,
         since,

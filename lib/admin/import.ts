@@ -5,9 +5,9 @@
  * @module
  */
 import { type AdminContext, eventOf, giveWay, refuse, type Result } from "./context.ts";
-import { FIELDS, type Kind, type ReadRecord, readRecord } from "./records.ts";
+import { FIELDS, type Kind, type ReadRecord, readRecord, tableOf } from "./records.ts";
 import { checkDeviceName } from "../chat/device_desk.ts";
-import { DatabaseError } from "../base/errors.ts";
+import { DatabaseError, errorText } from "../base/errors.ts";
 import { kindOf } from "../protocol/entries.ts";
 import { checkName, nameKey, normalizeName } from "../protocol/names.ts";
 import { conversationOfGroup, isJsonObject, parseConversation } from "../protocol/protocol.ts";
@@ -60,7 +60,7 @@ export async function importRecords(context: AdminContext, [path = "-"]: readonl
     } catch (error) {
       await flush();
       const before = report.imported > 0 ? "; what stood before it is imported" : "";
-      throw refuse(`line ${number}: ${error instanceof Error ? error.message : error}${before}`);
+      throw refuse(`line ${number}: ${errorText(error)}${before}`);
     }
     if (some.length >= LINES) await flush();
   }
@@ -153,8 +153,12 @@ type Row = Readonly<Record<string, SqlValue>>;
 /** Into the table that has the kind's name, and its fields as columns. */
 async function insertRow(db: Database, tx: SqlConnection, kind: Kind, row: Row): Promise<boolean> {
   const columns = Object.keys(FIELDS[kind]);
-  const table = kind[0]?.toUpperCase() + kind.slice(1);
-  return await insertNew(db, tx, `${table} (${columns.join(", ")})`, columns.map((column) => row[column]));
+  return await insertNew(
+    db,
+    tx,
+    `${tableOf(kind)} (${columns.join(", ")})`,
+    columns.map((column) => row[column]),
+  );
 }
 
 /** They are counted, too. */

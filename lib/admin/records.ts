@@ -70,6 +70,11 @@ export interface ReadRecord {
   row: RecordRow;
 }
 
+/** The table that has the rows of a kind, where it has its name. */
+export function tableOf(kind: Kind): string {
+  return kind.charAt(0).toUpperCase() + kind.slice(1);
+}
+
 /** What a column is called in a line, where `kind` is that of the line. */
 function fieldOf(column: string): string {
   return column === "kind" ? "entry" : column;

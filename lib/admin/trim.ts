@@ -6,7 +6,7 @@
  * @module
  */
 import { type AdminContext, confirm, eventOf, giveWay, misuse, type Result } from "./context.ts";
-import { momentText } from "./console.ts";
+import { momentText } from "../base/moment.ts";
 import { recordEvent } from "../store/admin_events.ts";
 import type { Database } from "../store/database.ts";
 

@@ -3,8 +3,20 @@
  *
  * @module
  */
-import { type AdminContext, confirm, eventOf, giveWay, misuse, refuse, type Result } from "./context.ts";
-import { momentText, tableLines } from "./console.ts";
+import {
+  type AdminContext,
+  confirm,
+  eventOf,
+  giveWay,
+  misuse,
+  type Page,
+  pageLines,
+  pageOf,
+  refuse,
+  type Result,
+} from "./context.ts";
+import { tableLines } from "./console.ts";
+import { momentText } from "../base/moment.ts";
 import { newCode } from "./codes.ts";
 import { findUser, toUser, USER_COLUMNS, type UserEntry, type UserRow, usersWhere } from "./find.ts";
 import { checkPassword, Passwords } from "../chat/password.ts";
@@ -17,40 +29,29 @@ import { deleteUser } from "../store/delete_user.ts";
 import { USER_STATUSES } from "../store/users.ts";
 import { endTokens } from "../store/tokens.ts";
 
-/** Lines unless `--limit` says otherwise. */
-export const LINES = 100;
-
 /** `users list`. */
 export async function listUsers({ db, options }: AdminContext): Promise<Result> {
-  const limit = options.limit ?? LINES;
-  return userResult(await usersWhere(db, "u.id > ?", [options.after ?? 0], limit + 1), limit);
+  return userResult(await pageOf(options, (after, limit) => usersWhere(db, "u.id > ?", [after], limit)));
 }
 
 /** `users search TEXT`: names that begin with it, whatever their case and form; then those that hold it as it is. */
 export async function searchUsers(context: AdminContext, [text = ""]: readonly string[]): Promise<Result> {
   const { db, options } = context;
-  const limit = options.limit ?? LINES;
-  const after = options.after ?? 0;
   const key = nameKey(text);
   // A key that is higher than all that begin with it: no byte of UTF-8 is 255.
   const end = new Uint8Array([...key, 255]);
+  const condition = "u.id > ? AND ((u.name_key >= ? AND u.name_key < ?) OR INSTR(u.name, ?) > 0)";
   return userResult(
-    await usersWhere(
-      db,
-      "u.id > ? AND ((u.name_key >= ? AND u.name_key < ?) OR INSTR(u.name, ?) > 0)",
-      [after, key, end, normalizeName(text)],
-      limit + 1,
+    await pageOf(
+      options,
+      (after, limit) => usersWhere(db, condition, [after, key, end, normalizeName(text)], limit),
     ),
-    limit,
   );
 }
 
-function userResult(found: UserEntry[], limit: number): Result {
-  const users = found.slice(0, limit);
-  const more = found.length > limit;
-  const lines = userLines(users);
-  if (more) lines.push(`There are more: --after ${users.at(-1)?.id}`);
-  return { lines: lines.length > 0 ? lines : ["Nobody."], json: { users, more } };
+function userResult(page: Page<UserEntry>): Result {
+  const { rows: users, more } = page;
+  return { lines: pageLines(page, userLines(users), "Nobody."), json: { users, more } };
 }
 
 function userLines(users: readonly UserEntry[]): string[] {
@@ -169,9 +170,8 @@ async function setStatus(
 
 /** `administrators`. */
 export async function listAdministrators({ db, options }: AdminContext): Promise<Result> {
-  const limit = options.limit ?? LINES;
   const condition = "u.administrator = 1 AND u.id > ?";
-  return userResult(await usersWhere(db, condition, [options.after ?? 0], limit + 1), limit);
+  return userResult(await pageOf(options, (after, limit) => usersWhere(db, condition, [after], limit)));
 }
 
 /** `grant USER`. */
@@ -258,7 +258,6 @@ export async function listSessions(
   { db, options }: AdminContext,
   [word]: readonly string[],
 ): Promise<Result> {
-  const limit = options.limit ?? LINES;
   const own = word === undefined ? undefined : await findUser(db, word);
   const now = Date.now();
   const until = (table: string) =>
@@ -267,19 +266,28 @@ export async function listSessions(
   const condition = own
     ? "u.id = ?"
     : `u.id > ? AND (u.state = 'online' OR ${can("Token")} OR ${can("Device")})`;
-  const rows = await db.query<
-    { id: number; name: string; state: string; token: number | null; device: number | null; devices: number }
-  >(
-    `SELECT u.id, u.name, u.state, (${until("Token")}) AS token, (${until("Device")}) AS device, ` +
-      "(SELECT COUNT(*) FROM Device d WHERE d.userid = u.id) AS devices " +
-      `FROM User u WHERE ${condition} ORDER BY u.id LIMIT ${limit + 1}`,
-    [now, now, own?.id ?? options.after ?? 0, ...(own ? [] : [now, now])],
-  );
-  const more = rows.length > limit;
-  const sessions = rows.slice(0, limit).map(({ token, device, ...user }) => ({
-    ...user,
-    token_until: token === null && device === null ? null : Math.max(token ?? 0, device ?? 0),
-  }));
+  const page = await pageOf(options, async (after, limit) => {
+    const rows = await db.query<
+      {
+        id: number;
+        name: string;
+        state: string;
+        token: number | null;
+        device: number | null;
+        devices: number;
+      }
+    >(
+      `SELECT u.id, u.name, u.state, (${until("Token")}) AS token, (${until("Device")}) AS device, ` +
+        "(SELECT COUNT(*) FROM Device d WHERE d.userid = u.id) AS devices " +
+        `FROM User u WHERE ${condition} ORDER BY u.id LIMIT ${limit}`,
+      own ? [now, now, own.id] : [now, now, after, now, now],
+    );
+    return rows.map(({ token, device, ...user }) => ({
+      ...user,
+      token_until: token === null && device === null ? null : Math.max(token ?? 0, device ?? 0),
+    }));
+  });
+  const { rows: sessions, more } = page;
   const lines = tableLines(
     ["id", "name", "state", "devices", "token good until"],
     sessions.map(({ id, name, state, devices, token_until }) => [
@@ -287,11 +295,9 @@ export async function listSessions(
       momentOrNull(token_until),
     ]),
   );
-  if (more) lines.push(`There are more: --after ${sessions.at(-1)?.id}`);
   const devices = own && await devicesOf(db, own.id, now);
-  if (devices) lines.push(...deviceLines(devices));
   return {
-    lines: lines.length > 0 ? lines : ["None."],
+    lines: pageLines(page, devices ? [...lines, ...deviceLines(devices)] : lines),
     json: { sessions, more, ...(devices ? { devices } : {}) },
   };
 }

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { type AdminContext, eventOf, misuse, refuse, type Result } from "./context.ts";
-import { momentText, tableLines } from "./console.ts";
+import { type AdminContext, eventOf, limitOf, misuse, refuse, type Result } from "./context.ts";
+import { tableLines } from "./console.ts";
+import { momentText } from "../base/moment.ts";
 import { findUser } from "./find.ts";
-import { LINES } from "./users.ts";
 import { AdminEvents, recordEvent } from "../store/admin_events.ts";
 
 /** Longest announcement, in characters. */
@@ -28,7 +28,7 @@ export async function audit({ db, options }: AdminContext): Promise<Result> {
   const user = options.of === null ? undefined : await findUser(db, options.of);
   const events = await new AdminEvents(db).list({
     before: Number.MAX_SAFE_INTEGER,
-    limit: options.limit ?? LINES,
+    limit: limitOf(options),
     ...(user ? { userId: user.id } : {}),
     ...(options.what === null ? {} : { what: options.what }),
   });

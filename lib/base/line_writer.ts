@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { waitAtMost } from "./give_up_after.ts";
 
 /** What waits at most, in characters. */
 const MAX_QUEUED = 262_144;
@@ -46,10 +47,7 @@ export class LineWriter {
 
   /** Resolves when everything is written, or after `timeoutMs` if nobody reads. */
   async flush(timeoutMs: number): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, timeoutMs));
-    await Promise.race([this.#writing, late]);
-    clearTimeout(timer);
+    if (this.#writing) await waitAtMost(timeoutMs, this.#writing);
   }
 
   async #run(): Promise<void> {

@@ -7,6 +7,7 @@
 import type { Admission } from "./admission.ts";
 import { errorText } from "../base/errors.ts";
 import { forgetOldest } from "../base/forget_oldest.ts";
+import { momentText } from "../base/moment.ts";
 import type { Delivery } from "../log/delivery.ts";
 import type { Logger } from "../base/logger.ts";
 import { MSGID } from "../protocol/protocol.ts";
@@ -146,7 +147,7 @@ export class AdminOrders {
   #announce(text: string): void {
     const frame = JSON.stringify({ msgid: MSGID.NOTICE_MSG, code: "announcement", text, reconnect: true });
     // As a client writes it, though of no time zone.
-    const time = new Date().toISOString().slice(0, 19).replace("T", " ");
+    const time = momentText(Date.now());
     for (const { version, outlet, login } of this.#options.delivery.sessions()) {
       if (!login) continue;
       const { userId } = login;

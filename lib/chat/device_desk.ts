@@ -13,6 +13,7 @@
  */
 import { randomBytes, timingSafeEqual } from "node:crypto";
 import { Buffer } from "node:buffer";
+import { concatBytes } from "../base/bytes.ts";
 import { Batcher } from "../base/batcher.ts";
 import { PresenceError } from "../base/errors.ts";
 import { forgetOldest } from "../base/forget_oldest.ts";
@@ -186,7 +187,10 @@ export class DeviceDesk {
       const now = this.#now();
       const issued = Math.max(now, row.issued + 1);
       const next = this.#make(account, device, issued);
-      const tokens = concat([...kept(row.tokens, used && hashToken(used.text, account.password)), next.hash]);
+      const tokens = concatBytes([
+        ...kept(row.tokens, used && hashToken(used.text, account.password)),
+        next.hash,
+      ]);
       const rotation = {
         id: device,
         before: row.issued,
@@ -281,10 +285,4 @@ function kept(tokens: Uint8Array, used: Uint8Array | undefined): Uint8Array[] {
   if (!used) return [NONE];
   const [former = NONE, ...candidates] = hashesOf(tokens);
   return timingSafeEqual(former, used) ? [former, ...candidates.slice(1 - CANDIDATES)] : [used];
-}
-
-function concat(hashes: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(HASH_BYTES * hashes.length);
-  hashes.forEach((hash, index) => all.set(hash, HASH_BYTES * index));
-  return all;
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { momentText } from "../base/moment.ts";
 import { errorText, isTemporary } from "../base/errors.ts";
 import { KIND, kindOf, systemText } from "../protocol/entries.ts";
 import { membersOf } from "../protocol/members.ts";
@@ -292,13 +293,8 @@ function putRight(text: string, { userId, name }: Login): string {
   for (const field of SERVER_FIELDS) members.delete(field);
   members.set("name", JSON.stringify(name));
   if (!members.has("id")) members.set("id", String(userId));
-  if (!members.has("time")) members.set("time", JSON.stringify(timeText(Date.now())));
+  if (!members.has("time")) members.set("time", JSON.stringify(momentText(Date.now())));
   return `{${[...members].map(([key, value]) => `${JSON.stringify(key)}:${value}`).join(",")}}`;
-}
-
-/** A moment as chat frames have it, in UTC. */
-function timeText(at: number): string {
-  return new Date(at).toISOString().slice(0, 19).replace("T", " ");
 }
 
 /**

@@ -8,6 +8,7 @@ import { Connection, type EndOptions } from "../net/connection.ts";
 import { DescriptorReserve } from "../net/descriptor_reserve.ts";
 import { errorText } from "../base/errors.ts";
 import { handleFrame } from "./gates.ts";
+import { waitAtMost } from "../base/give_up_after.ts";
 import { type Guest, Guests } from "./guests.ts";
 import { formatHostPort } from "../base/host_port.ts";
 import { isShortage } from "../net/listen.ts";
@@ -427,12 +428,7 @@ export class ChatServer {
       if (start > 0) await new Promise((resolve) => setTimeout(resolve, 20));
       for (const client of clients.slice(start, start + perSlice)) this.#sendAway(client);
     }
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<void>((resolve) =>
-      timer = setTimeout(resolve, Math.max(0, deadline - performance.now()))
-    );
-    await Promise.race([gone, late]);
-    clearTimeout(timer);
+    await waitAtMost(Math.max(0, deadline - performance.now()), gone);
     for (const { connection } of [...this.#clients]) connection.abort();
   }
 

@@ -20,8 +20,6 @@ export interface Bus {
   subscribe(channel: string): Promise<void>;
   /** Takes one reference away; the last one unsubscribes. */
   unsubscribe(channel: string): void;
-  /** Closes both connections. */
-  close(): Promise<void>;
 }
 
 /** What a bus tells its owner. */
@@ -41,6 +39,5 @@ export function createLocalBus(): Bus {
     publish: () => Promise.resolve(0),
     subscribe: () => Promise.resolve(),
     unsubscribe() {},
-    close: () => Promise.resolve(),
   };
 }

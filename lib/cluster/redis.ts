@@ -34,14 +34,6 @@ export interface RedisOptions {
   timing?: RedisTiming;
 }
 
-/** Somebody beside the owner who wants to know of outages. */
-export interface RedisWatcher {
-  /** As in {@link BusEvents}, but called before the owner is. */
-  onUp(): void;
-  /** As in {@link BusEvents}, but called before the owner is. */
-  onDown(reason: string): void;
-}
-
 const DEFAULT_TIMING: RedisTiming = { handshakeMs: 2000, beatMs: 1000 };
 
 /** The Sentinels are asked so much more seldom than Redis: a promotion usually shows as the end of the connection. */
@@ -89,7 +81,7 @@ export class Redis implements Bus {
   readonly #subscribing: RedisContext;
   readonly #subscriptions = new Subscriptions();
   readonly #outgoing: PublishQueue;
-  readonly #watchers = new Set<RedisWatcher>();
+  readonly #watchers = new Set<() => void>();
   /** What is published here must come back: both connections may stand and yet lead to servers that are strangers by now. */
   readonly #echoChannel: string;
   readonly #echo = new Watchdog();
@@ -210,9 +202,9 @@ export class Redis implements Bus {
   }
 
   /** Tells `watcher` of outages too; the returned function ends that. */
-  watch(watcher: RedisWatcher): () => void {
-    this.#watchers.add(watcher);
-    return () => void this.#watchers.delete(watcher);
+  watch(onUp: () => void): () => void {
+    this.#watchers.add(onUp);
+    return () => void this.#watchers.delete(onUp);
   }
 
   /**
@@ -338,10 +330,9 @@ export class Redis implements Bus {
     this.#isUp = isUp;
     if (isUp) {
       this.#lastReason = "";
-      for (const watcher of this.#watchers) watcher.onUp();
+      for (const onUp of this.#watchers) onUp();
       this.#events.onUp();
     } else {
-      for (const watcher of this.#watchers) watcher.onDown(reason);
       this.#events.onDown(reason);
     }
   }

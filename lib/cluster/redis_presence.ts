@@ -263,14 +263,11 @@ export class RedisPresence implements Presence {
 
   #start(): void {
     this.#surveyFrom = this.#clock.now() + this.#leaseMs;
-    this.#unwatch = this.#redis.watch({
-      onUp: () => {
-        this.#word++;
-        this.#mustVerify = true;
-        this.#surveyFrom = this.#clock.now() + this.#leaseMs;
-        this.#beatNow();
-      },
-      onDown: () => {},
+    this.#unwatch = this.#redis.watch(() => {
+      this.#word++;
+      this.#mustVerify = true;
+      this.#surveyFrom = this.#clock.now() + this.#leaseMs;
+      this.#beatNow();
     });
     this.#beatLater();
   }

@@ -90,6 +90,5 @@ export function sealedBus(bus: Bus, seal: Seal): Bus {
     publish: (channel, payload) => bus.publish(channel, seal.close(channel, payload)),
     subscribe: (channel) => bus.subscribe(channel),
     unsubscribe: (channel) => bus.unsubscribe(channel),
-    close: () => bus.close(),
   };
 }

@@ -52,8 +52,7 @@ const names = (rows: readonly Option<unknown>[]) => [...new Set(rows.map(({ flag
 const VALUED = names(ROWS.filter(({ placeholder }) => placeholder !== undefined));
 const SWITCHES = names(ROWS.filter(({ placeholder }) => placeholder === undefined));
 /** What may stand in a file: all commands on a database share one. It cannot name itself. */
-const FILED = names([...Object.values(TABLES.serve), ...Object.values(TABLES.migrate)])
-  .filter((flag) => flag !== TABLES.serve.configPath.flag);
+const FILED = names(Object.values(TABLES.serve)).filter((flag) => flag !== TABLES.serve.configPath.flag);
 
 function splitArgs(args: readonly string[]): Args {
   return parseArgs([...args], {

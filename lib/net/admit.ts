@@ -46,22 +46,13 @@ export function createAdmit({ proxies, tls }: AdmitOptions): Admit {
   return async (tcp, locate) => {
     tcp.setNoDelay(true);
     tcp.setKeepAlive(true);
-    const { hostname, port } = tcp.remoteAddr;
-    const own = { remote: formatHostPort(hostname, port), person: personAddress(hostname, proxies) };
-    const isProxy = proxies.trusts(hostname);
+    const isProxy = proxies.trusts(tcp.remoteAddr.hostname);
     const isDirect = proxies.areKnown && !isProxy;
-    let accepted: Accepted = { socket: tcp, ...own, isDirect, isWebSocket: false };
-    if (isProxy) {
-      const { socket, source } = await proxies.readHeader(tcp);
-      accepted = { ...accepted, socket, ...(source === undefined ? own : proxied(source, proxies)) };
-    }
-    locate(accepted.person);
-    return tls ? { ...accepted, socket: await tls.accept(accepted.socket) } : accepted;
+    const passed = isProxy ? await proxies.readHeader(tcp) : undefined;
+    const { hostname, port } = passed?.source ?? tcp.remoteAddr;
+    const [remote, person] = [formatHostPort(hostname, port), personAddress(hostname, proxies)];
+    locate(person);
+    const socket = passed?.socket ?? tcp;
+    return { socket: tls ? await tls.accept(socket) : socket, remote, person, isDirect, isWebSocket: false };
   };
-}
-
-/** Of a connection that a proxy passes on; `source`: "address:port", with an IPv6 address in brackets. */
-function proxied(source: string, proxies: Proxies): Pick<Accepted, "remote" | "person"> {
-  const address = source.slice(0, source.lastIndexOf(":")).replace(/^\[|\]$/g, "");
-  return { remote: source, person: personAddress(address, proxies) };
 }

@@ -10,7 +10,12 @@ import { BlockList, isIPv6 } from "node:net";
 import { type ByteSocket, unread } from "./byte_socket.ts";
 import { giveUpAfter } from "../base/give_up_after.ts";
 import type { AddressRange } from "../config/option_values.ts";
-import { parseProxyHeader, PROXY_HEADER_MAX_BYTES, type ProxyHeader } from "./proxy_header.ts";
+import {
+  parseProxyHeader,
+  PROXY_HEADER_MAX_BYTES,
+  type ProxyHeader,
+  type ProxySource,
+} from "./proxy_header.ts";
 
 /** How long a proxy may take for its header, ms: it sends it before anything else. */
 const HEADER_TIMEOUT_MS = 3_000;
@@ -21,8 +26,8 @@ const FIRST_BUFFER_BYTES = 256;
 export interface Proxied {
   /** The client's bytes, from behind the header on. */
   socket: ByteSocket;
-  /** The client, as "address:port"; undefined when the proxy named nobody. */
-  source: string | undefined;
+  /** The client; undefined when the proxy named nobody. */
+  source: ProxySource | undefined;
 }
 
 /** The trusted addresses. */

@@ -10,8 +10,16 @@ import { isIPv4, isIPv6 } from "node:net";
 export interface ProxyHeader {
   /** Bytes of the header; the client's own follow. */
   length: number;
-  /** The client, as "address:port"; undefined when the proxy speaks for itself (a health check) or does not know. */
-  source: string | undefined;
+  /** The client; undefined when the proxy speaks for itself (a health check) or does not know. */
+  source: ProxySource | undefined;
+}
+
+/** Whose connection a proxy passes on. */
+export interface ProxySource {
+  /** IP address. */
+  hostname: string;
+  /** Its port. */
+  port: number;
 }
 
 /** Enough for a header with everything a proxy may add to it; a longer one is refused. */
@@ -62,7 +70,7 @@ function parseLine(bytes: Uint8Array): ProxyHeader | undefined {
   return { length: end + 1, source: parseLineSource(line) };
 }
 
-function parseLineSource(line: string): string | undefined {
+function parseLineSource(line: string): ProxySource | undefined {
   if (/^PROXY UNKNOWN( .*)?\r\n$/.test(line)) return undefined;
   const [, family, source = "", destination = "", sourcePort, destinationPort] =
     /^PROXY TCP([46]) (\S+) (\S+) (\d{1,5}) (\d{1,5})\r\n$/.exec(line) ?? [];
@@ -70,7 +78,7 @@ function parseLineSource(line: string): string | undefined {
   const isSound = family !== undefined && isAddress(source) && isAddress(destination) &&
     Number(sourcePort) <= 65535 && Number(destinationPort) <= 65535;
   if (!isSound) throw new Error("its PROXY protocol line is malformed");
-  return family === "4" ? `${source}:${Number(sourcePort)}` : `[${source}]:${Number(sourcePort)}`;
+  return { hostname: source, port: Number(sourcePort) };
 }
 
 function parseBinary(bytes: Uint8Array): ProxyHeader | undefined {
@@ -88,7 +96,7 @@ function parseBinary(bytes: Uint8Array): ProxyHeader | undefined {
 }
 
 /** The address block: source and destination address, source and destination port. What may follow it is not ours. */
-function parseBinarySource(view: DataView, length: number): string | undefined {
+function parseBinarySource(view: DataView, length: number): ProxySource | undefined {
   const familyAndTransport = view.getUint8(13);
   const addressBytes = familyAndTransport === 0x11 ? 4 : familyAndTransport === 0x21 ? 16 : undefined;
   // Neither TCP over IPv4 nor over IPv6: nothing that we could name.
@@ -98,16 +106,16 @@ function parseBinarySource(view: DataView, length: number): string | undefined {
   const port = view.getUint16(portAt);
   if (addressBytes === 4) {
     const parts = [0, 1, 2, 3].map((index) => view.getUint8(BINARY_START_BYTES + index));
-    return `${parts.join(".")}:${port}`;
+    return { hostname: parts.join("."), port };
   }
   const groups = Array.from(
     { length: 8 },
     (_, index) => view.getUint16(BINARY_START_BYTES + 2 * index).toString(16),
   );
-  return `${compressIPv6(groups)}:${port}`;
+  return { hostname: compressIPv6(groups), port };
 }
 
-/** The address in its usual spelling, in brackets, as a URL has it. */
+/** The address in its usual spelling, as a URL has it. */
 function compressIPv6(groups: string[]): string {
-  return new URL(`http://[${groups.join(":")}]`).hostname;
+  return new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1);
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { concatBytes } from "../base/bytes.ts";
 import type { RawFrame } from "../protocol/framer.ts";
 import { MessageCutter } from "../protocol/message_cutter.ts";
 import type { NoticeCode } from "../protocol/protocol.ts";
@@ -121,7 +122,7 @@ export class WebSocketWire implements Wire {
     if (end !== undefined) return buffer.subarray(0, end);
     // There are more bytes than characters, by more than the heads left room for.
     this.#isInsideMessage = wasInside;
-    return concat([control, ...parts.flatMap((part) => this.#encode(part))]);
+    return concatBytes([control, ...parts.flatMap((part) => this.#encode(part))]);
   }
 
   /** Where it ends in the buffer; undefined when it does not fit. */
@@ -161,7 +162,7 @@ export class WebSocketWire implements Wire {
     }
     this.#pong = undefined;
     this.#isPingDue = false;
-    return concat(frames);
+    return concatBytes(frames);
   }
 }
 
@@ -194,15 +195,5 @@ function controlFrame(opcode: number, payload: Uint8Array): Uint8Array {
 function closeFrame(code: number | undefined, reason: string): Uint8Array {
   if (code === undefined) return controlFrame(OPCODE.close, NOTHING);
   const text = encoder.encode(reason).subarray(0, CONTROL_MAX_BYTES - 2);
-  return controlFrame(OPCODE.close, concat([Uint8Array.of(code >> 8, code & 0xff), text]));
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+  return controlFrame(OPCODE.close, concatBytes([Uint8Array.of(code >> 8, code & 0xff), text]));
 }

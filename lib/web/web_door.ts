@@ -94,13 +94,7 @@ async function meet(tcp: Deno.TcpConn, proxies: Proxies): Promise<Visitor> {
   // No request begins like that, and no TLS.
   if (!mayBeProxyHeader(start)) return { ...direct, socket };
   const { socket: rest, source } = await proxies.readHeader(socket);
-  if (source === undefined) return { ...direct, socket: rest };
-  const at = source.lastIndexOf(":");
-  return {
-    socket: rest,
-    hostname: source.slice(0, at).replace(/^\[|\]$/g, ""),
-    port: Number(source.slice(at + 1)),
-  };
+  return { ...direct, ...source, socket: rest };
 }
 
 /** The first bytes, as many as tell a PROXY header from a request whose method begins like one. */

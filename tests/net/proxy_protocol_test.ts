@@ -1,8 +1,14 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { ByteSocket } from "../../lib/net/byte_socket.ts";
 import { addressRanges } from "../../lib/config/option_values.ts";
+import { formatHostPort } from "../../lib/base/host_port.ts";
 import { Proxies } from "../../lib/net/proxies.ts";
-import { mayBeProxyHeader, parseProxyHeader, PROXY_HEADER_MAX_BYTES } from "../../lib/net/proxy_header.ts";
+import {
+  mayBeProxyHeader,
+  parseProxyHeader,
+  PROXY_HEADER_MAX_BYTES,
+  type ProxySource,
+} from "../../lib/net/proxy_header.ts";
 import { makeCertificate } from "../support/certificate.ts";
 import { ChatClient, newPerson, signUp } from "../support/chat_client.ts";
 import { freePort, temporaryFolder } from "../support/process.ts";
@@ -31,15 +37,17 @@ const IPV6_BODY = [
   ...[0x12, 0x67, 0x17, 0x70],
 ];
 
+const V4 = { hostname: "203.0.113.7", port: 4711 };
+const V6 = { hostname: "2001:db8::7", port: 4711 };
 /** Headers as they should be, and the client each names. */
-const HEADERS: [what: string, header: Uint8Array, source: string | undefined][] = [
-  ["TCP4", encoder.encode("PROXY TCP4 203.0.113.7 192.0.2.1 4711 6000\r\n"), "203.0.113.7:4711"],
-  ["TCP6", encoder.encode("PROXY TCP6 2001:db8::7 2001:db8::1 4711 6000\r\n"), "[2001:db8::7]:4711"],
+const HEADERS: [what: string, header: Uint8Array, source: ProxySource | undefined][] = [
+  ["TCP4", encoder.encode("PROXY TCP4 203.0.113.7 192.0.2.1 4711 6000\r\n"), V4],
+  ["TCP6", encoder.encode("PROXY TCP6 2001:db8::7 2001:db8::1 4711 6000\r\n"), V6],
   ["UNKNOWN", encoder.encode("PROXY UNKNOWN\r\n"), undefined],
   ["UNKNOWN with more", encoder.encode("PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n"), undefined],
-  ["binary IPv4", binary({ body: IPV4_BODY }), "203.0.113.7:4711"],
-  ["binary IPv6", binary({ family: 0x21, body: IPV6_BODY }), "[2001:db8::7]:4711"],
-  ["binary with something added", binary({ body: [...IPV4_BODY, 4, 0, 1, 0] }), "203.0.113.7:4711"],
+  ["binary IPv4", binary({ body: IPV4_BODY }), V4],
+  ["binary IPv6", binary({ family: 0x21, body: IPV6_BODY }), V6],
+  ["binary with something added", binary({ body: [...IPV4_BODY, 4, 0, 1, 0] }), V4],
   ["LOCAL", binary({ command: 0x20, family: 0 }), undefined],
   ["LOCAL with addresses", binary({ command: 0x20, body: IPV4_BODY }), undefined],
   ["a family without ports", binary({ family: 0x31, body: new Array(216).fill(0) }), undefined],
@@ -146,7 +154,7 @@ Deno.test("what follows a header is read by the connection, in whatever pieces i
       (_, index) => bytes.subarray(index * size, (index + 1) * size),
     );
     const { socket, source } = await new Proxies([]).readHeader(fakeSocket(pieces));
-    assertEquals(source, "203.0.113.7:4711");
+    assertEquals(source, V4);
     const received: number[] = [];
     const buffer = new Uint8Array(3);
     while (received.length < rest.length) {
@@ -174,7 +182,8 @@ Deno.test("behind a proxy the log names the client, and the proxy where it speak
     const frame = encoder.encode(`{"msgid":4,"name":"${what}","password":"x"}\0`);
     await client.sendBytes(Uint8Array.of(...header, ...frame));
     assertEquals((await client.receive()).errno, 0, what);
-    await server.logged(`remote=${source?.startsWith("[") ? `"${source}"` : source ?? client.local}\n`);
+    const remote = source ? formatHostPort(source.hostname, source.port) : client.local;
+    await server.logged(`remote=${remote.startsWith("[") ? `"${remote}"` : remote}\n`);
   }
 });
 
