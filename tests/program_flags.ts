@@ -15,9 +15,15 @@ function knowsAllFlags(denoVersion: string): boolean {
   return major > 2 || major === 2 && minor >= 9;
 }
 
-/** The flags between `deno run --quiet` and `main.ts` in the task `start`, as the given version of Deno understands them. */
-export async function programFlags(denoVersion: string = Deno.version.deno): Promise<string[]> {
-  const config = JSON.parse(await Deno.readTextFile(new URL("../deno.json", import.meta.url)));
+/**
+ * The flags between `deno run --quiet` and `main.ts` in the task `start`, as the given version of Deno understands them.
+ * `configPath`: the deno.json, of this checkout unless another one is named.
+ */
+export async function programFlags(
+  denoVersion: string = Deno.version.deno,
+  configPath: string | URL = new URL("../deno.json", import.meta.url),
+): Promise<string[]> {
+  const config = JSON.parse(await Deno.readTextFile(configPath));
   const command: string = config.tasks.start.command;
   const flags = command.match(/^deno run --quiet (.*) main\.ts$/)?.[1]?.split(" ");
   if (!flags) {

@@ -41,10 +41,11 @@ export class ClusterSite extends Site implements AsyncDisposable {
     this.redis = cluster.redis;
   }
 
-  /** Starts everything. */
-  static async open(): Promise<ClusterSite> {
+  /** Starts everything; nodes from another checkout, where one is named. */
+  static async open(checkout?: string): Promise<ClusterSite> {
     await using stack = new AsyncDisposableStack();
     const cluster = stack.use(await startCluster([], NODE_ARGS));
+    cluster.checkout = checkout;
     await cluster.mariaDb.sql(`CREATE USER ${MYSQL_USER}; GRANT ALL ON chat.* TO ${MYSQL_USER}`);
     cluster.mysqlUrl = cluster.mariaDb.url.replace("root", MYSQL_USER);
     const proxies = new Map(NODES.map((name) => [name, stack.use(new TcpProxy(cluster.redis.port))]));

@@ -11,6 +11,7 @@ import "./galera_faults.ts";
 import "./failover_faults.ts";
 import "./sqlite_faults.ts";
 import "./receiver_faults.ts";
+import "./upgrade_faults.ts";
 import { table } from "./site.ts";
 
 globalThis.addEventListener("unload", () => console.log(`\n${table.render()}\n`));

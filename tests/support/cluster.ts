@@ -18,6 +18,8 @@ export class Cluster implements AsyncDisposable {
   mysqlUrl: string;
   /** Where nodes that are started look for Redis: at its own address, unless a test puts something in between. */
   redisUrl: string;
+  /** The folder of another checkout that nodes are started from, with a slash at its end; undefined: this one. */
+  checkout: string | undefined;
   /** By name. */
   readonly nodes = new Map<string, Server>();
   readonly #args: readonly string[];
@@ -37,7 +39,11 @@ export class Cluster implements AsyncDisposable {
    */
   async startNode(name: string, port = 0, env: Record<string, string> = {}): Promise<Server> {
     const services = ["--mysql", this.mysqlUrl, "--redis", this.redisUrl];
-    const node = await startServer([...services, "--node", name, ...this.#args], { port, env });
+    const node = await startServer([...services, "--node", name, ...this.#args], {
+      port,
+      env,
+      ...(this.checkout === undefined ? {} : { checkout: this.checkout }),
+    });
     await this.nodes.get(name)?.[Symbol.asyncDispose]();
     this.nodes.set(name, node);
     return node;

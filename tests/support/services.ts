@@ -383,12 +383,17 @@ const REPOSITORY = new URL("../..", import.meta.url).pathname;
 export interface ProgramOptions extends CommandOptions {
   /** An executable made by `deno compile`; by default main.ts runs with the permissions of the task `start`. */
   executable?: string;
+  /** The folder of another checkout, with a slash at its end, whose main.ts is to be run with the permissions it asks for. */
+  checkout?: string;
 }
 
 /** The command that runs the program, and its first arguments. */
-async function program({ executable }: ProgramOptions): Promise<[command: string, args: string[]]> {
+async function program(
+  { executable, checkout = REPOSITORY }: ProgramOptions,
+): Promise<[command: string, args: string[]]> {
   if (executable !== undefined) return [executable, []];
-  return [Deno.execPath(), ["run", "--quiet", ...await programFlags(), `${REPOSITORY}main.ts`]];
+  const flags = await programFlags(Deno.version.deno, `${checkout}deno.json`);
+  return [Deno.execPath(), ["run", "--quiet", ...flags, `${checkout}main.ts`]];
 }
 
 /** Runs the program to its end, as `chatserver ARGS`, with `stdin` as all of its input. */
