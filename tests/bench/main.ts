@@ -2,12 +2,14 @@
  * `deno task bench`: measures the server side by side with the least that could do the same work on this machine.
  *
  *     deno task bench [--only NAME] [--json]
+ *     deno task bench --against COMMIT         the server as it is against the server as it was; --only: part of a row's name
  *     deno task bench --short                  counts only, which must hold: exit code 1 when one does not
  *
  * @module
  */
 import { parseArgs } from "node:util";
 import { openReadGate } from "../../lib/net/read_gate.ts";
+import { against } from "./against.ts";
 import type { Bench } from "./bench.ts";
 import { describeMachine } from "./cpu.ts";
 import { durable } from "./durable.ts";
@@ -34,6 +36,15 @@ const BENCHES: Record<string, Bench> = {
   start,
 };
 
+/** What is to be measured. */
+function chosen(
+  { short: isShort, against: commit, only }: { short?: boolean; against?: string; only?: string[] },
+): { benches: Record<string, Bench>; names: string[] } {
+  if (commit !== undefined) return { benches: { against: against(commit, only?.[0]) }, names: ["against"] };
+  const benches: Record<string, Bench> = isShort ? { short } : BENCHES;
+  return { benches, names: only ?? Object.keys(benches) };
+}
+
 async function main(): Promise<number> {
   const { values } = parseArgs({
     args: Deno.args,
@@ -41,10 +52,10 @@ async function main(): Promise<number> {
       only: { type: "string", multiple: true },
       json: { type: "boolean" },
       short: { type: "boolean" },
+      against: { type: "string" },
     },
   });
-  const benches: Record<string, Bench> = values.short ? { short } : BENCHES;
-  const names = values.only ?? Object.keys(benches);
+  const { benches, names } = chosen(values);
   const findings: Finding[] = [];
   const gate = await openReadGate();
   const startedAt = performance.now();
