@@ -192,7 +192,7 @@ async function assemble(
     onRevoked: (userId, device) => admission.onRevoked(userId, device),
     onMet: (session, userId) => news.meet(session, [[userId]]),
     onDetached: (session) => news.leave(session),
-    onNews: (envelope) => news.onMessage(envelope),
+    onNews: (envelope, audience) => news.onMessage(envelope, audience),
     onUndeliverable: (sender, receiver, text, cid) => storeUndeliverable(sender, receiver, text, cid),
   });
   const news: News<Session> = new News({ delivery, contacts });

@@ -5,6 +5,7 @@
  * @module
  */
 import * as actions from "./action_handlers.ts";
+import * as attention from "./attention_handlers.ts";
 import * as codes from "./code_handlers.ts";
 import * as lists from "./conversation_list.ts";
 import * as handlers from "./handlers.ts";
@@ -212,6 +213,24 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     fields: {},
     answer: ACK,
     handler: profiles.profile,
+  }],
+  [MSGID.SETTING_MSG, {
+    name: "SETTING_MSG",
+    needsLogin: true,
+    version: 3,
+    isCostly: true,
+    fields: { conversation: "string" },
+    answer: ACK,
+    handler: attention.setting,
+  }],
+  [MSGID.TYPING_MSG, {
+    name: "TYPING_MSG",
+    needsLogin: true,
+    version: 3,
+    isCostly: true,
+    fields: { conversation: "string" },
+    answer: ACK,
+    handler: attention.typing,
   }],
   [MSGID.CONVERSATIONS_MSG, {
     name: "CONVERSATIONS_MSG",

@@ -98,6 +98,7 @@ export async function listConversations(
       unread: unread.get(conversation) ?? 0,
       mentions: mentions.get(conversation) ?? 0,
       at,
+      ...(row.muted_until > Date.now() ? { muted_until: row.muted_until } : {}),
       ...(peer ? { peer: describePeer(peer, positions.get(conversation), blocked) } : {}),
       ...(newest ? { last: await describeLast(messages, conversation, newest) } : {}),
     }));

@@ -45,6 +45,10 @@ export const ENVELOPE = {
   revoked: 14,
   /** `sender` is called something else, or says something else of itself: JSON `{name, status, groups}`; for all nodes. */
   profile: 15,
+  /** The frame is for all connections of version 3 of the user whose channel this is. */
+  own: 16,
+  /** `sender` is typing in a conversation; on the channel of the other one of two, or of the group. */
+  typing: 17,
 } as const;
 
 /** A value of {@link ENVELOPE}. */
@@ -91,5 +95,5 @@ export function decodeEnvelope(text: string): Envelope | undefined {
 }
 
 function isKind(kind: number): kind is EnvelopeKind {
-  return kind >= ENVELOPE.message && kind <= ENVELOPE.profile;
+  return kind >= ENVELOPE.message && kind <= ENVELOPE.typing;
 }

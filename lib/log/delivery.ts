@@ -69,8 +69,8 @@ export interface DeliveryOptions<Session extends Receiver = Receiver> {
   onMet?: (session: Session, userId: number) => void;
   /** A session has left. */
   onDetached?: (session: Session) => void;
-  /** Another node has something to tell that stands in no log: see news.ts. */
-  onNews?: (envelope: Envelope) => void;
+  /** Another node has something to tell that stands in no log, to whom it concerns: see news.ts. */
+  onNews?: (envelope: Envelope, audience: Audience) => void;
   /**
    * A message that is in no log came for somebody whom this node could not give it to: store it, under this cid if others
    * may do so too.
@@ -145,8 +145,11 @@ interface LocalGroup<Session extends Receiver> {
   inOrder: InOrder<Offer>;
 }
 
+/** Whom something concerns: a user, a group's members, or nobody knows. */
+export type Audience = { userId: number } | { groupId: number } | undefined;
+
 /** What is for news.ts. */
-const NEWS: ReadonlySet<EnvelopeKind> = new Set([ENVELOPE.profile]);
+const NEWS: ReadonlySet<EnvelopeKind> = new Set([ENVELOPE.profile, ENVELOPE.own, ENVELOPE.typing]);
 
 /** User id, delivered, read, since: as it travels between nodes. */
 type Receipt = [number, number, number, number];
@@ -552,9 +555,13 @@ export class Delivery<Session extends Receiver = Receiver> {
     this.#publish(this.userChannel(userId), { kind, seq: device });
   }
 
-  /** Tells all other nodes of something that none of them looks for if it misses it. */
-  publishToAll(envelope: Parameters<typeof encodeEnvelope>[0]): void {
-    this.#publishOnce(this.sweepChannel, envelope);
+  /** Tells the other nodes that it concerns, or may, of something that none of them looks for if it misses it. */
+  publishNews(audience: Audience, envelope: Parameters<typeof encodeEnvelope>[0]): void {
+    if (audience === undefined) this.#publishOnce(this.sweepChannel, envelope);
+    else if ("groupId" in audience) this.#publishOnce(this.#groupChannel(audience.groupId), envelope);
+    else if (this.nodesOf(audience.userId) !== 1) {
+      this.#publishOnce(this.userChannel(audience.userId), envelope);
+    }
   }
 
   #publishOnce(channel: string, envelope: Parameters<typeof encodeEnvelope>[0]): void {
@@ -575,7 +582,7 @@ export class Delivery<Session extends Receiver = Receiver> {
       return;
     }
     if (NEWS.has(envelope.kind)) {
-      this.#options.onNews?.(envelope);
+      this.#options.onNews?.(envelope, this.#audienceOf(channel));
       return;
     }
     const { kind, conversation, seq, frame } = envelope;
@@ -583,10 +590,17 @@ export class Delivery<Session extends Receiver = Receiver> {
       const { ends, onDoubt } = this.#options;
       if (!ends.note(conversation, seq, splicedTime(frame))) onDoubt();
     }
+    const audience = this.#audienceOf(channel);
+    if (audience === undefined) return;
+    if ("groupId" in audience) this.#onGroupMessage(this.#groups.get(audience.groupId), envelope);
+    else this.#onUserMessage(audience.userId, envelope);
+  }
+
+  #audienceOf(channel: string): Audience {
     const target = channel.slice(this.#options.channelPrefix.length);
     const id = Number(target.slice(2));
-    if (target.startsWith("g:")) this.#onGroupMessage(this.#groups.get(id), envelope);
-    else if (target.startsWith("u:")) this.#onUserMessage(id, envelope);
+    if (target.startsWith("g:")) return { groupId: id };
+    return target.startsWith("u:") ? { userId: id } : undefined;
   }
 
   #onGroupMessage(group: LocalGroup<Session> | undefined, envelope: Envelope): void {

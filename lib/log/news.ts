@@ -1,20 +1,29 @@
 /**
- * What users learn of each other that stands in no log: who is called what. It is told to the connections of version 3 that
- * are there, once, and to nobody later: a login says how things are.
+ * What users learn of each other, and of their own other devices, that stands in no log: who is called what, who is typing.
+ * It is told to the connections of version 3 that are there, once, and to nobody later: a login says how things are.
  *
  * @module
  */
 import { ENVELOPE, type Envelope } from "../cluster/envelope.ts";
-import { anotherTurn } from "../base/turn.ts";
-import { conversationOfUsers, isJsonObject, MSGID, toJson } from "../protocol/protocol.ts";
+import { Spacing } from "../base/spacing.ts";
+import { anotherTurn, turnTime } from "../base/turn.ts";
+import {
+  type ConversationId,
+  conversationOfUsers,
+  isJsonObject,
+  MSGID,
+  toJson,
+} from "../protocol/protocol.ts";
 import type { Contacts, Friend } from "../store/contacts.ts";
 import type { Profile } from "../store/profiles.ts";
 import type { UserState } from "../store/users.ts";
-import type { Delivery, Receiver } from "./delivery.ts";
+import type { Audience, Delivery, Receiver } from "./delivery.ts";
 import { Watchers } from "./watchers.ts";
 
 /** Connections that are told of something in one turn. */
 const TOLD_PER_TURN = 500;
+/** Others are told that somebody types in a conversation at most once in this time, ms. */
+const TYPING_INTERVAL_MS = 3_000;
 
 /** What {@link News} works with. */
 export interface NewsOptions<Session extends Receiver> {
@@ -36,6 +45,7 @@ export interface Circle {
 export class News<Session extends Receiver> {
   readonly #options: NewsOptions<Session>;
   readonly #watchers = new Watchers<Session>();
+  readonly #typing = new Spacing(TYPING_INTERVAL_MS);
 
   /** See {@link NewsOptions}. */
   constructor(options: NewsOptions<Session>) {
@@ -86,7 +96,7 @@ export class News<Session extends Receiver> {
   tellProfile(profile: Profile, groups: readonly number[], origin: Session): void {
     const { delivery } = this.#options;
     const { id, name, status } = profile;
-    delivery.publishToAll({
+    delivery.publishNews(undefined, {
       kind: ENVELOPE.profile,
       sender: id,
       frame: JSON.stringify({ name, status, groups }),
@@ -116,9 +126,51 @@ export class News<Session extends Receiver> {
     }
   }
 
+  /** To all connections of a user that speak version 3, but for `origin`, which knows. */
+  tellOwn(userId: number, frame: string, origin?: Session): void {
+    this.#options.delivery.publishNews({ userId }, { kind: ENVELOPE.own, frame });
+    this.#sendOwn(userId, frame, origin);
+  }
+
+  #sendOwn(userId: number, frame: string, origin?: Session): void {
+    for (const session of this.#options.delivery.sessionsOf(userId)) {
+      if (session !== origin) send(session, frame);
+    }
+  }
+
+  /** Whether it is long enough ago that others were told, on this node, that a user types there; counts as told. */
+  mayTellTyping(userId: number, conversation: ConversationId): boolean {
+    return this.#typing.pass(`${userId} ${conversation}`, turnTime());
+  }
+
+  /** A user types; `audience`: the other one of two, or the group. */
+  tellTyping(audience: NonNullable<Audience>, conversation: ConversationId, sender: number): void {
+    this.#options.delivery.publishNews(audience, { kind: ENVELOPE.typing, conversation, sender });
+    this.#sendTyping(audience, conversation, sender);
+  }
+
+  #sendTyping(audience: NonNullable<Audience>, conversation: ConversationId, sender: number): void {
+    const { delivery } = this.#options;
+    const frame = JSON.stringify({ msgid: MSGID.TYPING_MSG, conversation, id: sender });
+    const sessions = "userId" in audience
+      ? delivery.sessionsOf(audience.userId)
+      : delivery.sessionsOfGroup(audience.groupId);
+    for (const session of sessions) {
+      const isOwn = session.login?.userId === sender;
+      if (!isOwn && !this.#watchers.isBlocked(session, sender)) send(session, frame);
+    }
+  }
+
   /** What another node has to tell. Throws when it is not what that node should have sent. */
-  onMessage({ kind, sender, frame }: Envelope): void {
-    if (kind !== ENVELOPE.profile) return;
+  onMessage({ kind, sender, conversation, frame }: Envelope, audience: Audience): void {
+    if (kind === ENVELOPE.profile) this.#onProfile(sender, frame);
+    else if (kind === ENVELOPE.typing && audience) this.#sendTyping(audience, conversation, sender);
+    else if (kind === ENVELOPE.own && audience && "userId" in audience) {
+      this.#sendOwn(audience.userId, frame);
+    }
+  }
+
+  #onProfile(sender: number, frame: string): void {
     const news: unknown = JSON.parse(frame);
     if (!isJsonObject(news) || !Array.isArray(news.groups)) throw new Error("This is no profile");
     const { name, status, groups } = news;

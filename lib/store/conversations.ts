@@ -33,6 +33,8 @@ export interface ListedConversation extends Record<string, string | number> {
   read: number;
   /** The oldest entry that has not been trimmed; 1 or less: all are there. */
   first_seq: number;
+  /** Nothing in it draws the user's attention until then, ms since the epoch; 0: all does. */
+  muted_until: number;
   /** The newest entry. */
   last_seq: number;
   /** The newest chat entry. */
@@ -103,10 +105,20 @@ export class Conversations {
     return { rows: [...rows.filter(({ at }) => at > last.at), ...same], more: older.length > 0 };
   }
 
+  /** Mutes a conversation that the user is in until then, ms since the epoch, or not at all (0). */
+  async mute(userId: number, conversation: ConversationId, until: number): Promise<void> {
+    await this.#db.run("UPDATE Member SET muted_until = ? WHERE userid = ? AND conversation = ?", [
+      until,
+      userId,
+      conversation,
+    ]);
+  }
+
   #page(condition: string, params: SqlValue[], limit: number): Promise<ListedConversation[]> {
     // A user may be in most of the conversations there are; it is still theirs alone that are looked at.
     return this.#db.query<ListedConversation>(
-      "SELECT m.conversation, m.since, m.`read`, c.first_seq, c.last_seq, c.last_chat, c.at FROM Member m " +
+      "SELECT m.conversation, m.since, m.`read`, m.muted_until, c.first_seq, c.last_seq, c.last_chat, c.at " +
+        "FROM Member m " +
         `${this.#db.dialect.joinInOrder} Conversation c ON c.id = m.conversation WHERE m.userid = ? ${condition} ` +
         `ORDER BY c.at DESC, m.conversation LIMIT ${limit}`,
       params,

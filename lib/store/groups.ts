@@ -180,6 +180,11 @@ export class Groups {
     return addMember(tx, groupId, userId, "normal", since);
   }
 
+  /** How many members a group has; 0: there is none. */
+  async memberCount(groupId: number): Promise<number> {
+    return (await this.#counts.rows(groupId))[0]?.members ?? 0;
+  }
+
   /** The groups of `userId` with the role it has there. */
   async memberships(userId: number): Promise<Map<number, GroupRole>> {
     const rows = await this.#memberships.rows(userId);

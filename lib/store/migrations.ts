@@ -21,7 +21,7 @@ import { type InStep, underLock } from "./migration_lock.ts";
 import type { MigrationStep, StepContext } from "./migration_step.ts";
 import { NAME_KEYS } from "./name_keys.ts";
 import { hasTable } from "./mysql_schema.ts";
-import { peopleColumns } from "./people_columns.ts";
+import { mutedColumn, peopleColumns } from "./people_columns.ts";
 
 /** A migration with its steps. */
 interface Migration {
@@ -52,6 +52,7 @@ const SEQUENCE: readonly { name: string; code?: (dialect: Dialect["name"]) => re
   { name: "0014_people_columns", code: peopleColumns },
   { name: "0015_offline_message" },
   { name: "0016_administrator", code: administratorColumn },
+  { name: "0018_muted", code: mutedColumn },
 ];
 
 /** Options of {@linkcode migrate}. */

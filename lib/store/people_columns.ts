@@ -30,6 +30,19 @@ const COLUMNS: readonly NewColumn[] = [
   },
 ];
 
+// Nothing in the conversation draws the user's attention until then, ms since the epoch.
+const MUTED: NewColumn = {
+  table: "Member",
+  column: "muted_until",
+  mysql: "BIGINT NOT NULL DEFAULT 0",
+  sqlite: "INTEGER NOT NULL DEFAULT 0",
+};
+
+/** The column for conversations that are muted, for an engine of this name. */
+export function mutedColumn(dialect: "mysql" | "sqlite"): readonly MigrationStep[] {
+  return addColumns(dialect, [MUTED]);
+}
+
 /** For an engine of this name. */
 export function peopleColumns(dialect: "mysql" | "sqlite"): readonly MigrationStep[] {
   return addColumns(dialect, COLUMNS);

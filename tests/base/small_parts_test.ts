@@ -7,6 +7,7 @@ import { conversationOfUsers, parseConversation, spliceFields } from "../../lib/
 import type { Database } from "../../lib/store/database.ts";
 import { Lookup, ROWS_PER_STATEMENT } from "../../lib/store/lookup.ts";
 import { Messages } from "../../lib/store/messages.ts";
+import { Spacing } from "../../lib/base/spacing.ts";
 import { Throttle } from "../../lib/base/throttle.ts";
 import { hashToken, tokenUserId } from "../../lib/chat/tokens.ts";
 import { endOfTurn } from "../../lib/base/turn.ts";
@@ -29,6 +30,18 @@ Deno.test("a token's hash changes with the stored password", unit, () => {
   ) {
     assertEquals(tokenUserId(token), undefined);
   }
+});
+
+Deno.test("the same thing happens once in an interval, and is forgotten then", unit, () => {
+  const spacing = new Spacing(3_000);
+  assertEquals([spacing.pass("a", 0), spacing.pass("a", 2_999), spacing.pass("b", 2_999)], [
+    true,
+    false,
+    true,
+  ]);
+  assertEquals([spacing.pass("a", 3_000), spacing.pass("a", 3_001), spacing.size], [true, false, 2]);
+  for (let i = 0; i < 10; i++) spacing.pass(`${i}`, 10_000 + 3_000 * i);
+  assertEquals(spacing.size, 1);
 });
 
 Deno.test("an envelope comes out as it went in", unit, () => {

@@ -303,8 +303,15 @@ async function playEntries(play: Play, address: ServerAddress): Promise<void> {
   ann.send(play.line());
   await play.hears(ann, ({ cid }) => cid === "p5");
   await play.hears(wu);
+  await using tablet = await RawConnection.open(address);
+  await tablet.ask({ msgid: 1, v: 3, cid: "e4", id: 1, password: PASSWORD });
   wu.send(play.line({ password: { old: PASSWORD, new: "battery staple" } }));
   await play.hears(wu, ({ cid }) => cid === "p6");
+  for (const [cid, other] of [["t1", tablet], ["t2", wu]] as const) {
+    ann.send(play.line());
+    await play.hears(ann, (frame) => frame.cid === cid);
+    await play.hears(other);
+  }
   await using asking = await RawConnection.open(address);
   asking.send(play.line({ cid: "q" }));
   assertHas(await asking.next("the refusal", ({ cid }) => cid === "q"), { errno: 11 });

@@ -31,6 +31,7 @@ const LATER = [
   "0014_people_columns",
   "0015_offline_message",
   "0016_administrator",
+  "0018_muted",
 ].map((name) => `${name}: done`);
 
 function closing(db: Database): Database & AsyncDisposable {
