@@ -42,11 +42,6 @@ export class Directory {
     this.learnState(friend.id, friend.state);
   }
 
-  /** Takes somebody off the list of friends. */
-  removeFriend(id: number): void {
-    this.#friends.delete(id);
-  }
-
   /** The friends, by id. */
   friends(): Person[] {
     return [...this.#friends.values()].sort((one, other) => one.id - other.id);

@@ -10,7 +10,7 @@ const TONES = 8;
 const segmenter = new Intl.Segmenter();
 
 /** One or two characters that stand for a name. */
-export function initials(name: string): string {
+function initials(name: string): string {
   const words = name.split(/[\s\-_.]+/).filter((word) => word !== "");
   const first = (word = "") => [...segmenter.segment(word)][0]?.segment ?? "";
   const [one, two] = [first(words[0]), first(words.length > 1 ? words.at(-1) : "")];

@@ -9,7 +9,7 @@ import { avatar } from "./avatar.ts";
 import type { Conversation } from "./conversation.ts";
 import { editGroupDialog, inviteDialog, linkDialog, muteChoices } from "./group_dialogs.ts";
 import { el, icon, replace } from "./dom.ts";
-import { askFirst, openMenu, toast } from "./float.ts";
+import { askFirst, openDialog, openMenu, toast } from "./float.ts";
 import type { Choice } from "./float.ts";
 import { ICONS } from "./icons.ts";
 import type { Model } from "./model.ts";
@@ -121,25 +121,22 @@ export class DetailsView {
       canAdd && line(t("add_people"), ICONS.plus, () => inviteDialog(model, group)),
       canManage && isAdmin && line(t("invite_link"), ICONS.reply, () => linkDialog(model, group)),
       canManage && isAdmin && line(t("edit_group"), ICONS.edit, () => editGroupDialog(model, group)),
-      canManage && line(
-        group.role === "creator" && group.count > 1 ? t("dissolve") : t("leave"),
-        ICONS.back,
-        () => this.#leave(group),
-      ),
+      canManage && line(t("leave"), ICONS.back, () => this.#leave(group)),
+      canManage && group.role === "creator" &&
+        line(t("dissolve"), ICONS.alert, () => this.#end(group, "dissolve", "dissolve_ask")),
     );
   }
 
+  /** Somebody has to own the group. */
   #leave(group: Group): void {
-    const isDissolving = group.role === "creator" && group.count > 1;
-    const [label, text] = isDissolving
-      ? [t("dissolve"), t("dissolve_ask", { group: isolate(group.name) })]
-      : [t("leave"), t("leave_ask", { group: isolate(group.name) })];
-    askFirst(label, text, label, async () => {
-      const reply = await this.#model.ask({
-        msgid: MSGID.GROUP_MSG,
-        op: isDissolving ? "dissolve" : "leave",
-        groupid: group.id,
-      });
+    const name = isolate(group.name);
+    if (group.role !== "creator" || group.count <= 1) this.#end(group, "leave", "leave_ask");
+    else openDialog(t("leave"), () => [el("p", {}, t("leave_owner", { group: name }))]);
+  }
+
+  #end(group: Group, op: "leave" | "dissolve", question: "leave_ask" | "dissolve_ask"): void {
+    askFirst(t(op), t(question, { group: isolate(group.name) }), t(op), async () => {
+      const reply = await this.#model.ask({ msgid: MSGID.GROUP_MSG, op, groupid: group.id });
       if (reply.errno !== ERRNO.OK) toast(failureOf(reply));
       else {
         this.#model.people.changeGroup(group.id, { isOver: true });

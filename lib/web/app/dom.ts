@@ -25,7 +25,7 @@ export function el<Tag extends keyof HTMLElementTagNameMap>(
 }
 
 /** Sets attributes, takes away those that are undefined, null or false, and adds listeners. */
-export function setAttributes(element: HTMLElement, attributes: Attributes): void {
+function setAttributes(element: HTMLElement, attributes: Attributes): void {
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === "function") element.addEventListener(name.slice(2), value as EventListener);
     else if (name === "value" || name === "checked") Object.assign(element, { [name]: value });

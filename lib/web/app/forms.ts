@@ -16,6 +16,21 @@ export function field(
   return { element: el("label", { class: "field" }, el("span", {}, label), input), input };
 }
 
+/** A choice of one, with its label. `options`: their values and what they are called. */
+export function choice(
+  label: string,
+  options: readonly (readonly [value: string, text: string])[],
+  value: string,
+): { element: HTMLElement; input: HTMLSelectElement } {
+  const input = el(
+    "select",
+    { class: "input" },
+    ...options.map(([option, text]) => el("option", { value: option }, text)),
+  );
+  input.value = value;
+  return { element: el("label", { class: "field" }, el("span", {}, label), input), input };
+}
+
 /** A form. `onSubmit` resolves with what is wrong, or with nothing; until then it cannot be sent again. */
 export function form(
   parts: readonly Child[],

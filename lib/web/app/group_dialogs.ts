@@ -7,15 +7,17 @@
 import { integerOf, textOf } from "../../client/core/messages.ts";
 import type { Reply } from "../../client/core/requests.ts";
 import { conversationOfGroup, ERRNO, MSGID } from "../../protocol/protocol.ts";
+import type { JsonObject } from "../../protocol/protocol.ts";
 import type { Conversation } from "./conversation.ts";
-import { el } from "./dom.ts";
+import { el, replace } from "./dom.ts";
 import { openDialog, toast } from "./float.ts";
 import type { Choice } from "./float.ts";
-import { field, form } from "./forms.ts";
+import { choice, field, form } from "./forms.ts";
+import { invitationOf } from "./invitation.ts";
 import type { Model } from "./model.ts";
 import { choosePerson } from "./person_dialog.ts";
 import type { Group } from "./people.ts";
-import { t } from "./texts.ts";
+import { fullTime, plural, t } from "./texts.ts";
 import { failureOf } from "./words.ts";
 
 const HOUR_MS = 3_600_000;
@@ -27,14 +29,27 @@ function groupOf({ frame }: Reply): string {
   return conversationOfGroup(integerOf(frame.groupid, 1) ?? 0);
 }
 
+/** Chooses how others get in. */
+function joinChoice(value: string): { element: HTMLElement; input: HTMLSelectElement } {
+  return choice(t("who_may_join"), [["closed", t("join_closed")], ["link", t("join_link")], [
+    "open",
+    t("join_open"),
+  ]], value);
+}
+
 /** Makes a group. */
 export function newGroupDialog(model: Model, onOpen: (id: string) => void): void {
   openDialog(t("new_group"), ({ close }) => {
     const name = field(t("group_name"), { maxlength: 50, required: true, autocomplete: "off" });
     const about = field(t("group_about"), { maxlength: 200, autocomplete: "off" });
-    return [form([name.element, about.element], t("create"), async () => {
+    const join = joinChoice("closed");
+    return [form([name.element, about.element, join.element], t("create"), async () => {
       if (name.input.value.trim() === "") return t("need_name");
-      const reply = await model.createGroup(name.input.value.trim(), about.input.value.trim());
+      const reply = await model.createGroup(
+        name.input.value.trim(),
+        about.input.value.trim(),
+        join.input.value,
+      );
       if (reply.errno !== ERRNO.OK) return failureOf(reply);
       close();
       onOpen(groupOf(reply));
@@ -43,18 +58,21 @@ export function newGroupDialog(model: Model, onOpen: (id: string) => void): void
   });
 }
 
-/** Joins a group by an invitation, or by its number. */
-export function joinDialog(model: Model, onOpen: (id: string) => void): void {
+/** Joins a group by an invitation, or by its number. `link`: of the invitation that somebody has followed. */
+export function joinDialog(model: Model, onOpen: (id: string) => void, link = ""): void {
   openDialog(t("join_group"), ({ close }) => {
-    const link = field(t("link_or_number"), { required: true, autocomplete: "off" });
-    return [form([link.element], t("join"), async () => {
-      const value = link.input.value.trim();
-      const reply = await model.join(value);
-      if (reply.errno !== ERRNO.OK) return failureOf(reply);
-      close();
-      onOpen(groupOf(reply));
-      return "";
-    })];
+    const what = field(t("link_or_number"), { required: true, autocomplete: "off", value: link });
+    return [
+      link !== "" && el("p", {}, t("join_about")),
+      form([link === "" && what.element], t("join"), async () => {
+        const reply = await model.join(what.input.value.trim());
+        if (reply.errno === ERRNO.NOT_FOUND) return t("invitation_bad");
+        if (reply.errno !== ERRNO.OK) return failureOf(reply);
+        close();
+        onOpen(groupOf(reply));
+        return "";
+      }),
+    ];
   });
 }
 
@@ -69,30 +87,75 @@ export function inviteDialog(model: Model, group: Group): void {
   });
 }
 
-/** Makes a link that lets people in. */
+const LIFETIMES_MS = [24 * HOUR_MS, 7 * 24 * HOUR_MS, 30 * 24 * HOUR_MS, 365 * 24 * HOUR_MS];
+/** 0: any number. */
+const USES = [0, 1, 10, 100];
+
+/** Makes a link that lets people in, which is shown this once. */
 export function linkDialog(model: Model, group: Group): void {
-  openDialog(t("invite_link"), () => {
-    const output = el("input", {
-      class: "input",
-      readonly: true,
-      "aria-label": t("invite_link"),
-      hidden: true,
-    });
-    const make = async () => {
-      const reply = await model.ask({
-        msgid: MSGID.GROUP_MSG,
-        op: "link",
-        groupid: group.id,
-        ttl_ms: 7 * 24 * HOUR_MS,
-      });
-      if (reply.errno !== ERRNO.OK) return failureOf(reply);
-      output.hidden = false;
-      output.value = textOf(reply.frame.link);
+  const ask = (fields: JsonObject) =>
+    model.ask({ msgid: MSGID.GROUP_MSG, op: "link", groupid: group.id, ...fields });
+  const lifetimes = LIFETIMES_MS.map((ms) =>
+    [String(ms), plural("days", ms / (24 * HOUR_MS))] as [string, string]
+  );
+  const uses = USES.map((n) =>
+    [String(n), n === 0 ? t("any_number") : plural("people", n)] as [string, string]
+  );
+  openDialog(t("invite_link"), ({ close }) => {
+    const lifetime = choice(t("link_lifetime"), lifetimes, String(7 * 24 * HOUR_MS));
+    const use = choice(t("link_uses"), uses, "0");
+    const body = el("div", { class: "form" });
+    const show = (link: string, expires: number) => {
+      const output = el("input", { class: "input", readonly: true, "aria-label": t("invite_link") });
+      output.value = invitationOf(link, `${location.origin}${location.pathname}`);
+      const copy = () =>
+        navigator.clipboard?.writeText(output.value).then(() => toast(t("copied")), () => {});
+      const revoke = async () => {
+        const reply = await ask({ revoke: link });
+        if (reply.errno !== ERRNO.OK) toast(failureOf(reply));
+        else {
+          close();
+          toast(t("link_revoked"));
+        }
+      };
+      replace(
+        body,
+        el("p", { class: "secondary" }, t("link_made", { when: fullTime(expires) })),
+        output,
+        el(
+          "div",
+          { class: "dialog-foot" },
+          el(
+            "button",
+            { type: "button", class: "button danger", onclick: () => void revoke() },
+            t("link_revoke"),
+          ),
+          el("button", { type: "button", class: "button main", onclick: () => void copy() }, t("copy")),
+        ),
+      );
+      output.focus();
       output.select();
-      await navigator.clipboard?.writeText(output.value).then(() => toast(t("copied")), () => {});
-      return "";
     };
-    return [el("p", { class: "secondary" }, t("invite_link_about")), output, form([], t("make_link"), make)];
+    replace(
+      body,
+      group.join === "closed" && el("p", { class: "secondary" }, t("link_opens")),
+      form([lifetime.element, use.element], t("make_link"), async () => {
+        const most = Number(use.input.value);
+        const reply = await ask({
+          ttl_ms: Number(lifetime.input.value),
+          ...(most === 0 ? {} : { uses: most }),
+        });
+        if (reply.errno !== ERRNO.OK) return failureOf(reply);
+        if (group.join === "closed") {
+          model.people.changeGroup(group.id, { join: "link" });
+          model.peopleChanged();
+        }
+        void model.look(conversationOfGroup(group.id));
+        show(textOf(reply.frame.link), integerOf(reply.frame.expires) ?? 0);
+        return "";
+      }),
+    );
+    return [body];
   });
 }
 
@@ -101,21 +164,18 @@ export function editGroupDialog(model: Model, group: Group): void {
   openDialog(t("edit_group"), ({ close }) => {
     const name = field(t("group_name"), { maxlength: 50, value: group.name, autocomplete: "off" });
     const about = field(t("group_about"), { maxlength: 200, value: group.description, autocomplete: "off" });
-    const join = el(
-      "select",
-      { class: "input", "aria-label": t("who_may_join") },
-      el("option", { value: "closed" }, t("join_closed")),
-      el("option", { value: "link" }, t("join_link")),
-      el("option", { value: "open" }, t("join_open")),
-    );
-    join.value = group.join || "closed";
-    const joinField = el("label", { class: "field" }, el("span", {}, t("who_may_join")), join);
-    return [form([name.element, about.element, joinField], t("save"), async () => {
+    const join = joinChoice(group.join || "closed");
+    return [form([name.element, about.element, join.element], t("save"), async () => {
       const changes = {
         ...(name.input.value.trim() === group.name ? {} : { groupname: name.input.value.trim() }),
         ...(about.input.value.trim() === group.description ? {} : { groupdesc: about.input.value.trim() }),
-        ...(join.value === group.join ? {} : { join: join.value }),
+        ...(join.input.value === group.join ? {} : { join: join.input.value }),
       };
+      if (Object.keys(changes).length === 0) {
+        close();
+        return "";
+      }
+      if (changes.groupname === "") return t("need_name");
       const reply = await model.ask({ msgid: MSGID.GROUP_MSG, op: "edit", groupid: group.id, ...changes });
       if (reply.errno !== ERRNO.OK) return failureOf(reply);
       model.people.learnGroup({ id: group.id, ...changes });

@@ -31,6 +31,7 @@ import { authenticate } from "./authenticate.ts";
 import type { Conversation } from "./conversation.ts";
 import { Database } from "./database.ts";
 import { deviceName } from "./device_name.ts";
+import { linkIn } from "./invitation.ts";
 import { People } from "./people.ts";
 import { BrowserStore } from "./store.ts";
 import { Tabs } from "./tabs.ts";
@@ -351,24 +352,28 @@ export class Model {
     }
   }
 
-  /** Joins a group: by a link, or by the number of one that is open to all. The reply has its `groupid`. */
+  /**
+   * Joins a group: by a link, also as an address ({@link linkIn}), or by the number of one that is open to all. The reply has
+   * its `groupid`.
+   */
   async join(what: string): Promise<Reply> {
     const groupId = /^\d{1,9}$/.test(what) ? Number(what) : undefined;
     const reply = await this.ask(
       groupId === undefined
-        ? { msgid: MSGID.GROUP_MSG, op: "join", link: what }
+        ? { msgid: MSGID.GROUP_MSG, op: "join", link: linkIn(what) ?? what }
         : { msgid: MSGID.ADD_GROUP_MSG, groupid: groupId },
     );
     const id = integerOf(reply.frame.groupid, 1) ?? groupId;
-    if (reply.errno === ERRNO.OK && id !== undefined) {
-      this.people.learnGroup({ id, groupname: reply.frame.groupname });
-      this.peopleChanged();
-      this.#membersAsked.delete(id);
-      if (this.people.groups.get(id)?.name === "") this.#session?.refresh();
-      else void this.look(conversationOfGroup(id));
-      return { ...reply, frame: { ...reply.frame, groupid: id } };
-    }
-    return reply;
+    if (reply.errno !== ERRNO.OK || id === undefined) return reply;
+    const { group } = reply.frame;
+    this.people.learnGroup(isJsonObject(group) ? group : { id });
+    this.peopleChanged();
+    this.#membersAsked.delete(id);
+    // By its number: what it is called is among the members.
+    await this.loadMembers(id);
+    if (this.people.groups.get(id)?.name === "") this.#session?.refresh();
+    else void this.look(conversationOfGroup(id));
+    return { ...reply, frame: { ...reply.frame, groupid: id } };
   }
 
   /** Fetches what an own request has added to a conversation: its reply says only that it was done. */
@@ -397,7 +402,11 @@ export class Model {
         after,
         limit: 200,
       });
-      if (errno !== ERRNO.OK) return;
+      if (errno !== ERRNO.OK) {
+        this.#membersAsked.delete(groupId);
+        return;
+      }
+      if (isJsonObject(frame.group)) this.people.learnGroup(frame.group);
       for (const user of listOf(frame.users).filter(isJsonObject)) {
         members.push(this.people.learnMember(user));
       }
@@ -457,12 +466,13 @@ export class Model {
     return reply;
   }
 
-  /** Makes a group; the reply has its `groupid`. */
-  async createGroup(name: string, description: string): Promise<Reply> {
-    const reply = await this.ask({ msgid: MSGID.CREATE_GROUP_MSG, groupname: name, groupdesc: description });
+  /** Makes a group; `join`: how others get in, "open", "link" or "closed". The reply has its `groupid`. */
+  async createGroup(name: string, description: string, join: string): Promise<Reply> {
+    const group = { groupname: name, groupdesc: description, join };
+    const reply = await this.ask({ msgid: MSGID.CREATE_GROUP_MSG, ...group });
     const id = integerOf(reply.frame.groupid, 1);
     if (reply.errno === ERRNO.OK && id !== undefined) {
-      this.people.learnGroup({ id, groupname: name, groupdesc: description, role: "creator", members: 1 });
+      this.people.learnGroup({ id, ...group, role: "creator", members: 1 });
       const conversation = this.#store?.get(conversationOfGroup(id));
       if (conversation !== undefined) {
         conversation.head.at = Math.max(conversation.head.at, this.now());
@@ -737,6 +747,12 @@ export class Model {
         };
       }
       if (isJsonObject(entry.peer)) this.people.learn(entry.peer);
+      // Of a group that the user is not in any more it is only here what it was called.
+      const { groupId } = conversation;
+      if (groupId !== undefined && textOf(entry.groupname) !== "") {
+        this.people.learnGroup({ id: groupId, groupname: entry.groupname });
+        this.people.changeGroup(groupId, { isOver: true });
+      }
       this.#store?.changed(conversation);
     }
   }
@@ -779,10 +795,10 @@ export class Model {
           this.people.learn(frame);
           this.people.learn({ id: frame.by, name: frame.by_name });
           this.people.follow(conversation.groupId, frame, this.me);
-          if (id === this.me) this.#membersAsked.delete(conversation.groupId);
-          // Added by somebody: what the group is called is in the next login reply.
-          if (id === this.me && this.people.groups.get(conversation.groupId)?.name === "") {
-            this.#session?.refresh();
+          // What it is called, and who is in it.
+          if (id === this.me && (frame.what === "added" || frame.what === "joined")) {
+            this.#membersAsked.delete(conversation.groupId);
+            void this.loadMembers(conversation.groupId);
           }
           this.peopleChanged();
         }

@@ -126,13 +126,13 @@ export class People {
       case "created":
       case "joined":
       case "added":
-        if (group === undefined) this.learnGroup({ id: groupId, groupname: frame.groupname ?? "" });
-        else if (others !== undefined && others.length < (group.members?.length ?? 0)) break; // Known already.
-        else {
+        if (group === undefined || id === me) {
+          const role = frame.what === "created" ? "creator" : "normal";
+          this.learnGroup({ id: groupId, groupname: frame.groupname, role });
+        } else if (others === undefined || others.length === group.members?.length) {
           this.changeGroup(groupId, {
-            count: group.count + (id === me ? 0 : 1),
+            count: group.count + 1,
             members: others && [...others, { id, role: "normal" }],
-            ...(id === me ? { isOver: false } : {}),
           });
         }
         break;

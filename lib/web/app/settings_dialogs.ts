@@ -9,7 +9,7 @@ import { ERRNO, isJsonObject, MSGID } from "../../protocol/protocol.ts";
 import type { JsonObject } from "../../protocol/protocol.ts";
 import { el, replace } from "./dom.ts";
 import { askFirst, openDialog, toast } from "./float.ts";
-import { field, form } from "./forms.ts";
+import { choice, field, form } from "./forms.ts";
 import type { Model } from "./model.ts";
 import { applyTheme, prefs, setPref } from "./prefs.ts";
 import { isolate, LANGUAGES, shortTime, t } from "./texts.ts";
@@ -114,12 +114,9 @@ export function settingsDialog(onChange: () => void): void {
       value: string,
       onSet: (value: string) => void,
     ) => {
-      const element = el(
-        "select",
-        { class: "input", onchange: () => onSet(element.value) },
-        ...options.map(([option, text]) => el("option", { value: option, selected: option === value }, text)),
-      );
-      return el("label", { class: "field" }, el("span", {}, label), element);
+      const { element, input } = choice(label, options, value);
+      input.addEventListener("change", () => onSet(input.value));
+      return element;
     };
     const themes = [["system", t("theme_system")], ["light", t("theme_light")], [
       "dark",

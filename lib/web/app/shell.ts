@@ -9,6 +9,7 @@ import { DetailsView } from "./details_view.ts";
 import { el, replace } from "./dom.ts";
 import { askFirst, openMenu, toast } from "./float.ts";
 import { joinDialog, newGroupDialog } from "./group_dialogs.ts";
+import { linkIn } from "./invitation.ts";
 import { openJump } from "./jump_dialog.ts";
 import type { Command } from "./jump_dialog.ts";
 import { ListView } from "./list_view.ts";
@@ -79,13 +80,13 @@ export class Shell {
     );
     const { signal } = this.#stop;
     addEventListener("keydown", (event) => this.#key(event), { signal });
-    addEventListener("popstate", () => this.#show(idInAddress()), { signal });
+    addEventListener("popstate", () => this.#follow(), { signal });
     addEventListener("focus", () => this.#looked(), { signal });
     document.addEventListener("visibilitychange", () => this.#looked(), { signal });
     addEventListener("pagehide", () => this.#leaving(), { signal });
     addEventListener("online", () => model.retry(), { signal });
     model.listen((topics) => this.#update(topics), signal);
-    this.#show(idInAddress());
+    this.#follow();
     this.#update(new Set<Topic>(["account", "list", "log", "people", "link"]));
   }
 
@@ -107,6 +108,19 @@ export class Shell {
     this.#stop.abort();
     clearTimeout(this.#bannerTimer);
     clearInterval(this.#countdown);
+  }
+
+  /** What the address says: a conversation, or an invitation into one. */
+  #follow(): void {
+    const link = linkIn(location.hash);
+    if (link === undefined) {
+      this.#show(idInAddress());
+      return;
+    }
+    // It is used once, and is not to be in the browser's history.
+    history.replaceState(null, "", location.pathname);
+    this.#show(undefined);
+    joinDialog(this.#model, (id) => this.open(id), link);
   }
 
   #show(id: string | undefined): void {

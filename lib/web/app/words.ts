@@ -60,6 +60,12 @@ const ROLES: Readonly<Record<string, TextKey>> = {
   normal: "role_normal",
 };
 
+const JOINS: Readonly<Record<string, TextKey>> = {
+  closed: "join_closed",
+  link: "join_link",
+  open: "join_open",
+};
+
 /** A role's name. */
 export function roleText(role: string): string {
   return t(ROLES[role] ?? "role_normal");
@@ -86,10 +92,12 @@ export function systemText(model: Model, { frame = {}, sender }: Entry): string 
       return t("sys_removed", values);
     case "role":
       return t("sys_role", { ...values, role: roleText(textOf(frame.role)) });
-    case "edited":
-      return textOf(frame.groupname) === ""
-        ? t("sys_edited", values)
-        : t("sys_renamed", { ...values, group: isolate(textOf(frame.groupname)) });
+    case "edited": {
+      const group = textOf(frame.groupname);
+      if (group !== "") return t("sys_renamed", { ...values, group: isolate(group) });
+      const join = JOINS[textOf(frame.join)];
+      return join === undefined ? t("sys_edited", values) : t("sys_join", { ...values, join: t(join) });
+    }
     case "dissolved":
       return t("sys_dissolved", values);
     default:

@@ -139,7 +139,7 @@ shape.setAttribute("d", path);
 svg.append(shape);
 return svg;
 }
-return { el, setAttributes, replace, icon };
+return { el, replace, icon };
 })();
 // lib/web/app/forms.ts
 const $m2 = (() => {
@@ -149,6 +149,19 @@ label ,
 attributes ,
 ) {
 const input = el("input", { class: "input", type: "text", ...attributes });
+return { element: el("label", { class: "field" }, el("span", {}, label), input), input };
+}
+function choice(
+label ,
+options ,
+value ,
+) {
+const input = el(
+"select",
+{ class: "input" },
+...options.map(([option, text]) => el("option", { value: option }, text)),
+);
+input.value = value;
 return { element: el("label", { class: "field" }, el("span", {}, label), input), input };
 }
 function form(
@@ -179,7 +192,7 @@ button,
 );
 return element;
 }
-return { field, form };
+return { field, choice, form };
 })();
 // lib/web/app/prefs.ts
 const $m3 = (() => {
@@ -210,6 +223,7 @@ return { prefs, setPref, applyTheme };
 // lib/web/app/texts_en.ts
 const $m4 = (() => {
 const ENGLISH = {
+any_number: "Any number",
 app: "Chat",
 add_friend: "Add to friends",
 add_people: "Add people",
@@ -230,6 +244,8 @@ copied: "Copied",
 copy: "Copy",
 copy_text: "Copy text",
 create: "Create",
+days_one: "{n} day",
+days_other: "{n} days",
 details: "Details",
 devices: "Devices",
 discard: "Discard",
@@ -261,12 +277,22 @@ group_name: "Name of the group",
 hand_over: "Make owner",
 hand_over_ask: "{name} will own the group, and you will be an admin.",
 have_account: "Log in instead",
+invitation_bad: "This invitation is not good any more, or there is no such open group.",
 invite_code: "Invitation code",
 invite_needed: "This server asks for an invitation code. Its operator gives them out.",
 invite_wrong: "This code is not valid, or was used up.",
+join_about: "Somebody invites you into a group.",
+leave_owner: "You own {group}. Make somebody else the owner first, or dissolve it.",
+link_lifetime: "It is good for",
+link_made: "Whoever has this link can join until {when}. It is shown this once.",
+link_opens: "Until now only who is added can join. With a link that changes.",
+link_revoke: "Take it back",
+link_revoked: "Nobody can join by that link any more.",
+link_uses: "How many may join by it",
+people_one: "{n} person",
+people_other: "{n} people",
 signup_closed: "This server takes no new accounts. Ask its operator.",
 invite_link: "Invite by link",
-invite_link_about: "Whoever has the link can join within seven days.",
 join: "Join",
 join_closed: "Only who is added",
 join_group: "Join a group",
@@ -397,6 +423,7 @@ sys_added: "{by} added {name}",
 sys_created: "{by} created the group",
 sys_dissolved: "{by} dissolved the group",
 sys_edited: "{by} changed the group",
+sys_join: "{by} changed who may join: {join}",
 sys_joined: "{name} joined",
 sys_left: "{name} left",
 sys_other: "{by} changed something in the group",
@@ -437,6 +464,7 @@ return { ENGLISH };
 // lib/web/app/texts_zh.ts
 const $m5 = (() => {
 const CHINESE = {
+any_number: "人数不限",
 app: "聊天",
 add_friend: "加为好友",
 add_people: "添加成员",
@@ -457,6 +485,8 @@ copied: "已复制",
 copy: "复制",
 copy_text: "复制文字",
 create: "创建",
+days_one: "{n} 天",
+days_other: "{n} 天",
 details: "详情",
 devices: "设备",
 discard: "丢弃",
@@ -488,12 +518,22 @@ group_name: "群组名称",
 hand_over: "转让群主",
 hand_over_ask: "{name} 将成为群主，你将成为管理员。",
 have_account: "已有账号？登录",
+invitation_bad: "此邀请已失效，或没有这个公开群组。",
 invite_code: "邀请码",
 invite_needed: "此服务器需要邀请码，请向管理员索取。",
 invite_wrong: "邀请码无效或已用完。",
+join_about: "有人邀请你加入一个群组。",
+leave_owner: "你是 {group} 的群主。请先转让群主，或解散群组。",
+link_lifetime: "有效期",
+link_made: "在 {when} 之前，持有此链接的人可以加入。链接只显示这一次。",
+link_opens: "目前只能由成员添加。创建链接后将改为可通过链接加入。",
+link_revoke: "撤回链接",
+link_revoked: "该链接已失效。",
+link_uses: "可加入人数",
+people_one: "{n} 人",
+people_other: "{n} 人",
 signup_closed: "此服务器不开放注册，请联系管理员。",
 invite_link: "链接邀请",
-invite_link_about: "任何持有此链接的人都可在七天内加入。",
 join: "加入",
 join_closed: "仅限被添加的人",
 join_group: "加入群组",
@@ -623,6 +663,7 @@ sys_added: "{by} 添加了 {name}",
 sys_created: "{by} 创建了群组",
 sys_dissolved: "{by} 解散了群组",
 sys_edited: "{by} 修改了群组信息",
+sys_join: "{by} 更改了加入方式：{join}",
 sys_joined: "{name} 加入了群组",
 sys_left: "{name} 退出了群组",
 sys_other: "{by} 更改了群组",
@@ -971,6 +1012,11 @@ creator: "role_creator",
 admin: "role_admin",
 normal: "role_normal",
 };
+const JOINS = {
+closed: "join_closed",
+link: "join_link",
+open: "join_open",
+};
 function roleText(role ) {
 return t(ROLES[role] ?? "role_normal");
 }
@@ -994,10 +1040,12 @@ case "removed":
 return t("sys_removed", values);
 case "role":
 return t("sys_role", { ...values, role: roleText(textOf(frame.role)) });
-case "edited":
-return textOf(frame.groupname) === ""
-? t("sys_edited", values)
-: t("sys_renamed", { ...values, group: isolate(textOf(frame.groupname)) });
+case "edited": {
+const group = textOf(frame.groupname);
+if (group !== "") return t("sys_renamed", { ...values, group: isolate(group) });
+const join = JOINS[textOf(frame.join)];
+return join === undefined ? t("sys_edited", values) : t("sys_join", { ...values, join: t(join) });
+}
 case "dissolved":
 return t("sys_dissolved", values);
 default:
@@ -1234,9 +1282,6 @@ addFriend(friend ) {
 this.#friends.set(friend.id, friend);
 this.learnName(friend.id, friend.name);
 this.learnState(friend.id, friend.state);
-}
-removeFriend(id ) {
-this.#friends.delete(id);
 }
 friends() {
 return [...this.#friends.values()].sort((one, other) => one.id - other.id);
@@ -3015,8 +3060,25 @@ return system === undefined ? browser : `${browser} on ${system}`;
 }
 return { deviceName };
 })();
-// lib/web/app/people.ts
+// lib/web/app/invitation.ts
 const $m32 = (() => {
+const SIGN = "#join-";
+function invitationOf(link , page ) {
+return `${page}${SIGN}${encodeURIComponent(link)}`;
+}
+function linkIn(address ) {
+const at = address.indexOf(SIGN);
+if (at < 0) return undefined;
+try {
+return decodeURIComponent(address.slice(at + SIGN.length)) || undefined;
+} catch {
+return undefined;
+}
+}
+return { invitationOf, linkIn };
+})();
+// lib/web/app/people.ts
+const $m33 = (() => {
 const { integerOf, listOf, textOf } = $m7;
 const { isJsonObject } = $m0;
 class People {
@@ -3078,13 +3140,13 @@ switch (frame.what) {
 case "created":
 case "joined":
 case "added":
-if (group === undefined) this.learnGroup({ id: groupId, groupname: frame.groupname ?? "" });
-else if (others !== undefined && others.length < (group.members?.length ?? 0)) break;
-else {
+if (group === undefined || id === me) {
+const role = frame.what === "created" ? "creator" : "normal";
+this.learnGroup({ id: groupId, groupname: frame.groupname, role });
+} else if (others === undefined || others.length === group.members?.length) {
 this.changeGroup(groupId, {
-count: group.count + (id === me ? 0 : 1),
+count: group.count + 1,
 members: others && [...others, { id, role: "normal" }],
-...(id === me ? { isOver: false } : {}),
 });
 }
 break;
@@ -3125,7 +3187,7 @@ break;
 return { People };
 })();
 // lib/web/app/conversation.ts
-const $m33 = (() => {
+const $m34 = (() => {
 const { detailsOf } = $m17;
 const { integerOf } = $m7;
 const { isJsonObject, MSGID, otherOf, parseConversation } = $m0;
@@ -3317,8 +3379,8 @@ return low;
 return { messageOf, Conversation };
 })();
 // lib/web/app/store.ts
-const $m34 = (() => {
-const { Conversation, messageOf } = $m33;
+const $m35 = (() => {
+const { Conversation, messageOf } = $m34;
 const KEEP_DELAY_MS = 300;
 class BrowserStore {
 all = new Map ();
@@ -3498,7 +3560,7 @@ this.#onChange(conversation);
 return { BrowserStore };
 })();
 // lib/web/app/tabs.ts
-const $m35 = (() => {
+const $m36 = (() => {
 const LOCK = "chat-connection";
 const CHANNEL = "chat-tabs";
 class Tabs {
@@ -3547,7 +3609,7 @@ this.wait();
 return { Tabs };
 })();
 // lib/web/app/within.ts
-const $m36 = (() => {
+const $m37 = (() => {
 async function within(work , timeoutMs ) {
 const late = Promise.withResolvers ();
 const timer = setTimeout(() => late.resolve(false), timeoutMs);
@@ -3560,7 +3622,7 @@ clearTimeout(timer);
 return { within };
 })();
 // lib/web/app/model.ts
-const $m37 = (() => {
+const $m38 = (() => {
 const { systemClock } = $m12;
 const { createCid } = $m8;
 const { ClientSession } = $m26;
@@ -3573,10 +3635,11 @@ const { conversationOfGroup, conversationOfUsers, ERRNO, isJsonObject, MSGID } =
 const { authenticate } = $m29;
 const { Database } = $m30;
 const { deviceName } = $m31;
-const { People } = $m32;
-const { BrowserStore } = $m34;
-const { Tabs } = $m35;
-const { within } = $m36;
+const { linkIn } = $m32;
+const { People } = $m33;
+const { BrowserStore } = $m35;
+const { Tabs } = $m36;
+const { within } = $m37;
 const PAGE = 200;
 const TYPING_INTERVAL_MS = 3000;
 const TYPING_SHOWN_MS = 5000;
@@ -3786,19 +3849,19 @@ async join(what ) {
 const groupId = /^\d{1,9}$/.test(what) ? Number(what) : undefined;
 const reply = await this.ask(
 groupId === undefined
-? { msgid: MSGID.GROUP_MSG, op: "join", link: what }
+? { msgid: MSGID.GROUP_MSG, op: "join", link: linkIn(what) ?? what }
 : { msgid: MSGID.ADD_GROUP_MSG, groupid: groupId },
 );
 const id = integerOf(reply.frame.groupid, 1) ?? groupId;
-if (reply.errno === ERRNO.OK && id !== undefined) {
-this.people.learnGroup({ id, groupname: reply.frame.groupname });
+if (reply.errno !== ERRNO.OK || id === undefined) return reply;
+const { group } = reply.frame;
+this.people.learnGroup(isJsonObject(group) ? group : { id });
 this.peopleChanged();
 this.#membersAsked.delete(id);
+await this.loadMembers(id);
 if (this.people.groups.get(id)?.name === "") this.#session?.refresh();
 else void this.look(conversationOfGroup(id));
 return { ...reply, frame: { ...reply.frame, groupid: id } };
-}
-return reply;
 }
 async look(id ) {
 await this.#session?.account?.look(id);
@@ -3821,7 +3884,11 @@ groupid: groupId,
 after,
 limit: 200,
 });
-if (errno !== ERRNO.OK) return;
+if (errno !== ERRNO.OK) {
+this.#membersAsked.delete(groupId);
+return;
+}
+if (isJsonObject(frame.group)) this.people.learnGroup(frame.group);
 for (const user of listOf(frame.users).filter(isJsonObject)) {
 members.push(this.people.learnMember(user));
 }
@@ -3870,11 +3937,12 @@ const reply = await (this.#session?.account?.act(conversation.id, ref, details) 
 this.changed("log", "list");
 return reply;
 }
-async createGroup(name , description ) {
-const reply = await this.ask({ msgid: MSGID.CREATE_GROUP_MSG, groupname: name, groupdesc: description });
+async createGroup(name , description , join ) {
+const group = { groupname: name, groupdesc: description, join };
+const reply = await this.ask({ msgid: MSGID.CREATE_GROUP_MSG, ...group });
 const id = integerOf(reply.frame.groupid, 1);
 if (reply.errno === ERRNO.OK && id !== undefined) {
-this.people.learnGroup({ id, groupname: name, groupdesc: description, role: "creator", members: 1 });
+this.people.learnGroup({ id, ...group, role: "creator", members: 1 });
 const conversation = this.#store?.get(conversationOfGroup(id));
 if (conversation !== undefined) {
 conversation.head.at = Math.max(conversation.head.at, this.now());
@@ -4117,6 +4185,11 @@ at: integerOf(last.at) ?? head.at,
 };
 }
 if (isJsonObject(entry.peer)) this.people.learn(entry.peer);
+const { groupId } = conversation;
+if (groupId !== undefined && textOf(entry.groupname) !== "") {
+this.people.learnGroup({ id: groupId, groupname: entry.groupname });
+this.people.changeGroup(groupId, { isOver: true });
+}
 this.#store?.changed(conversation);
 }
 }
@@ -4155,9 +4228,9 @@ if (conversation?.groupId !== undefined) {
 this.people.learn(frame);
 this.people.learn({ id: frame.by, name: frame.by_name });
 this.people.follow(conversation.groupId, frame, this.me);
-if (id === this.me) this.#membersAsked.delete(conversation.groupId);
-if (id === this.me && this.people.groups.get(conversation.groupId)?.name === "") {
-this.#session?.refresh();
+if (id === this.me && (frame.what === "added" || frame.what === "joined")) {
+this.#membersAsked.delete(conversation.groupId);
+void this.loadMembers(conversation.groupId);
 }
 this.peopleChanged();
 }
@@ -4208,7 +4281,7 @@ return id.startsWith("g") ? Number(id.slice(1)) : 0;
 return { Model };
 })();
 // lib/web/app/avatar.ts
-const $m38 = (() => {
+const $m39 = (() => {
 const { el } = $m1;
 const TONES = 8;
 const segmenter = new Intl.Segmenter();
@@ -4227,10 +4300,10 @@ const classes = `avatar tone-${id % TONES + 1} ${isGroup ? "group" : ""} ${size}
 const presence = state !== "" && el("span", { class: `presence ${state === "online" ? "online" : ""}` });
 return el("span", { class: classes.trim(), "aria-hidden": "true" }, initials(name), presence);
 }
-return { initials, avatar };
+return { avatar };
 })();
 // lib/web/app/icons.ts
-const $m39 = (() => {
+const $m40 = (() => {
 const ICONS = {
 plus: "M12 5v14M5 12h14",
 search: "M11 4a7 7 0 1 0 0 14a7 7 0 0 0 0-14zM16.2 16.2L20.5 20.5",
@@ -4255,9 +4328,9 @@ command: "M9 6l6 6l-6 6",
 return { ICONS };
 })();
 // lib/web/app/float.ts
-const $m40 = (() => {
+const $m41 = (() => {
 const { el, icon } = $m1;
-const { ICONS } = $m39;
+const { ICONS } = $m40;
 const { t } = $m6;
 const GAP = 4;
 const EDGE = 8;
@@ -4415,12 +4488,12 @@ setTimeout(() => element.remove(), 4000);
 return { place, openFloat, moveWithArrows, openMenu, openDialog, askFirst, toast };
 })();
 // lib/web/app/person_dialog.ts
-const $m41 = (() => {
+const $m42 = (() => {
 const { listOf } = $m7;
 const { ERRNO, isJsonObject, MSGID } = $m0;
-const { avatar } = $m38;
+const { avatar } = $m39;
 const { el, replace } = $m1;
-const { moveWithArrows, openDialog } = $m40;
+const { moveWithArrows, openDialog } = $m41;
 const { t } = $m6;
 const { failureOf } = $m10;
 const WAIT_MS = 200;
@@ -4504,27 +4577,39 @@ return [input, problem, lines];
 return { findPeople, choosePerson };
 })();
 // lib/web/app/group_dialogs.ts
-const $m42 = (() => {
+const $m43 = (() => {
 const { integerOf, textOf } = $m7;
 const { conversationOfGroup, ERRNO, MSGID } = $m0;
-const { el } = $m1;
-const { openDialog, toast } = $m40;
-const { field, form } = $m2;
-const { choosePerson } = $m41;
-const { t } = $m6;
+const { el, replace } = $m1;
+const { openDialog, toast } = $m41;
+const { choice, field, form } = $m2;
+const { invitationOf } = $m32;
+const { choosePerson } = $m42;
+const { fullTime, plural, t } = $m6;
 const { failureOf } = $m10;
 const HOUR_MS = 3_600_000;
 const ALWAYS_MS = 10 * 365 * 24 * HOUR_MS;
 function groupOf({ frame } ) {
 return conversationOfGroup(integerOf(frame.groupid, 1) ?? 0);
 }
+function joinChoice(value ) {
+return choice(t("who_may_join"), [["closed", t("join_closed")], ["link", t("join_link")], [
+"open",
+t("join_open"),
+]], value);
+}
 function newGroupDialog(model , onOpen ) {
 openDialog(t("new_group"), ({ close }) => {
 const name = field(t("group_name"), { maxlength: 50, required: true, autocomplete: "off" });
 const about = field(t("group_about"), { maxlength: 200, autocomplete: "off" });
-return [form([name.element, about.element], t("create"), async () => {
+const join = joinChoice("closed");
+return [form([name.element, about.element, join.element], t("create"), async () => {
 if (name.input.value.trim() === "") return t("need_name");
-const reply = await model.createGroup(name.input.value.trim(), about.input.value.trim());
+const reply = await model.createGroup(
+name.input.value.trim(),
+about.input.value.trim(),
+join.input.value,
+);
 if (reply.errno !== ERRNO.OK) return failureOf(reply);
 close();
 onOpen(groupOf(reply));
@@ -4532,17 +4617,20 @@ return "";
 })];
 });
 }
-function joinDialog(model , onOpen ) {
+function joinDialog(model , onOpen , link = "") {
 openDialog(t("join_group"), ({ close }) => {
-const link = field(t("link_or_number"), { required: true, autocomplete: "off" });
-return [form([link.element], t("join"), async () => {
-const value = link.input.value.trim();
-const reply = await model.join(value);
+const what = field(t("link_or_number"), { required: true, autocomplete: "off", value: link });
+return [
+link !== "" && el("p", {}, t("join_about")),
+form([link === "" && what.element], t("join"), async () => {
+const reply = await model.join(what.input.value.trim());
+if (reply.errno === ERRNO.NOT_FOUND) return t("invitation_bad");
 if (reply.errno !== ERRNO.OK) return failureOf(reply);
 close();
 onOpen(groupOf(reply));
 return "";
-})];
+}),
+];
 });
 }
 function inviteDialog(model , group ) {
@@ -4554,50 +4642,90 @@ await model.reloadMembers(group.id);
 return "";
 });
 }
+const LIFETIMES_MS = [24 * HOUR_MS, 7 * 24 * HOUR_MS, 30 * 24 * HOUR_MS, 365 * 24 * HOUR_MS];
+const USES = [0, 1, 10, 100];
 function linkDialog(model , group ) {
-openDialog(t("invite_link"), () => {
-const output = el("input", {
-class: "input",
-readonly: true,
-"aria-label": t("invite_link"),
-hidden: true,
-});
-const make = async () => {
-const reply = await model.ask({
-msgid: MSGID.GROUP_MSG,
-op: "link",
-groupid: group.id,
-ttl_ms: 7 * 24 * HOUR_MS,
+const ask = (fields ) =>
+model.ask({ msgid: MSGID.GROUP_MSG, op: "link", groupid: group.id, ...fields });
+const lifetimes = LIFETIMES_MS.map((ms) =>
+[String(ms), plural("days", ms / (24 * HOUR_MS))]
+);
+const uses = USES.map((n) =>
+[String(n), n === 0 ? t("any_number") : plural("people", n)]
+);
+openDialog(t("invite_link"), ({ close }) => {
+const lifetime = choice(t("link_lifetime"), lifetimes, String(7 * 24 * HOUR_MS));
+const use = choice(t("link_uses"), uses, "0");
+const body = el("div", { class: "form" });
+const show = (link , expires ) => {
+const output = el("input", { class: "input", readonly: true, "aria-label": t("invite_link") });
+output.value = invitationOf(link, `${location.origin}${location.pathname}`);
+const copy = () =>
+navigator.clipboard?.writeText(output.value).then(() => toast(t("copied")), () => {});
+const revoke = async () => {
+const reply = await ask({ revoke: link });
+if (reply.errno !== ERRNO.OK) toast(failureOf(reply));
+else {
+close();
+toast(t("link_revoked"));
+}
+};
+replace(
+body,
+el("p", { class: "secondary" }, t("link_made", { when: fullTime(expires) })),
+output,
+el(
+"div",
+{ class: "dialog-foot" },
+el(
+"button",
+{ type: "button", class: "button danger", onclick: () => void revoke() },
+t("link_revoke"),
+),
+el("button", { type: "button", class: "button main", onclick: () => void copy() }, t("copy")),
+),
+);
+output.focus();
+output.select();
+};
+replace(
+body,
+group.join === "closed" && el("p", { class: "secondary" }, t("link_opens")),
+form([lifetime.element, use.element], t("make_link"), async () => {
+const most = Number(use.input.value);
+const reply = await ask({
+ttl_ms: Number(lifetime.input.value),
+...(most === 0 ? {} : { uses: most }),
 });
 if (reply.errno !== ERRNO.OK) return failureOf(reply);
-output.hidden = false;
-output.value = textOf(reply.frame.link);
-output.select();
-await navigator.clipboard?.writeText(output.value).then(() => toast(t("copied")), () => {});
+if (group.join === "closed") {
+model.people.changeGroup(group.id, { join: "link" });
+model.peopleChanged();
+}
+void model.look(conversationOfGroup(group.id));
+show(textOf(reply.frame.link), integerOf(reply.frame.expires) ?? 0);
 return "";
-};
-return [el("p", { class: "secondary" }, t("invite_link_about")), output, form([], t("make_link"), make)];
+}),
+);
+return [body];
 });
 }
 function editGroupDialog(model , group ) {
 openDialog(t("edit_group"), ({ close }) => {
 const name = field(t("group_name"), { maxlength: 50, value: group.name, autocomplete: "off" });
 const about = field(t("group_about"), { maxlength: 200, value: group.description, autocomplete: "off" });
-const join = el(
-"select",
-{ class: "input", "aria-label": t("who_may_join") },
-el("option", { value: "closed" }, t("join_closed")),
-el("option", { value: "link" }, t("join_link")),
-el("option", { value: "open" }, t("join_open")),
-);
-join.value = group.join || "closed";
-const joinField = el("label", { class: "field" }, el("span", {}, t("who_may_join")), join);
-return [form([name.element, about.element, joinField], t("save"), async () => {
+const join = joinChoice(group.join || "closed");
+return [form([name.element, about.element, join.element], t("save"), async () => {
 const changes = {
 ...(name.input.value.trim() === group.name ? {} : { groupname: name.input.value.trim() }),
 ...(about.input.value.trim() === group.description ? {} : { groupdesc: about.input.value.trim() }),
-...(join.value === group.join ? {} : { join: join.value }),
+...(join.input.value === group.join ? {} : { join: join.input.value }),
 };
+if (Object.keys(changes).length === 0) {
+close();
+return "";
+}
+if (changes.groupname === "") return t("need_name");
 const reply = await model.ask({ msgid: MSGID.GROUP_MSG, op: "edit", groupid: group.id, ...changes });
 if (reply.errno !== ERRNO.OK) return failureOf(reply);
 model.people.learnGroup({ id: group.id, ...changes });
@@ -4628,13 +4756,13 @@ return [
 return { newGroupDialog, joinDialog, inviteDialog, linkDialog, editGroupDialog, muteChoices };
 })();
 // lib/web/app/details_view.ts
-const $m43 = (() => {
+const $m44 = (() => {
 const { conversationOfGroup, ERRNO, MSGID } = $m0;
-const { avatar } = $m38;
-const { editGroupDialog, inviteDialog, linkDialog, muteChoices } = $m42;
+const { avatar } = $m39;
+const { editGroupDialog, inviteDialog, linkDialog, muteChoices } = $m43;
 const { el, icon, replace } = $m1;
-const { askFirst, openMenu, toast } = $m40;
-const { ICONS } = $m39;
+const { askFirst, openDialog, openMenu, toast } = $m41;
+const { ICONS } = $m40;
 const { isolate, plural, shortTime, t } = $m6;
 const { excerpt, failureOf, nameOf, roleText, sublineOf, titleOf } = $m10;
 const MEMBERS_SHOWN = 50;
@@ -4720,24 +4848,19 @@ ICONS.bellOff,
 canAdd && line(t("add_people"), ICONS.plus, () => inviteDialog(model, group)),
 canManage && isAdmin && line(t("invite_link"), ICONS.reply, () => linkDialog(model, group)),
 canManage && isAdmin && line(t("edit_group"), ICONS.edit, () => editGroupDialog(model, group)),
-canManage && line(
-group.role === "creator" && group.count > 1 ? t("dissolve") : t("leave"),
-ICONS.back,
-() => this.#leave(group),
-),
+canManage && line(t("leave"), ICONS.back, () => this.#leave(group)),
+canManage && group.role === "creator" &&
+line(t("dissolve"), ICONS.alert, () => this.#end(group, "dissolve", "dissolve_ask")),
 );
 }
 #leave(group ) {
-const isDissolving = group.role === "creator" && group.count > 1;
-const [label, text] = isDissolving
-? [t("dissolve"), t("dissolve_ask", { group: isolate(group.name) })]
-: [t("leave"), t("leave_ask", { group: isolate(group.name) })];
-askFirst(label, text, label, async () => {
-const reply = await this.#model.ask({
-msgid: MSGID.GROUP_MSG,
-op: isDissolving ? "dissolve" : "leave",
-groupid: group.id,
-});
+const name = isolate(group.name);
+if (group.role !== "creator" || group.count <= 1) this.#end(group, "leave", "leave_ask");
+else openDialog(t("leave"), () => [el("p", {}, t("leave_owner", { group: name }))]);
+}
+#end(group , op , question ) {
+askFirst(t(op), t(question, { group: isolate(group.name) }), t(op), async () => {
+const reply = await this.#model.ask({ msgid: MSGID.GROUP_MSG, op, groupid: group.id });
 if (reply.errno !== ERRNO.OK) toast(failureOf(reply));
 else {
 this.#model.people.changeGroup(group.id, { isOver: true });
@@ -4916,15 +5039,15 @@ el("div", {}, isBlocked ? t("unblock") : t("block")),
 return { DetailsView };
 })();
 // lib/web/app/jump_dialog.ts
-const $m44 = (() => {
+const $m45 = (() => {
 const { ERRNO, MSGID } = $m0;
 const { integerOf, listOf, textOf } = $m7;
 const { isJsonObject } = $m0;
-const { avatar } = $m38;
+const { avatar } = $m39;
 const { el, icon, replace } = $m1;
-const { openDialog } = $m40;
-const { ICONS } = $m39;
-const { findPeople } = $m41;
+const { openDialog } = $m41;
+const { ICONS } = $m40;
+const { findPeople } = $m42;
 const { shortTime, t } = $m6;
 const { excerpt, nameOf, titleOf } = $m10;
 const WAIT_MS = 120;
@@ -5075,7 +5198,7 @@ return [input, lines];
 return { openJump };
 })();
 // lib/web/app/markup.ts
-const $m45 = (() => {
+const $m46 = (() => {
 const FENCE = /```(?=([^\S\n]*))\1(?:[\w+#-]*\n)?([^]*?)\n?```/g;
 const CODE = /`([^`\n]+)`/g;
 const LINK = /\bhttps?:\/\/[^\s<>"'`\u2018-\u201f\u3000-\u303f\uff00-\uff0f]+/gi;
@@ -5159,11 +5282,11 @@ return pieces;
 return { isEmojiOnly, parse };
 })();
 // lib/web/app/rows.ts
-const $m46 = (() => {
-const { avatar } = $m38;
+const $m47 = (() => {
+const { avatar } = $m39;
 const { el, icon } = $m1;
-const { ICONS } = $m39;
-const { isEmojiOnly, parse } = $m45;
+const { ICONS } = $m40;
+const { isEmojiOnly, parse } = $m46;
 const { day, fullTime, isolate, plural, t, time } = $m6;
 const { excerpt, nameOf, systemText, titleOf } = $m10;
 function signatureOf(item , model , conversation ) {
@@ -5424,11 +5547,11 @@ el("span", {}, String(count)),
 return { signatureOf, drawRow, tickOf, tickSign };
 })();
 // lib/web/app/list_view.ts
-const $m47 = (() => {
-const { avatar } = $m38;
+const $m48 = (() => {
+const { avatar } = $m39;
 const { el, icon, replace } = $m1;
-const { ICONS } = $m39;
-const { tickOf, tickSign } = $m46;
+const { ICONS } = $m40;
+const { tickOf, tickSign } = $m47;
 const { isolate, number, plural, shortTime, t } = $m6;
 const { excerpt, nameOf, systemText, titleOf, typingOf } = $m10;
 class ListView {
@@ -5651,7 +5774,7 @@ else items[index]?.focus();
 return { ListView };
 })();
 // lib/web/app/notices.ts
-const $m48 = (() => {
+const $m49 = (() => {
 const { isMentioned } = $m17;
 const { prefs } = $m3;
 const { t } = $m6;
@@ -5722,12 +5845,12 @@ return undefined;
 return { Notices };
 })();
 // lib/web/app/settings_dialogs.ts
-const $m49 = (() => {
+const $m50 = (() => {
 const { integerOf, listOf, textOf } = $m7;
 const { ERRNO, isJsonObject, MSGID } = $m0;
 const { el, replace } = $m1;
-const { askFirst, openDialog, toast } = $m40;
-const { field, form } = $m2;
+const { askFirst, openDialog, toast } = $m41;
+const { choice, field, form } = $m2;
 const { applyTheme, prefs, setPref } = $m3;
 const { isolate, LANGUAGES, shortTime, t } = $m6;
 const { failureOf } = $m10;
@@ -5825,12 +5948,9 @@ options ,
 value ,
 onSet ,
 ) => {
-const element = el(
-"select",
-{ class: "input", onchange: () => onSet(element.value) },
-...options.map(([option, text]) => el("option", { value: option, selected: option === value }, text)),
-);
-return el("label", { class: "field" }, el("span", {}, label), element);
+const { element, input } = choice(label, options, value);
+input.addEventListener("change", () => onSet(input.value));
+return element;
 };
 const themes = [["system", t("theme_system")], ["light", t("theme_light")], [
 "dark",
@@ -5889,7 +6009,7 @@ el("dd", {}, t(text)),
 return { profileDialog, devicesDialog, settingsDialog, keysDialog };
 })();
 // lib/web/app/emoji.ts
-const $m50 = (() => {
+const $m51 = (() => {
 const TABLE =
 `👍 thumbsup yes|👎 thumbsdown no|❤️ heart love|😂 joy laugh|🎉 tada party|😮 surprised wow|😢 sad cry|🙏 thanks please
 😀 grinning|😄 smile|😁 grin|😅 sweat|🤣 rofl|😊 blush|🙂 slight|🙃 upside|😉 wink|😍 hearteyes|😘 kiss|😎 cool sunglasses
@@ -5916,10 +6036,10 @@ return found.filter(({ name }) => name !== "").slice(0, most);
 return { EMOJI, findEmoji };
 })();
 // lib/web/app/emoji_menu.ts
-const $m51 = (() => {
+const $m52 = (() => {
 const { el } = $m1;
-const { EMOJI } = $m50;
-const { moveWithArrows, openFloat } = $m40;
+const { EMOJI } = $m51;
+const { moveWithArrows, openFloat } = $m41;
 const { t } = $m6;
 const COLUMNS = 8;
 function openEmoji(anchor , onChoose ) {
@@ -5959,7 +6079,7 @@ grid.querySelector("button")?.focus();
 return { openEmoji, openReactions };
 })();
 // lib/web/app/long_text.ts
-const $m52 = (() => {
+const $m53 = (() => {
 const encoder = new TextEncoder();
 const MOST_CHARACTERS = 8000;
 const CHARACTER_BYTES = 6;
@@ -5981,16 +6101,16 @@ return Array.from(
 return { sizeOf, cut };
 })();
 // lib/web/app/composer.ts
-const $m53 = (() => {
+const $m54 = (() => {
 const { ERRNO, MSGID } = $m0;
 const { el, icon, replace } = $m1;
-const { findEmoji } = $m50;
-const { openEmoji } = $m51;
-const { openDialog, place, toast } = $m40;
-const { ICONS } = $m39;
-const { cut, sizeOf } = $m52;
+const { findEmoji } = $m51;
+const { openEmoji } = $m52;
+const { openDialog, place, toast } = $m41;
+const { ICONS } = $m40;
+const { cut, sizeOf } = $m53;
 const { isolate, plural, t } = $m6;
-const { avatar } = $m38;
+const { avatar } = $m39;
 const { excerpt, failureOf, nameOf, titleOf, typingOf } = $m10;
 const DRAFT_DELAY_MS = 400;
 const LONG_LINES = 20;
@@ -6412,11 +6532,11 @@ content: [emoji, ` ${name}`],
 return { Composer };
 })();
 // lib/web/app/log_view.ts
-const $m54 = (() => {
+const $m55 = (() => {
 const { el, icon } = $m1;
-const { toast } = $m40;
-const { ICONS } = $m39;
-const { drawRow, signatureOf } = $m46;
+const { toast } = $m41;
+const { ICONS } = $m40;
+const { drawRow, signatureOf } = $m47;
 const { dayOf, number, t } = $m6;
 const { nameOf } = $m10;
 const GROUP_MS = 5 * 60_000;
@@ -6800,15 +6920,15 @@ return a.length === b.length && a.every((value, index) => value === b[index]);
 return { LogView };
 })();
 // lib/web/app/talk_view.ts
-const $m55 = (() => {
+const $m56 = (() => {
 const { ERRNO, MSGID } = $m0;
-const { avatar } = $m38;
-const { Composer } = $m53;
+const { avatar } = $m39;
+const { Composer } = $m54;
 const { el, icon, replace } = $m1;
-const { openReactions } = $m51;
-const { askFirst, openDialog, openFloat, openMenu, toast } = $m40;
-const { ICONS } = $m39;
-const { LogView } = $m54;
+const { openReactions } = $m52;
+const { askFirst, openDialog, openFloat, openMenu, toast } = $m41;
+const { ICONS } = $m40;
+const { LogView } = $m55;
 const { fullTime, t } = $m6;
 const { failureOf, nameOf, sublineOf, titleOf } = $m10;
 const { integerOf, listOf, textOf } = $m7;
@@ -7090,18 +7210,19 @@ openFloat(el("div", { class: "float" }, ...lines), anchor, "above");
 return { TalkView };
 })();
 // lib/web/app/shell.ts
-const $m56 = (() => {
-const { DetailsView } = $m43;
+const $m57 = (() => {
+const { DetailsView } = $m44;
 const { el, replace } = $m1;
-const { askFirst, openMenu, toast } = $m40;
-const { joinDialog, newGroupDialog } = $m42;
-const { openJump } = $m44;
-const { ListView } = $m47;
-const { Notices } = $m48;
-const { choosePerson } = $m41;
+const { askFirst, openMenu, toast } = $m41;
+const { joinDialog, newGroupDialog } = $m43;
+const { linkIn } = $m32;
+const { openJump } = $m45;
+const { ListView } = $m48;
+const { Notices } = $m49;
+const { choosePerson } = $m42;
 const { prefs, setPref } = $m3;
-const { devicesDialog, keysDialog, profileDialog, settingsDialog } = $m49;
-const { TalkView } = $m55;
+const { devicesDialog, keysDialog, profileDialog, settingsDialog } = $m50;
+const { TalkView } = $m56;
 const { plural, t } = $m6;
 const { MSGID, parseConversation } = $m0;
 const QUIET_MS = 800;
@@ -7155,13 +7276,13 @@ this.#details.element,
 );
 const { signal } = this.#stop;
 addEventListener("keydown", (event) => this.#key(event), { signal });
-addEventListener("popstate", () => this.#show(idInAddress()), { signal });
+addEventListener("popstate", () => this.#follow(), { signal });
 addEventListener("focus", () => this.#looked(), { signal });
 document.addEventListener("visibilitychange", () => this.#looked(), { signal });
 addEventListener("pagehide", () => this.#leaving(), { signal });
 addEventListener("online", () => model.retry(), { signal });
 model.listen((topics) => this.#update(topics), signal);
-this.#show(idInAddress());
+this.#follow();
 this.#update(new Set (["account", "list", "log", "people", "link"]));
 }
 open(id , seq ) {
@@ -7178,6 +7299,16 @@ close() {
 this.#stop.abort();
 clearTimeout(this.#bannerTimer);
 clearInterval(this.#countdown);
+}
+#follow() {
+const link = linkIn(location.hash);
+if (link === undefined) {
+this.#show(idInAddress());
+return;
+}
+history.replaceState(null, "", location.pathname);
+this.#show(undefined);
+joinDialog(this.#model, (id) => this.open(id), link);
 }
 #show(id ) {
 const known = id !== undefined && parseConversation(id) !== undefined ? id : undefined;
@@ -7378,8 +7509,8 @@ return location.hash.slice(1) || undefined;
 return { Shell };
 })();
 // lib/web/app/socket.ts
-const $m57 = (() => {
-const { within } = $m36;
+const $m58 = (() => {
+const { within } = $m37;
 const END_TIMEOUT_MS = 1000;
 function createDialer(url ) {
 const target = new URL("/ws", url);
@@ -7412,12 +7543,12 @@ await within(closed, END_TIMEOUT_MS);
 return { createDialer };
 })();
 // lib/web/app/app.ts
-const $m58 = (() => {
+const $m59 = (() => {
 const { EntryView } = $m11;
-const { Model } = $m37;
+const { Model } = $m38;
 const { applyTheme, prefs } = $m3;
-const { Shell } = $m56;
-const { createDialer } = $m57;
+const { Shell } = $m57;
+const { createDialer } = $m58;
 const { languageTag, setLanguage } = $m6;
 const model = new Model(createDialer(new URL(location.href)));
 let shell ;

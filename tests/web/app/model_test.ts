@@ -176,3 +176,68 @@ Deno.test("the longest text follows from the longest frame that the server takes
     assertEquals(site.model.maxTextBytes, longest);
   }
 });
+
+/** What a group's members see, of group 7. */
+function system(seq: number, what: string, fields: JsonObject): JsonObject {
+  return { msgid: 25, conversation: "g7", seq, at: Date.now(), what, by: 2, by_name: "li", ...fields };
+}
+
+const MEMBERS = [{ id: 1, name: "ann", role: "normal" }, { id: 2, name: "li", role: "creator" }];
+const GROUP = { id: 7, groupname: "lunch", groupdesc: "when", join: "link", role: "normal", members: 2 };
+
+Deno.test("a group is as its members and what happens in it say, for who is added to it and removed, too", async () => {
+  await using site = await ModelSite.start(
+    {},
+    ({ op }) => op === "members" ? { users: MEMBERS, more: false, group: GROUP } : undefined,
+  );
+  const { model } = site;
+  const group = () => model.people.groups.get(7);
+  await site.send(system(4, "added", { id: 1, name: "ann", groupname: "lunch" }));
+  const { members: _, ...known } = group() ?? {};
+  assertEquals(known, {
+    id: 7,
+    name: "lunch",
+    description: "when",
+    join: "link",
+    role: "normal",
+    count: 2,
+    isOver: false,
+  });
+  await site.send(system(5, "added", { id: 3, name: "wu" }), system(6, "role", { id: 1, role: "admin" }));
+  assertEquals([group()?.count, group()?.role, group()?.members], [3, "admin", [
+    { id: 2, role: "creator" },
+    { id: 3, role: "normal" },
+    { id: 1, role: "admin" },
+  ]]);
+  await site.send(system(7, "role", { id: 3, role: "creator" }), system(8, "left", { id: 2 }));
+  assertEquals([group()?.count, group()?.members], [2, [{ id: 1, role: "admin" }, {
+    id: 3,
+    role: "creator",
+  }]]);
+  await site.send(system(9, "edited", { groupname: "dinner", join: "closed" }));
+  assertEquals([group()?.name, group()?.join], ["dinner", "closed"]);
+  await site.send(system(10, "removed", { id: 1, by: 3 }));
+  assertEquals([group()?.isOver, group()?.members], [true, undefined]);
+  await site.send(system(20, "added", { id: 1, by: 3 }));
+  assertEquals([group()?.isOver, group()?.role, group()?.members?.length], [false, "normal", 2]);
+});
+
+Deno.test("who follows an invitation knows the group at once; a group that one has left is still called what it was", async () => {
+  await using site = await ModelSite.start({
+    conversations: [{
+      conversation: "g9",
+      last_seq: 5,
+      delivered: 5,
+      read: 5,
+      until: 5,
+      groupname: "gone",
+      at: 1,
+    }],
+  }, ({ op }) => op === "join" ? { groupid: 7, group: GROUP } : { users: MEMBERS });
+  const { model } = site;
+  assertEquals([model.people.groups.get(9)?.name, model.people.groups.get(9)?.isOver], ["gone", true]);
+  const reply = await model.join(" https://chat.example/#join-a%2Fb".trim());
+  assertEquals([reply.errno, reply.frame.groupid], [0, 7]);
+  assertEquals(site.asked[0]?.link, "a/b");
+  assertEquals([model.people.groups.get(7)?.name, model.people.groups.get(7)?.members?.length], ["lunch", 2]);
+});
