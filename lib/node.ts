@@ -29,6 +29,7 @@ import { Positions } from "./log/positions.ts";
 import { addressesOf, bindPorts, type Closer, letIn, openHttp, type Ports, takeBeats } from "./ports.ts";
 import { conversationOfUsers } from "./protocol/protocol.ts";
 import { Quotas } from "./chat/quotas.ts";
+import { RecentLines } from "./observe/recent_lines.ts";
 import { openReadGate, type ReadGate } from "./net/read_gate.ts";
 import { Rewind } from "./log/rewind.ts";
 import { ChatServer } from "./chat/server.ts";
@@ -84,7 +85,7 @@ async function closeAll(closers: Closer[]): Promise<void> {
 export async function startNode(options: ServeOptions, logger: Logger): Promise<Node> {
   const closers: Closer[] = [];
   try {
-    return await assemble(options, logger, closers);
+    return await assemble(options, new RecentLines(logger), closers);
   } catch (error) {
     await closeAll(closers);
     throw error;
@@ -145,7 +146,7 @@ function boundsOf({ undeliveredMessages, undeliveredBytes }: ServeOptions) {
 
 async function assemble(
   given: ServeOptions,
-  logger: Logger,
+  logger: RecentLines,
   closers: Closer[],
 ): Promise<Node> {
   /** Others look into it, too: a reload changes it in place. */
@@ -364,7 +365,20 @@ async function assemble(
   const server = new ChatServer(options, services, gate, reserve);
   closers.push(() => server.stopAccepting());
   const { limited } = services;
-  answerAbout?.({ server, delivery, log, presence, bus, isClustered, beats, db, limited, logger, passwords });
+  answerAbout?.({
+    server,
+    delivery,
+    log,
+    presence,
+    bus,
+    isClustered,
+    beats,
+    db,
+    limited,
+    lines: logger,
+    logger,
+    passwords,
+  });
   letIn(options, ports, server);
   const addresses = addressesOf(ports);
   logger.info("listening", addresses);

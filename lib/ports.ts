@@ -22,6 +22,7 @@ import type { ServeOptions } from "./config/options.ts";
 import type { Passwords } from "./chat/password.ts";
 import type { Presence } from "./cluster/presence.ts";
 import { renderMetrics } from "./observe/prometheus.ts";
+import type { RecentLines } from "./observe/recent_lines.ts";
 import { Proxies } from "./net/proxies.ts";
 import type { ReadGate } from "./net/read_gate.ts";
 import { NOT_ACCEPTING, Readiness } from "./observe/readiness.ts";
@@ -166,6 +167,8 @@ export interface HttpParts {
   passwords: Passwords;
   /** What limits have refused or slowed down. */
   limited: LimitCounters;
+  /** What the log has said lately. */
+  lines: RecentLines;
   /** For what operators should see. */
   logger: Logger;
 }

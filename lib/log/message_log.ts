@@ -12,11 +12,12 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import type { Ends } from "../store/ends.ts";
 import { DatabaseError, errorText, isTemporary } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
+import { Histogram } from "../base/histogram.ts";
 import { Limiter } from "../base/limiter.ts";
 import type { KIND } from "../protocol/entries.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { type ConversationId, conversationOfUsers, isBlocked } from "../protocol/protocol.ts";
-import { endOfTurn } from "../base/turn.ts";
+import { endOfTurn, turnTime } from "../base/turn.ts";
 import type { Database, SqlConnection, SqlValue } from "../store/database.ts";
 
 /** One transaction holds at most this many messages … */
@@ -154,6 +155,8 @@ interface Entry {
   draft: Draft;
   /** When it may be refused, by the clock. */
   deadline: number;
+  /** When it came, as of performance.now(). */
+  cameAt: number;
   /** Answered: it must not be tried again with the rest of its batch. */
   isSettled: boolean;
   outcome: Outcome;
@@ -201,6 +204,8 @@ export class MessageLog {
   readonly #changing = new Set<Promise<unknown>>();
   /** Batches, messages and changes committed so far. */
   readonly counters = { batches: 0, messages: 0, repeats: 0, retries: 0, changes: 0 };
+  /** How long the transactions of batches took, and messages from when they came to when they were durable. */
+  readonly times = { commits: new Histogram(), messages: new Histogram() };
 
   /** See {@link MessageLogOptions}. */
   constructor({ db, logger, onStored, ends, onBehind, clock = systemClock }: MessageLogOptions) {
@@ -233,7 +238,8 @@ export class MessageLog {
       return;
     }
     const deadline = key === undefined ? Infinity : this.#clock.now() + GIVE_UP_MS;
-    const entry: Entry = { draft, deadline, isSettled: false, outcome, repeats: undefined };
+    const cameAt = turnTime();
+    const entry: Entry = { draft, deadline, cameAt, isSettled: false, outcome, repeats: undefined };
     if (key !== undefined) this.#byCid.set(key, entry);
     this.#waiting.set(draft.conversation, (this.#waiting.get(draft.conversation) ?? 0) + 1);
     this.#queue.push(entry);
@@ -353,8 +359,10 @@ export class MessageLog {
   /** Commits a batch whatever its single messages do; throws only when the database is away and nothing was stored. */
   async #commit(batch: Entry[], attempt = 1): Promise<void> {
     const placed: Placed[] = [];
+    const begunAt = performance.now();
     try {
       await this.#db.transaction((tx) => this.#write(tx, batch, placed));
+      this.times.commits.record(performance.now() - begunAt);
       this.#settle(placed);
     } catch (error) {
       if (error instanceof BehindError && attempt < BEHIND_ATTEMPTS) {
@@ -485,6 +493,8 @@ export class MessageLog {
   #settle(placed: Placed[]): void {
     this.counters.batches++;
     this.counters.messages += placed.length;
+    const now = performance.now();
+    for (const { entry } of placed) this.times.messages.record(now - entry.cameAt);
     for (const { entry, seq, at, members, isHidden } of placed) {
       const { conversation, users, sender, text, origin } = entry.draft;
       const stored: Stored = {

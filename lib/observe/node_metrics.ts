@@ -5,6 +5,7 @@
  */
 import type { Bus } from "../cluster/bus.ts";
 import type { Delivery } from "../log/delivery.ts";
+import { BOUNDS_MS, type Histogram } from "../base/histogram.ts";
 import type { FairQueue } from "../base/fair_queue.ts";
 import type { LoopLag } from "./loop_lag.ts";
 import type { MessageLog } from "../log/message_log.ts";
@@ -12,6 +13,7 @@ import { VERSION } from "../config/options.ts";
 import type { Metric, Sample } from "./prometheus.ts";
 import type { ChatServer } from "../chat/server.ts";
 import type { LimitCounters } from "../chat/services.ts";
+import type { RecentLines } from "./recent_lines.ts";
 import type { PoolStats } from "../store/mysql_pool.ts";
 import type { BeatCounters } from "../net/udp_beats.ts";
 
@@ -32,7 +34,7 @@ export interface NodeParts {
   /** Users and doorbells. */
   delivery: Pick<Delivery, "userCount" | "counters">;
   /** Messages. */
-  log: Pick<MessageLog, "counters">;
+  log: Pick<MessageLog, "counters" | "times">;
   /** The event loop. */
   lag: Pick<LoopLag, "longestMs">;
   /** Connections to the database; undefined for SQLite, which has none. */
@@ -43,13 +45,15 @@ export interface NodeParts {
   passwords: { turns: Pick<FairQueue, "waiting"> };
   /** What limits have refused or slowed down. */
   limited: LimitCounters;
+  /** Of the log, how many lines of these levels. */
+  lines: Pick<RecentLines, "counts">;
   /** Heartbeats that come as datagrams; undefined when none do. */
   beats: BeatCounters | undefined;
 }
 
 /** All metrics of a node. */
 export function nodeMetrics(
-  { server, delivery, log, lag, pool, bus, beats, limited, passwords }: NodeParts,
+  { server, delivery, log, lag, pool, bus, beats, limited, lines, passwords }: NodeParts,
 ): Metric[] {
   return [
     gauge("chat_build_info", "The program and what it runs on.", [{
@@ -91,6 +95,12 @@ export function nodeMetrics(
     counter("chat_messages_stored_total", "Messages committed.", log.counters.messages),
     counter("chat_messages_repeated_total", "Messages that had been stored before.", log.counters.repeats),
     counter("chat_commit_batches_total", "Transactions that stored messages.", log.counters.batches),
+    histogram("chat_commit_seconds", "How long those transactions took.", log.times.commits),
+    histogram(
+      "chat_ack_seconds",
+      "From when a message came to when it was durable, and acknowledged.",
+      log.times.messages,
+    ),
     counter("chat_commit_retries_total", "Transactions that had to be tried again.", log.counters.retries),
     counter(
       "chat_deliveries_total",
@@ -124,6 +134,11 @@ export function nodeMetrics(
       "chat_event_loop_lag_seconds",
       "The longest the event loop was late in the last half to full minute.",
       lag.longestMs / 1_000,
+    ),
+    counter(
+      "chat_log_lines_total",
+      "Lines of the log by which somebody should look.",
+      Object.entries(lines.counts).map(([level, value]) => ({ labels: { level }, value })),
     ),
     gauge("chat_resident_memory_bytes", "Resident memory of the process.", Deno.memoryUsage().rss),
   ];
@@ -161,4 +176,20 @@ function gauge(name: string, help: string, value: number | readonly Sample[]): M
 
 function counter(name: string, help: string, value: number | readonly Sample[]): Metric {
   return { ...gauge(name, help, value), type: "counter" };
+}
+
+function histogram(name: string, help: string, { counts, sumMs }: Histogram): Metric {
+  let count = 0;
+  const buckets = Array.from(counts, (own, index): Sample => {
+    count += own;
+    const bound = BOUNDS_MS[index];
+    const le = bound === undefined ? "+Inf" : String(bound / 1_000);
+    return { suffix: "_bucket", labels: { le }, value: count };
+  });
+  const samples: Sample[] = [
+    ...buckets,
+    { suffix: "_sum", value: sumMs / 1_000 },
+    { suffix: "_count", value: count },
+  ];
+  return { name, type: "histogram", help, samples };
 }

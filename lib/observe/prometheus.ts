@@ -8,6 +8,8 @@
 export interface Sample {
   /** Of a bounded set of values: never a user, a conversation or an address. */
   labels?: Readonly<Record<string, string>>;
+  /** Of a histogram, what follows its name. */
+  suffix?: "_bucket" | "_sum" | "_count";
   /** The number now. */
   value: number;
 }
@@ -16,8 +18,8 @@ export interface Sample {
 export interface Metric {
   /** Begins with `chat_`, ends with its unit, and for a counter with `_total`. */
   name: string;
-  /** `counter` only grows, until a restart; `gauge` is what is so now. */
-  type: "counter" | "gauge";
+  /** `counter` only grows, until a restart; `gauge` is what is so now; `histogram` is counters by an upper bound, `le`. */
+  type: "counter" | "gauge" | "histogram";
   /** One line for people. */
   help: string;
   /** Its numbers. */
@@ -32,7 +34,9 @@ export function renderMetrics(metrics: readonly Metric[]): string {
   let text = "";
   for (const { name, type, help, samples } of metrics) {
     text += `# HELP ${name} ${help.replace(/[\\\n]/g, escape)}\n# TYPE ${name} ${type}\n`;
-    for (const { labels, value } of samples) text += `${name}${renderLabels(labels)} ${value}\n`;
+    for (const { labels, suffix = "", value } of samples) {
+      text += `${name}${suffix}${renderLabels(labels)} ${value}\n`;
+    }
   }
   return text;
 }
