@@ -16,6 +16,7 @@ import { errorText, type FatalError, isTemporary } from "./base/errors.ts";
 import { DeviceDesk } from "./chat/device_desk.ts";
 import { giveUpAfter } from "./base/give_up_after.ts";
 import { Guesses } from "./chat/guesses.ts";
+import { LimitBook } from "./chat/limit_book.ts";
 import { Limiter } from "./base/limiter.ts";
 import { LogBudget } from "./base/log_budget.ts";
 import type { Logger } from "./base/logger.ts";
@@ -33,7 +34,7 @@ import { RecentLines } from "./observe/recent_lines.ts";
 import { openReadGate, type ReadGate } from "./net/read_gate.ts";
 import { Rewind } from "./log/rewind.ts";
 import { ChatServer } from "./chat/server.ts";
-import type { Services, Settings } from "./chat/services.ts";
+import type { LimitCounters, Services, Settings } from "./chat/services.ts";
 import { AccessCodes } from "./store/access_codes.ts";
 import { Actions } from "./store/actions.ts";
 import { Contacts } from "./store/contacts.ts";
@@ -43,6 +44,7 @@ import { Groups } from "./store/groups.ts";
 import { Messages } from "./store/messages.ts";
 import { inspectDatabase, openDatabase } from "./store/open.ts";
 import { Profiles } from "./store/profiles.ts";
+import { NodeReports } from "./store/node_reports.ts";
 import { Timeline } from "./store/timeline.ts";
 import { Tokens } from "./store/tokens.ts";
 import { Users } from "./store/users.ts";
@@ -275,8 +277,32 @@ async function assemble(
   // An earlier process of this name may have stored messages, and died before it rang for them.
   delivery.requestSweep();
 
+  const limited: LimitCounters = {
+    messages: 0,
+    undelivered: 0,
+    lookups: 0,
+    guesses: 0,
+    signups: 0,
+    codes: 0,
+    hashes: 0,
+    history: 0,
+    devices: 0,
+    profiles: 0,
+    requests: 0,
+    refusals: 0,
+    frames: 0,
+    anonymous: 0,
+  };
+  const limits = new LimitBook(limited);
+  const quotas = new Quotas(options, turnTime);
+  const guesses = new Guesses(tallies, options.signupRate);
   const orders = new AdminOrders({
     events: new AdminEvents(db),
+    reports: new NodeReports(db),
+    node: { node, origin },
+    limits,
+    quotas,
+    guesses,
     users,
     delivery,
     admission,
@@ -336,35 +362,22 @@ async function assemble(
     tokens,
     devices: deviceDesk,
     epoch: () => rewind.epoch(),
-    quotas: new Quotas(options, turnTime),
+    quotas,
     backlogs: new Backlogs({
       ...boundsOf(options),
       maxFrameBytes: options.maxFrameBytes,
       messages,
       now: turnTime,
     }),
-    guesses: new Guesses(tallies, options.signupRate),
+    guesses,
     pages: new PageRoom(),
-    limited: {
-      messages: 0,
-      undelivered: 0,
-      lookups: 0,
-      guesses: 0,
-      signups: 0,
-      codes: 0,
-      hashes: 0,
-      history: 0,
-      requests: 0,
-      refusals: 0,
-      frames: 0,
-      anonymous: 0,
-    },
+    limited,
+    limits,
   };
   const reserve = await DescriptorReserve.hold();
   closers.push(() => void reserve.release());
   const server = new ChatServer(options, services, gate, reserve);
   closers.push(() => server.stopAccepting());
-  const { limited } = services;
   answerAbout?.({
     server,
     delivery,

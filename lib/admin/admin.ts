@@ -12,6 +12,7 @@ import { type AdminContext, misuse, type Result } from "./context.ts";
 import { exportRecords } from "./export.ts";
 import { listGroups, showGroup } from "./groups.ts";
 import { importRecords } from "./import.ts";
+import { liftLimits, listLimits } from "./limits.ts";
 import { trim } from "./trim.ts";
 import {
   changePassword,
@@ -131,6 +132,19 @@ const COMMANDS: readonly Command[] = [
   },
   { words: "codes list", help: "codes that were made", options: PAGED, run: listCodes },
   { words: "codes withdraw", operands: "ID", count: ONE, help: "make a code worthless", run: withdrawCode },
+  {
+    words: "limits list",
+    help: "whom limits hold up on running nodes; they have two seconds to say so",
+    options: ["limit"],
+    run: listLimits,
+  },
+  {
+    words: "limits lift",
+    operands: "USER|ADDRESS",
+    count: ONE,
+    help: "forget what limits have counted of a user or an address",
+    run: liftLimits,
+  },
   {
     words: "announce",
     operands: "TEXT",

@@ -132,14 +132,14 @@ async function perform(
 
 /** What is done waits for the other one like what is said. */
 function checkBacklog(
-  { backlogs, limited }: Services,
+  { backlogs, limits }: Services,
   { login: { userId, mailbox }, byteLength }: Request,
   conversation: ConversationId,
   [one, other]: readonly [number, number],
 ): void {
   const newest = mailbox.cursor(conversation)?.newest ?? 0;
   if (backlogs.take(conversation, userId, userId === one ? other : one, newest, byteLength)) return;
-  limited.undelivered++;
+  limits.note("undelivered", { userId });
   throw new Refusal(ERRNO.TOO_MANY_REQUESTS, "Too much of yours waits for this user already");
 }
 

@@ -1,6 +1,6 @@
 /**
- * Follows what operators do to the database while this node runs: ends sessions, forgets users, passes announcements on.
- * It asks once a second, in every deployment the same, for one row.
+ * Follows what operators do to the database while this node runs: ends sessions, forgets users, passes announcements on,
+ * lifts limits, and tells whom they hold up. It asks once a second, in every deployment the same, for two rows.
  *
  * @module
  */
@@ -12,8 +12,20 @@ import type { Delivery } from "../log/delivery.ts";
 import type { Logger } from "../base/logger.ts";
 import { MSGID } from "../protocol/protocol.ts";
 import type { Session } from "./session.ts";
+import type { Guesses } from "./guesses.ts";
+import type { LimitBook, LimitEntry } from "./limit_book.ts";
+import type { Quotas } from "./quotas.ts";
 import type { AdminEvent, AdminEvents } from "../store/admin_events.ts";
+import type { NodeReport, NodeReports } from "../store/node_reports.ts";
 import type { Users } from "../store/users.ts";
+
+/** What a node says when it is asked. */
+export interface NodeLimits {
+  /** Whom limits hold up: as many as there is room for. */
+  limited: LimitEntry[];
+  /** So many others. */
+  more: number;
+}
 
 /** Events in one statement. */
 const PAGE = 200;
@@ -29,6 +41,9 @@ const NOTICES: Partial<Record<AdminEvent["what"], string>> = {
   sessions: "An operator has ended this session.",
 };
 
+/** Entries of a report about limits: the table's column holds a good deal more. */
+const REPORTED = 200;
+
 /** What {@link AdminOrders} works with. */
 export interface AdminOrderOptions {
   /** Tables. */
@@ -39,6 +54,16 @@ export interface AdminOrderOptions {
   delivery: Delivery<Session>;
   /** Logouts. */
   admission: Admission;
+  /** Tables. */
+  reports: NodeReports;
+  /** Who this node is in them. */
+  node: Pick<NodeReport, "node" | "origin">;
+  /** Whom limits hold up. */
+  limits: LimitBook;
+  /** What users may do. */
+  quotas: Quotas;
+  /** Wrong passwords, and signups, so far. */
+  guesses: Guesses;
   /** For what is done. */
   logger: Logger;
 }
@@ -49,6 +74,7 @@ export class AdminOrders {
   /** Users whose sessions were ended, with the event that did and what they were told; oldest first. */
   readonly #ended = new Map<number, { event: number; text: string }>();
   #newest: number | undefined;
+  #question = 0;
   #isAsking = false;
 
   /** See {@link AdminOrderOptions}. */
@@ -58,7 +84,9 @@ export class AdminOrders {
 
   /** What is done from now on is followed. To be called before anything that it could change is read. */
   async begin(): Promise<void> {
-    this.#newest = await this.#options.events.newest();
+    const { newest, question } = await this.#options.events.heads();
+    this.#newest = newest;
+    this.#question = question;
   }
 
   /** Called about once a second. Never rejects. */
@@ -76,16 +104,26 @@ export class AdminOrders {
   }
 
   async #catchUp(known: number): Promise<void> {
-    const newest = await this.#options.events.newest();
+    const { newest, question } = await this.#options.events.heads();
     if (newest < known) this.#beginAnew(newest);
     for (let after = known; after < newest;) {
       const events = await this.#options.events.after(after, PAGE);
       if (events.length === 0) return;
       for (const event of events) {
-        this.#follow(event);
+        await this.#follow(event);
         this.#newest = after = event.id;
       }
     }
+    // Also after a database has gone back in time: it counts from an earlier one.
+    if (question !== this.#question) await this.#answer(question);
+  }
+
+  async #answer(question: number): Promise<void> {
+    const { reports, node, limits } = this.#options;
+    const { entries, count } = limits.list(REPORTED);
+    const report: NodeLimits = { limited: entries, more: count - entries.length };
+    await reports.answer(question, { ...node, at: Date.now(), body: JSON.stringify(report) });
+    this.#question = question;
   }
 
   /** A database that has gone back in time counts from an earlier event. */
@@ -95,13 +133,14 @@ export class AdminOrders {
     for (const session of this.#options.delivery.sessions()) session.revoked = 0;
   }
 
-  #follow({ id, what, userId, detail }: AdminEvent): void {
+  async #follow({ id, what, userId, detail }: AdminEvent): Promise<void> {
     const { logger, users, delivery, admission } = this.#options;
     logger.info("an operator's order", { what, ...(userId === null ? {} : { user: userId }) });
     const notice = NOTICES[what];
     if (userId !== null && notice !== undefined) this.#endSessions(userId, id, notice);
     if (userId !== null && what === "delete") users.forget(userId);
     if (userId !== null && what === "device") admission.onRevoked(userId, Number(detail.device));
+    if (what === "lift") await this.#lift(userId, detail);
     if (what === "announce") this.#announce(String(detail.text));
     if (what === "import") {
       users.forgetKnown();
@@ -141,6 +180,21 @@ export class AdminOrders {
       const ended = this.#ended.get(session.login?.userId ?? 0);
       if (ended && ended.event > session.revoked) this.#end(session, ended.text);
     }
+  }
+
+  /** Whatever has been counted of a user, or of an address, is forgotten; never rejects. */
+  async #lift(userId: number | null, { address }: AdminEvent["detail"]): Promise<void> {
+    const { delivery, limits, quotas, guesses } = this.#options;
+    if (userId === null) {
+      const person = String(address);
+      limits.lift({ person });
+      return await guesses.forgetAddress(person);
+    }
+    quotas.forget(userId);
+    const now = performance.now();
+    for (const session of delivery.sessionsOf(userId)) session.throttle.refill(now);
+    const persons = limits.lift({ userId }).map(({ person }) => person);
+    await guesses.forgetUser(userId, [undefined, ...persons]);
   }
 
   /** Version 1 knows no notices but the last one: it gets a message of nobody. */

@@ -47,7 +47,7 @@ export async function resetPassword(services: Services, request: Request): Promi
 
 /** Looks for a code, unless too many were wrong before. */
 async function findCode(
-  { codes, guesses, limited }: Services,
+  { codes, guesses, limits }: Services,
   session: Session,
   kind: CodeKind,
   hash: Uint8Array,
@@ -55,7 +55,7 @@ async function findCode(
   checkPatience(session);
   const waitMs = await guesses.msToWaitForCode(session.person);
   if (waitMs > 0) {
-    limited.codes++;
+    limits.note("codes", { person: session.person }, waitMs);
     throw tooMany("Too many wrong codes; try again later", waitMs);
   }
   const found = await codes.find(kind, hash, Date.now());

@@ -51,7 +51,9 @@ export async function conversations(services: Services, request: Request): Promi
   ]);
   const waitMs = services.quotas.of(login.userId)
     .takeHistory(performance.now(), page.conversations.length * CONVERSATION_COST);
-  if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+  if (waitMs === 0) return;
+  services.limits.note("history", { userId: login.userId }, waitMs);
+  await new Promise((resolve) => setTimeout(resolve, waitMs));
 }
 
 /**

@@ -8,6 +8,7 @@ import { type Command, COMMANDS, type FieldType } from "./commands.ts";
 import { errorText, PresenceError } from "../base/errors.ts";
 import type { RawFrame } from "../protocol/framer.ts";
 import { DEPTH_MAX, ERRNO, isJsonObject, type JsonObject, MSGID } from "../protocol/protocol.ts";
+import type { Subject } from "./limit_book.ts";
 import { type Answer, Refusal, refusalOf, Request, tooMany } from "./request.ts";
 import type { Services } from "./services.ts";
 import type { Notice, Session } from "./session.ts";
@@ -63,11 +64,11 @@ export function handleFrame(services: Services, session: Session, raw: RawFrame)
  */
 function measure(services: Services, request: Request, { isCostly, quota }: Command): number {
   const { session, byteLength } = request;
-  const { quotas, limited } = services;
+  const { quotas, limits } = services;
   const now = turnTime();
   const weight = weightOf(services, session);
   const costMs = isCostly ? requestsOf(services, session).take(now, weight) : 0;
-  if (costMs > 0) limited.requests++;
+  if (costMs > 0) limits.note("requests", whoOf(session), costMs);
   if (quota === undefined) return costMs;
   const own = quotas.of(request.login.userId);
   const isTold = session.version >= 2;
@@ -77,9 +78,13 @@ function measure(services: Services, request: Request, { isCostly, quota }: Comm
     ? own.tryLookup(now, weight)
     : own.takeLookup(now, weight);
   if (quotaMs === 0) return costMs;
-  limited[quota === "message" ? "messages" : "lookups"]++;
+  limits.note(quota === "message" ? "messages" : "lookups", whoOf(session), quotaMs);
   if (isTold) throw tooMany("You send too much in too short a time", quotaMs);
   return Math.max(costMs, quotaMs);
+}
+
+function whoOf({ login, person }: Session): Subject {
+  return { userId: login?.userId, person };
 }
 
 /** Who is online on several nodes has on each a share of what a user may do. */

@@ -84,6 +84,16 @@ export class Guesses {
     await this.#tallies.add([{ key: known, wearMs: KNOWN_MS }]);
   }
 
+  /** No wrong password counts any more for this account, from nowhere in particular or from these addresses of its user. */
+  async forgetUser(userId: number, persons: readonly (string | undefined)[]): Promise<void> {
+    await this.#tallies.clear([accountKey(userId), ...persons.map((person) => placeKey(userId, person))]);
+  }
+
+  /** Nothing counts any more of what has come from this address. */
+  async forgetAddress(person: string): Promise<void> {
+    await this.#tallies.clear([addressKey(person), codeKey(person), signupKey(person)]);
+  }
+
   /** How long until a code may be tried from there, ms; 0: now. */
   async msToWaitForCode(person: string | undefined): Promise<number> {
     if (person === undefined) return 0;
@@ -99,7 +109,7 @@ export class Guesses {
   /** Counts a signup, if one more is allowed from there: then 0, else how long until it is, ms. */
   async trySignup(person: string | undefined): Promise<number> {
     if (person === undefined || this.#signupsPerHour === 0) return 0;
-    const tally = { key: `signup ${person}`, wearMs: HOUR_MS / this.#signupsPerHour };
+    const tally = { key: signupKey(person), wearMs: HOUR_MS / this.#signupsPerHour };
     const [signups] = await this.#tallies.read([tally]);
     const surplus = (signups?.count ?? 0) + 1 - this.#signupsPerHour;
     if (surplus > 0) return surplus * tally.wearMs;
@@ -124,6 +134,10 @@ function addressKey(person: string): string {
 
 function codeKey(person: string): string {
   return `code ${person}`;
+}
+
+function signupKey(person: string): string {
+  return `signup ${person}`;
 }
 
 /** Of an account at an address where its user has logged in. */

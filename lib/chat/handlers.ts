@@ -168,14 +168,14 @@ function beginOneChat(services: Services, request: Request, to: number): Promise
  * Who has named too many of them waits before the next id that has to be asked for.
  */
 async function lookUpReceiver(
-  { users, quotas, limited }: Services,
+  { users, quotas, limits }: Services,
   { session, login: { userId } }: Request,
   id: number,
 ): Promise<boolean> {
   const quota = quotas.of(userId);
   const waitMs = quota.msUntilLookup(performance.now());
   if (waitMs > 0) {
-    limited.lookups++;
+    limits.note("lookups", { userId, person: session.person }, waitMs);
     if (session.version >= 2) throw tooMany("You write to too many who do not exist", waitMs);
     await new Promise((resolve) => setTimeout(resolve, waitMs));
   }
@@ -223,12 +223,12 @@ function storeOneChat(
   text: string,
   mentions?: readonly number[],
 ): Promise<void> | void {
-  const { backlogs, limited } = services;
+  const { backlogs, limits } = services;
   const { userId, mailbox } = request.login;
   const conversation = conversationOfUsers(userId, to);
   const newest = mailbox.cursor(conversation)?.newest ?? 0;
   if (!backlogs.take(conversation, userId, to, newest, request.byteLength)) {
-    limited.undelivered++;
+    limits.note("undelivered", { userId });
     throw new Refusal(ERRNO.TOO_MANY_REQUESTS, "Too much of yours waits for this user already");
   }
   return append(services, request, { conversation, users: [userId, to], sender: userId, text }, mentions);
@@ -408,10 +408,10 @@ export async function history(services: Services, request: Request): Promise<voi
 }
 
 /** What was read counts, and not how often it was asked for: who reads more than its share waits before the next request. */
-async function payForPage({ quotas, limited }: Services, { userId }: Login, cost: number): Promise<void> {
+async function payForPage({ quotas, limits }: Services, { userId }: Login, cost: number): Promise<void> {
   const waitMs = quotas.of(userId).takeHistory(performance.now(), cost);
   if (waitMs === 0) return;
-  limited.history++;
+  limits.note("history", { userId }, waitMs);
   await new Promise((resolve) => setTimeout(resolve, waitMs));
 }
 

@@ -36,7 +36,7 @@ const MOVES_PER_STATEMENT = 500;
 
 /** SIGNUP_MSG. */
 export async function signup(services: Services, request: Request): Promise<void> {
-  const { users, passwords, guesses, limited, settings } = services;
+  const { users, passwords, guesses, limits, settings } = services;
   const { session } = request;
   const name = request.string("name");
   const password = request.string("password");
@@ -50,7 +50,7 @@ export async function signup(services: Services, request: Request): Promise<void
   const hash = await inTurn(services, session, async () => {
     const waitMs = await guesses.trySignup(session.person);
     if (waitMs === 0) return await passwords.hash(password);
-    limited.signups++;
+    limits.note("signups", { person: session.person }, waitMs);
     throw tooMany("Too many have signed up from this address; try again later", waitMs);
   });
   const legacy = session.version === 3 ? 0 : 1;
@@ -180,14 +180,17 @@ async function logInOnDevice(
   account: Account,
   asked: DeviceAsked,
 ): Promise<void> {
-  const { devices, quotas } = services;
+  const { devices, quotas, limits } = services;
   const known = asked.id === undefined ? undefined : await devices.find(account.id, asked.id);
   if (known && asked.name !== undefined && asked.name !== known.name) {
     await devices.rename(account.id, known.id, asked.name);
   }
   if (!known) {
     const waitMs = quotas.of(account.id).tryDevice(performance.now());
-    if (waitMs > 0) throw tooMany("This user has made too many devices; name one of them", waitMs);
+    if (waitMs > 0) {
+      limits.note("devices", { userId: account.id, person: request.session.person }, waitMs);
+      throw tooMany("This user has made too many devices; name one of them", waitMs);
+    }
   }
   const device = known?.id ?? await devices.create(account.id, asked.name);
   try {
@@ -205,7 +208,7 @@ async function logInOnDevice(
 
 /** Looks whether a password is right, unless too many were wrong before. To be called in a turn: see {@link inTurn}. */
 export async function tryPassword(
-  { passwords, guesses, limited }: Services,
+  { passwords, guesses, limits }: Services,
   { person }: Session,
   id: number,
   password: string,
@@ -213,7 +216,8 @@ export async function tryPassword(
 ): Promise<Verification> {
   const waitMs = await guesses.msToWait(id, person);
   if (waitMs > 0) {
-    limited.guesses++;
+    // A name that nobody has has a number below 0.
+    limits.note("guesses", { userId: id > 0 ? id : undefined, person }, waitMs);
     throw tooMany("Too many wrong passwords; try again later", waitMs);
   }
   const verification = await passwords.verify(password, stored);

@@ -30,7 +30,7 @@ export async function profile(services: Services, request: Request): Promise<voi
 }
 
 async function changeProfile(services: Services, request: Request): Promise<void> {
-  const { profiles, news, quotas } = services;
+  const { profiles, news, quotas, limits } = services;
   const { session, login } = request;
   const { userId } = login;
   const change = changeAsked(request.frame);
@@ -40,7 +40,10 @@ async function changeProfile(services: Services, request: Request): Promise<void
     (change.status ?? before.status) !== before.status;
   if (!isNews) return request.reply(before);
   const waitMs = quotas.of(userId).tryProfile(performance.now());
-  if (waitMs > 0) throw tooMany("You have changed your profile too often", waitMs);
+  if (waitMs > 0) {
+    limits.note("profiles", { userId, person: session.person }, waitMs);
+    throw tooMany("You have changed your profile too often", waitMs);
+  }
   if (!await profiles.change(userId, change)) throw new Refusal(ERRNO.REFUSED, "This name is taken");
   const after = await profiles.find(userId);
   if (!after) throw new Refusal(ERRNO.NOT_FOUND, "This account is not there any more");

@@ -167,6 +167,11 @@ export class Quotas {
     return quota;
   }
 
+  /** This user begins anew. */
+  forget(userId: number): void {
+    this.#byUser.delete(userId);
+  }
+
   #prune(): void {
     const now = this.#now();
     for (const [userId, quota] of this.#byUser) if (quota.isFull(now)) this.#byUser.delete(userId);

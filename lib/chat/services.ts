@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { LimitBook } from "./limit_book.ts";
 import type { Session } from "./session.ts";
 import type { Admission } from "./admission.ts";
 import type { AdminOrders } from "./admin_orders.ts";
@@ -75,6 +76,10 @@ export interface LimitCounters {
   hashes: number;
   /** Pages of history of users who read too much. */
   history: number;
+  /** Devices of users who made too many. */
+  devices: number;
+  /** Other names and lines of users who changed theirs too often. */
+  profiles: number;
   /** Requests to the database of connections that made too many. */
   requests: number;
   /** Connections whose frames had to be refused too often. */
@@ -139,4 +144,6 @@ export interface Services {
   pages: PageRoom;
   /** For metrics. */
   limited: LimitCounters;
+  /** Counts in it, and knows whom. */
+  limits: LimitBook;
 }

@@ -20,6 +20,7 @@ export type AdminAction =
   | "device"
   | "grant"
   | "revoke"
+  | "lift"
   | "announce"
   | "trim"
   | "import"
@@ -111,10 +112,11 @@ export class AdminEvents {
     this.#db = db;
   }
 
-  /** The id of the newest event; 0 where there is none. */
-  async newest(): Promise<number> {
-    const [row] = await this.#db.query<{ last: number }>("SELECT last FROM AdminCounter WHERE id = 1");
-    return row?.last ?? 0;
+  /** The id of the newest event, and the number of the newest question (node_reports.ts). */
+  async heads(): Promise<{ newest: number; question: number }> {
+    const rows = await this.#db.query<{ id: number; last: number }>("SELECT id, last FROM AdminCounter");
+    const last = new Map(rows.map((row) => [row.id, row.last]));
+    return { newest: last.get(1) ?? 0, question: last.get(2) ?? 0 };
   }
 
   /** Events above the id `after`, oldest first, at most `limit`. */

@@ -53,6 +53,7 @@ const SEQUENCE: readonly { name: string; code?: (dialect: Dialect["name"]) => re
   { name: "0015_offline_message" },
   { name: "0016_administrator", code: administratorColumn },
   { name: "0018_muted", code: mutedColumn },
+  { name: "0019_node_reports" },
 ];
 
 /** Options of {@linkcode migrate}. */

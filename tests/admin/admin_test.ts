@@ -26,7 +26,7 @@ import {
 import { logInDevice, newDevice } from "../support/devices.ts";
 import { onEachDatabase, type Place } from "../support/databases.ts";
 import { runProgram, startMariaDb, startServer } from "../support/services.ts";
-import { temporaryFolder } from "../support/process.ts";
+import { temporaryFolder, waitFor } from "../support/process.ts";
 
 /** Nodes follow within this, ms: two seconds, and what a busy machine takes to say so. */
 const FOLLOW_MS = 3_000;
@@ -283,6 +283,43 @@ onEachDatabase("administration", {
     const message = await old.client.receive(FOLLOW_MS);
     assertEquals([message.msgid, message.id, message.toid, message.msg], [6, 0, old.id, "tea at five 🍵"]);
     for (const { client } of [li, old]) await client.fence();
+  },
+  "whom limits hold up is told by running nodes, and they let go": async (place) => {
+    await using elsewhere = await place.elsewhere(["--message-rate", "1", "--node", "one"]);
+    await using li = await elsewhere.newPerson("chatty", { v: 2 });
+    await using wu = await elsewhere.newPerson("patient", { v: 2 });
+    const say = async () => (await li.client.request(chat(li, wu.id, "x"))).errno;
+    assertEquals(await elsewhere.adminJson(["limits", "list"]), { nodes: ["one"], limited: [], more: 0 });
+    let errno = 0;
+    while (errno === 0) errno = await say() ?? -1;
+    assertEquals(errno, 8);
+    const { limited: [entry, ...others], more } = await elsewhere.adminJson(["limits", "list"]);
+    assertEquals([entry.node, entry.limit, entry.user, entry.name], ["one", "messages", li.id, li.name]);
+    assertEquals(
+      [entry.address, entry.times, others, more],
+      [null, 1, [], 0],
+      "loopback is nobody's address",
+    );
+    assertGreater(entry.until, entry.last);
+    await elsewhere.adminJson(["limits", "lift", li.name]);
+    // A token a second is all there would be otherwise.
+    await waitFor("twice in a row", async () => await say() === 0 && await say() === 0 && await say() === 0);
+    assertEquals(
+      (await elsewhere.adminJson(["limits", "list"])).limited.map(({ times }: { times: number }) =>
+        times > 0
+      ),
+      [],
+    );
+    assertEquals(await elsewhere.adminJson(["limits", "lift", "2001:db8::7"]), {
+      address: "2001:db8:0:0::/64",
+    });
+    assertEquals((await elsewhere.admin(["limits", "lift", "127.0.0.1"])).code, EXIT.failure);
+    const { events } = await elsewhere.adminJson(["audit"]);
+    assertEquals(events.map(({ what, userId }: { what: string; userId: number }) => [what, userId]), [
+      ["lift", li.id],
+      ["lift", null],
+    ]);
+    assertEquals(await elsewhere.sql("SELECT COUNT(*) FROM NodeReport"), [["3"]]);
   },
   "invitations are made, used and withdrawn": async (place) => {
     await using elsewhere = await place.elsewhere(["--signup", "invite"]);

@@ -161,6 +161,28 @@ Deno.test("who guesses does not lock the owner out where the owner has been befo
   assertEquals(await guesses.msToWait(7, "192.0.2.1"), 0);
 });
 
+Deno.test("whose wrong passwords are forgotten may try again at once", unit, async () => {
+  const now = 0;
+  const guesses = new Guesses(new MemoryTallies(() => now), 2);
+  const [owner, other] = ["192.0.2.7", "198.51.100.9"];
+  await guesses.right(1, owner);
+  for (let count = 0; count < 41; count++) {
+    for (const person of [owner, other]) await guesses.wrong(1, person);
+  }
+  const waits = () =>
+    Promise.all([owner, other].map(async (person) => await guesses.msToWait(1, person) > 0));
+  assertEquals(await waits(), [true, true]);
+  await guesses.forgetUser(1, [undefined, owner]);
+  assertEquals(await waits(), [false, false]);
+  for (let count = 0; count < 21; count++) await guesses.wrongCode(other);
+  for (let count = 0; count < 200; count++) await guesses.wrong(2 + count, other);
+  while (await guesses.trySignup(other) === 0);
+  await guesses.forgetAddress(other);
+  assertEquals(await guesses.msToWait(9, other), 0);
+  assertEquals(await guesses.msToWaitForCode(other), 0);
+  assertEquals(await guesses.trySignup(other), 0);
+});
+
 Deno.test("a class of 60 behind one address notices nothing", unit, async () => {
   const { world, guesses } = fakeGuesses();
   for (let pupil = 1; pupil <= 60; pupil++) {

@@ -2,6 +2,9 @@
 
 import { assert, assertEquals, assertGreater, assertGreaterOrEqual, assertLess } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
+import { LimitBook } from "../../lib/chat/limit_book.ts";
+import type { LimitCounters } from "../../lib/chat/services.ts";
+import { Throttle } from "../../lib/base/throttle.ts";
 import { Backlogs } from "../../lib/log/backlogs.ts";
 import { Quota, Quotas } from "../../lib/chat/quotas.ts";
 import type { Database } from "../../lib/store/database.ts";
@@ -26,6 +29,51 @@ const unit = { permissions: "none" } as const;
 function count<Item>(items: readonly Item[], isCounted: (item: Item) => boolean): number {
   return items.filter(isCounted).length;
 }
+
+Deno.test("whom a limit meets is known for a minute, or for as long as there is to wait", unit, () => {
+  let now = 1_000;
+  const counters = new Proxy({} as LimitCounters, {
+    get: (counts, limit) => Reflect.get(counts, limit) ?? 0,
+  });
+  const book = new LimitBook(counters, () => now);
+  const seen = () =>
+    book.list(10).entries.map(({ limit, userId, person, times }) => [limit, userId, person, times]);
+  book.note("messages", { userId: 1, person: "192.0.2.1" }, 500);
+  book.note("guesses", { userId: 2, person: "192.0.2.1" }, 900_000);
+  now += 59_999;
+  book.note("messages", { userId: 1, person: "192.0.2.1" }, 500);
+  book.note("signups", {}, 500);
+  assertEquals([counters.messages, counters.signups], [2, 1]);
+  assertEquals(seen(), [["messages", 1, "192.0.2.1", 2], ["guesses", 2, "192.0.2.1", 1]]);
+  assertEquals(book.list(1), { entries: book.list(10).entries.slice(0, 1), count: 2 });
+  now += 60_000;
+  assertEquals(seen(), [["guesses", 2, "192.0.2.1", 1]]);
+  book.note("messages", { userId: 1, person: "192.0.2.1" }, 500);
+  assertEquals(seen()[0], ["messages", 1, "192.0.2.1", 1], "it begins anew");
+  assertEquals(book.lift({ userId: 2 }).map(({ person }) => person), ["192.0.2.1"]);
+  assertEquals(seen(), [["messages", 1, "192.0.2.1", 1]]);
+  book.lift({ person: "192.0.2.1" });
+  assertEquals(seen(), []);
+  for (let userId = 1; userId <= 10_001; userId++) book.note("lookups", { userId }, 60_000);
+  assertEquals([book.list(1).count, book.list(1).entries[0]?.userId], [10_000, 10_001]);
+});
+
+Deno.test("of whom limits are lifted nothing is counted any more", unit, () => {
+  let now = 0;
+  const quotas = new Quotas({ messageRate: 1, byteRate: 0, historyRate: 0 }, () => now);
+  const spend = (userId: number) => {
+    while (quotas.of(userId).tryMessage(now, 1) === 0);
+    return quotas.of(userId).tryMessage(now, 1);
+  };
+  for (const userId of [1, 2]) assertGreater(spend(userId), 0);
+  quotas.forget(1);
+  assertEquals([1, 2].map((userId) => quotas.of(userId).tryMessage(now, 1) === 0), [true, false]);
+  const throttle = new Throttle({ burst: 2, perSecond: 1 }, now);
+  assertEquals(throttle.take(now, 5), 3_000);
+  now += 1;
+  throttle.refill(now);
+  assertEquals([throttle.take(now, 2), throttle.take(now)], [0, 1_000]);
+});
 
 Deno.test("ten seconds' worth may come at once, and who is over it is refused for a second", unit, () => {
   const quota = new Quota({ messageRate: 5, byteRate: 1_000, historyRate: 0 }, 0);

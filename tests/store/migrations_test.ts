@@ -32,6 +32,7 @@ const LATER = [
   "0015_offline_message",
   "0016_administrator",
   "0018_muted",
+  "0019_node_reports",
 ].map((name) => `${name}: done`);
 
 function closing(db: Database): Database & AsyncDisposable {
@@ -63,7 +64,7 @@ Deno.test("SQLite: an empty file gets all tables, and nothing the second time", 
   assertEquals(
     tables.map(({ name }) => name).filter((name) => !String(name).startsWith("sqlite_")).join(" "),
     "AccessCode AdminCounter AdminEvent AllGroup Block Cluster Conversation Device DeviceCursor Epoch Friend GroupUser Member Mention Message " +
-      "Migration OfflineMessage Pin Probe Reaction ReactionCount Token User Version",
+      "Migration NodeReport OfflineMessage Pin Probe Reaction ReactionCount Token User Version",
   );
   const [cluster] = await db.query<{ id: string; secret: string }>("SELECT id, secret FROM Cluster");
   assert(/^[0-9a-f]{32}$/.test(cluster?.id ?? ""));
