@@ -4,14 +4,13 @@
  *
  * @module
  */
-import { checkPatience, noteRefused } from "./patience.ts";
+import { checkPatience, inTurn, noteRefused } from "./patience.ts";
 import { checkPassword } from "./password.ts";
 import { ERRNO } from "../protocol/protocol.ts";
 import { Refusal, type Request, tooMany } from "./request.ts";
 import type { Services } from "./services.ts";
 import type { Session } from "./session.ts";
 import { type CodeKind, type CodeRow, hashCode } from "../store/access_codes.ts";
-import { inTurn } from "./login_handlers.ts";
 
 /** What the invitation in a signup is stored under, if it is good. */
 export async function checkInvite(services: Services, { session, frame }: Request): Promise<Uint8Array> {

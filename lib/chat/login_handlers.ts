@@ -6,12 +6,11 @@
 import { createHash } from "node:crypto";
 import { byteLength, fitLists, type LoginLists } from "../net/client_buffer.ts";
 import { waitAtMost } from "../base/give_up_after.ts";
-import { NoTurnError } from "../base/fair_queue.ts";
 import { arrayParts } from "../base/long_json.ts";
 import { checkInvite, uninvited } from "./code_handlers.ts";
 import { checkDeviceName, parseDeviceToken } from "./device_desk.ts";
 import { nameProblem } from "./handlers.ts";
-import { checkPatience, noteRefused } from "./patience.ts";
+import { checkPatience, inTurn, noteRefused } from "./patience.ts";
 import { checkPassword } from "./password.ts";
 import { nameKey } from "../protocol/names.ts";
 import { ERRNO, type JsonObject, MSGID } from "../protocol/protocol.ts";
@@ -23,8 +22,6 @@ import type { Login, Session } from "./session.ts";
 import type { Account } from "../store/users.ts";
 import { createBeatKey, type IssuedToken, tokenUserId } from "./tokens.ts";
 
-/** Whoever gets no turn for a hash is asked to come again after this, ms. */
-const NO_TURN_WAIT_MS = 5_000;
 /** How long a logout waits for messages on their way into the log, and then for what else is to be written, ms. */
 const LOGOUT_PATIENCE_MS = 1_000;
 /** About how much a version 1 login reply brings along; what is more follows as ordinary frames. */
@@ -60,21 +57,6 @@ export async function signup(services: Services, request: Request): Promise<void
   if (id === "uninvited") throw uninvited();
   if (id === undefined) throw new Refusal(ERRNO.REFUSED, "This name is taken");
   request.reply({ id });
-}
-
-/** Hashes have turns: a flood of logins is no more than a place in a line, and what nobody waits for is not done. */
-export async function inTurn<Result>(
-  { passwords, limited }: Services,
-  session: Session,
-  work: () => Promise<Result>,
-): Promise<Result> {
-  try {
-    return await passwords.turns.run(session, work);
-  } catch (error) {
-    if (!(error instanceof NoTurnError)) throw error;
-    limited.hashes++;
-    throw tooMany("Too many want to log in at the moment; try again", NO_TURN_WAIT_MS);
-  }
 }
 
 /** LOGIN_MSG: from version 3 on by id or by name, on a device. */

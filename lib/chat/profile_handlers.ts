@@ -8,9 +8,9 @@ import { ERRNO, isJsonObject, type JsonObject } from "../protocol/protocol.ts";
 import type { ProfileChange } from "../store/profiles.ts";
 import type { Account } from "../store/users.ts";
 import { nameProblem } from "./handlers.ts";
-import { inTurn, tryPassword } from "./login_handlers.ts";
+import { tryPassword } from "./login_handlers.ts";
 import { checkPassword } from "./password.ts";
-import { checkPatience, noteRefused } from "./patience.ts";
+import { checkPatience, inTurn, noteRefused } from "./patience.ts";
 import { Refusal, type Request, tooMany } from "./request.ts";
 import type { Services } from "./services.ts";
 

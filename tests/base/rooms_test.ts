@@ -29,6 +29,27 @@ Deno.test("imports run downwards, from room to room", async () => {
   assertEquals([...rooms].sort(), ["", ...Object.keys(BESIDE), ...ROOMS].sort());
 });
 
+Deno.test("no module imports itself by way of others", async () => {
+  const imports = new Map<string, string[]>();
+  for (const path of await walkFiles(new URL("../../lib/", import.meta.url))) {
+    if (!path.endsWith(".ts")) continue;
+    const text = await Deno.readTextFile(new URL(`../../${path}`, import.meta.url));
+    // Types are not there when modules are loaded.
+    const found = text.matchAll(/^(?:import|export) (?!type )(?:[^;]*? from )?"(\.[^"]+\.ts)";/gm);
+    imports.set(path, [...found].map(([, to = ""]) => new URL(to, `file:///${path}`).pathname.slice(1)));
+  }
+  const done = new Set<string>();
+  const circles: string[] = [];
+  const visit = (path: string, way: readonly string[]) => {
+    if (way.includes(path)) circles.push([...way.slice(way.indexOf(path)), path].join(" → "));
+    if (done.has(path) || way.includes(path)) return;
+    for (const next of imports.get(path) ?? []) visit(next, [...way, path]);
+    done.add(path);
+  };
+  for (const path of imports.keys()) visit(path, []);
+  assertEquals(circles, []);
+});
+
 /** "" for what lies in no room: it may import everything. */
 function roomOf(path: string): string {
   if (path.startsWith("lib/web/app/")) return "app";
