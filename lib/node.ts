@@ -126,6 +126,7 @@ function settingsOf(options: ServeOptions): Omit<Settings, "isClustered" | "udpP
   const { persist, duplicateLogin, recallWindowMs, editWindowMs, maxFrameBytes, signup, passwordMin } =
     options;
   const { heartbeatIntervalMs, heartbeatMisses, directory, maxFriends } = options;
+  const { maxGroups, maxGroupsCreated, maxMembers, invites } = options;
   return {
     persist,
     duplicateLogin,
@@ -136,6 +137,10 @@ function settingsOf(options: ServeOptions): Omit<Settings, "isClustered" | "udpP
     passwordMin,
     directory,
     maxFriends,
+    maxGroups,
+    maxGroupsCreated,
+    maxMembers,
+    invites,
     heartbeatIntervalMs,
     heartbeatMisses,
   };
@@ -350,6 +355,7 @@ async function assemble(
     contacts,
     profiles: new Profiles(db),
     groups,
+    dialect: db.dialect,
     messages,
     actions,
     conversations,

@@ -8,6 +8,7 @@
  */
 import { type AdminContext, confirm, eventOf, type Result } from "./context.ts";
 import { tableLines } from "./console.ts";
+import { NO_END } from "../store/messages.ts";
 import { recordEvent } from "../store/admin_events.ts";
 import type { Database, Row, SqlConnection } from "../store/database.ts";
 
@@ -103,7 +104,7 @@ function checksOf(dialect: "sqlite" | "mysql"): readonly Check[] {
         `m.conversation = ${
           dialect === "mysql" ? "CONCAT('g', g.groupid)" : "'g' || CAST(g.groupid AS TEXT)"
         } ` +
-        "WHERE m.conversation LIKE 'g%' AND g.userid IS NULL",
+        `WHERE m.conversation LIKE 'g%' AND m.until = ${NO_END} AND g.userid IS NULL`,
       async repair(tx, { conversation = "", userid = 0 }) {
         await tx.run("DELETE FROM Member WHERE conversation = ? AND userid = ?", [conversation, userid]);
       },

@@ -8,6 +8,7 @@ import { findUser } from "./find.ts";
 import { FIELDS, formatRecord, type Kind, type RecordRow, tableOf } from "./records.ts";
 import { type ConversationId, parseConversation } from "../protocol/protocol.ts";
 import type { SqlValue } from "../store/database.ts";
+import { NO_END } from "../store/messages.ts";
 
 /** Rows that are read at a time. */
 const ROWS = 500;
@@ -50,7 +51,7 @@ export async function exportRecords(
 ): Promise<Result | undefined> {
   const writer = new Writer(context);
   if (what === "user") await exportUser(context, writer, word);
-  else if (what === "conversation") await exportConversation(context, writer, word, 0);
+  else if (what === "conversation") await exportConversation(context, writer, word, 0, NO_END);
   else throw misuse("export needs: user USER, or conversation ID.");
   return undefined;
 }
@@ -69,14 +70,14 @@ async function exportUser(context: AdminContext, writer: Writer, word: string): 
       id,
     ],
   );
-  const places = await db.query<{ conversation: string; since: number }>(
-    "SELECT conversation, since FROM Member WHERE userid = ? ORDER BY conversation",
+  const places = await db.query<{ conversation: string; since: number; until: number }>(
+    "SELECT conversation, since, until FROM Member WHERE userid = ? ORDER BY conversation",
     [id],
   );
   const bar = console.progress("exporting");
-  for (const [index, { conversation, since }] of places.entries()) {
-    // What was said before the user came is not the user's to have.
-    await exportConversation(context, writer, conversation, since);
+  for (const [index, { conversation, since, until }] of places.entries()) {
+    // What was said before the user came, or after it went, is not the user's to have.
+    await exportConversation(context, writer, conversation, since, until);
     bar.at(index + 1, places.length);
   }
   bar.end();
@@ -93,6 +94,7 @@ async function exportConversation(
   writer: Writer,
   conversation: ConversationId,
   since: number,
+  until: number,
 ): Promise<void> {
   const place = parseConversation(conversation);
   const [row] = await db.query(
@@ -111,14 +113,15 @@ async function exportConversation(
   writer.line("conversation", { ...row, first_seq: Math.max(Number(row.first_seq), since + 1) });
   await writer.rows(
     "member",
-    "SELECT userid, conversation, since, delivered, `read`, furthest FROM Member WHERE conversation = ? ORDER BY userid",
-    [conversation],
+    "SELECT userid, conversation, since, delivered, `read`, furthest, " +
+      "CASE WHEN until = ? THEN NULL ELSE until END AS until, ended FROM Member WHERE conversation = ? ORDER BY userid",
+    [NO_END, conversation],
   );
   for (let after = since;;) {
     const rows = await db.query<{ seq: number; sender: number } & Record<string, SqlValue>>(
       "SELECT conversation, seq, sender, cid, at, kind, recalled, hidden, message FROM Message " +
-        `WHERE conversation = ? AND seq > ? ORDER BY seq LIMIT ${ROWS}`,
-      [conversation, after],
+        `WHERE conversation = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ${ROWS}`,
+      [conversation, after, until],
     );
     // Who has left has said something all the same.
     await writer.users([...new Set(rows.map(({ sender }) => sender))]);
@@ -131,17 +134,20 @@ async function exportConversation(
     const columns = Object.keys(FIELDS[kind]).join(", ");
     await writer.rows(
       kind,
-      `SELECT ${columns} FROM ${tableOf(kind)} WHERE conversation = ? AND seq > ? ORDER BY seq`,
-      [
-        conversation,
-        since,
-      ],
+      `SELECT ${columns} FROM ${tableOf(kind)} WHERE conversation = ? AND seq > ? AND seq <= ? ORDER BY seq`,
+      [conversation, since, until],
     );
   }
 }
 
 async function exportGroup(writer: Writer, groupId: number): Promise<void> {
-  await writer.rows("group", "SELECT id, groupname, groupdesc FROM AllGroup WHERE id = ?", [groupId]);
+  await writer.rows(
+    "group",
+    "SELECT id, groupname, groupdesc, joining, dissolved FROM AllGroup WHERE id = ?",
+    [
+      groupId,
+    ],
+  );
   await writer.rows(
     "group_member",
     "SELECT groupid, userid, grouprole FROM GroupUser WHERE groupid = ? ORDER BY userid",

@@ -12,6 +12,8 @@ import { kindOf } from "../protocol/entries.ts";
 import { checkName, nameKey, normalizeName } from "../protocol/names.ts";
 import { conversationOfGroup, isJsonObject, parseConversation } from "../protocol/protocol.ts";
 import { recordEvent } from "../store/admin_events.ts";
+import { JOIN_MODES } from "../store/group_changes.ts";
+import { NO_END } from "../store/messages.ts";
 import type { Database, SqlConnection, SqlValue } from "../store/database.ts";
 
 /** Lines in one transaction. */
@@ -20,7 +22,7 @@ const LINES = 200;
 const TOLD = 20;
 
 const CONVERSATION = "Conversation (id, first_seq, last_seq, last_chat, at, members)";
-const ROLES: readonly string[] = ["creator", "normal"];
+const ROLES: readonly string[] = ["creator", "admin", "normal"];
 /** What the server adds to a message when it sends it. */
 const OWN_FIELDS = ["conversation", "seq", "at"];
 
@@ -125,14 +127,21 @@ async function importOne(db: Database, tx: SqlConnection, { kind, row }: Line): 
       return await importConversation(db, tx, row);
     case "member":
       if (!parseConversation(String(row.conversation))) return "it is of no conversation";
-      return await insertNew(db, tx, "Member (userid, conversation, since, delivered, `read`, furthest)", [
-        row.userid,
-        row.conversation,
-        row.since,
-        row.delivered,
-        row.read,
-        row.furthest ?? 0,
-      ]);
+      return await insertNew(
+        db,
+        tx,
+        "Member (userid, conversation, since, delivered, `read`, furthest, until, ended)",
+        [
+          row.userid,
+          row.conversation,
+          row.since,
+          row.delivered,
+          row.read,
+          row.furthest ?? 0,
+          row.until ?? NO_END,
+          row.ended ?? 0,
+        ],
+      );
     case "device":
       return await importDevice(tx, row);
     case "device_position":
@@ -241,18 +250,26 @@ async function importDevicePosition(db: Database, tx: SqlConnection, row: Row): 
   ]);
 }
 
-async function importGroup(tx: SqlConnection, { id = 0, groupname, groupdesc = "" }: Row): Promise<Outcome> {
+async function importGroup(tx: SqlConnection, row: Row): Promise<Outcome> {
+  const { id = 0, groupname, groupdesc = "", joining, dissolved } = row;
   const name = normalizeName(String(groupname));
   const [there] = await tx.query<{ groupname: string }>("SELECT groupname FROM AllGroup WHERE id = ?", [id]);
   if (there) return there.groupname === name ? false : `group ${id} has another name here`;
-  const problem = checkName(name);
+  const isDissolved = Number(dissolved ?? 0) > 0;
+  const problem = isDissolved ? undefined : checkName(name);
   if (problem !== undefined) return `the name ${problem}`;
-  await tx.run("INSERT INTO AllGroup (id, groupname, groupname_key, groupdesc) VALUES (?, ?, ?, ?)", [
-    id,
-    name,
-    nameKey(name),
-    String(groupdesc).slice(0, 200),
-  ]);
+  await tx.run(
+    "INSERT INTO AllGroup (id, groupname, groupname_key, groupdesc, joining, dissolved) VALUES (?, ?, ?, ?, ?, ?)",
+    [
+      id,
+      name,
+      isDissolved ? null : nameKey(name),
+      String(groupdesc).slice(0, 200),
+      // What is not known lets nobody in.
+      Math.min(Number(joining ?? 0), JOIN_MODES.length - 1),
+      dissolved ?? 0,
+    ],
+  );
   return true;
 }
 

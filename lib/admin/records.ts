@@ -14,7 +14,7 @@ type FieldType = "integer" | "integer?" | "text" | "text?" | "bytes?";
 export const FIELDS = {
   user: { id: "integer", name: "text", status: "integer", legacy: "integer?" },
   friend: { userid: "integer", friendid: "integer" },
-  group: { id: "integer", groupname: "text", groupdesc: "text" },
+  group: { id: "integer", groupname: "text", groupdesc: "text", joining: "integer?", dissolved: "integer?" },
   group_member: { groupid: "integer", userid: "integer", grouprole: "text" },
   conversation: {
     id: "text",
@@ -31,6 +31,8 @@ export const FIELDS = {
     delivered: "integer",
     read: "integer",
     furthest: "integer?",
+    until: "integer?",
+    ended: "integer?",
   },
   device: { id: "integer", userid: "integer", name: "text", created: "integer", seen: "integer" },
   device_position: { device: "integer", conversation: "text", delivered: "integer" },

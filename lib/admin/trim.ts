@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { NO_END } from "../store/messages.ts";
 import { type AdminContext, confirm, eventOf, giveWay, misuse, type Result } from "./context.ts";
 import { momentText } from "../base/moment.ts";
 import { recordEvent } from "../store/admin_events.ts";
@@ -75,14 +76,16 @@ async function trimConversation(
   }
 }
 
-/** Up to where every member has everything, on one device at least; whoever is deleted does not count. */
+/** Up to where everybody has everything who is to get it, on one device at least; whoever is deleted does not count. */
 async function deliveredToAll(db: Database, conversation: string): Promise<number> {
+  const delivered = db.dialect.greatest("m.delivered", "m.furthest");
   const [row] = await db.query<{ seq: number | null }>(
-    `SELECT MIN(${db.dialect.greatest("m.delivered", "m.furthest")}) AS seq FROM Member m ` +
-      "JOIN User u ON u.id = m.userid WHERE m.conversation = ? AND u.status <> 2",
+    `SELECT MIN(${delivered}) AS seq FROM Member m JOIN User u ON u.id = m.userid ` +
+      // Who has left a group, and has all up to that, waits for nothing.
+      `WHERE m.conversation = ? AND u.status <> 2 AND ${delivered} < m.until`,
     [conversation],
   );
-  return row?.seq ?? 0;
+  return row?.seq ?? NO_END;
 }
 
 /**

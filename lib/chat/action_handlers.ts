@@ -12,7 +12,7 @@ import type { Place, Stored } from "../log/message_log.ts";
 import { endOf } from "../log/positions.ts";
 import type { Target } from "../store/actions.ts";
 import type { SqlConnection } from "../store/database.ts";
-import type { GroupRole } from "../store/groups.ts";
+import { type GroupRole, membershipOf } from "../store/group_changes.ts";
 import { isVisible } from "../store/messages.ts";
 import { Refusal, type Request } from "./request.ts";
 import { mentionsOf } from "./references.ts";
@@ -95,7 +95,7 @@ async function perform(
   act: Act,
   cid?: string,
 ): Promise<Stored | undefined> {
-  const { log, groups, actions, delivery } = services;
+  const { log, actions, delivery } = services;
   const { login } = request;
   const { userId } = login;
   const deed = act(services, request);
@@ -109,14 +109,15 @@ async function perform(
     ...(cid === undefined ? {} : { cid }),
     origin: login.mailbox,
     async decide(tx, at) {
-      const role = "groupId" in place
-        ? (await groups.membership(tx, place.groupId, userId))?.role
-        : undefined;
+      const own = "groupId" in place ? await membershipOf(tx, place.groupId, userId) : undefined;
       const target = await actions.target(tx, conversation, ref);
-      if (!at || !target || !isVisible(target, userId) || ("groupId" in place && !role)) {
+      if (
+        !at || !target || !isVisible(target, userId) || ("groupId" in place && !own) ||
+        ref <= (own?.since ?? 0)
+      ) {
         throw noSuchMessage();
       }
-      const fields = await deed({ tx, conversation, ref, target, role, place: at });
+      const fields = await deed({ tx, conversation, ref, target, role: own?.role, place: at });
       return fields && { kind: KIND.action, text: actionText(whoIs(login), ref, name, fields) };
     },
   });

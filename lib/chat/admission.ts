@@ -30,7 +30,8 @@ import {
 import type { Login, Notice, Session } from "./session.ts";
 import type { Devices } from "../store/devices.ts";
 import type { Groups } from "../store/groups.ts";
-import type { MemberPosition, Messages } from "../store/messages.ts";
+import { type MemberPosition, type Messages, NO_END } from "../store/messages.ts";
+import { type ConversationId, parseConversation } from "../protocol/protocol.ts";
 import type { Users, UserState } from "../store/users.ts";
 import { turnTime } from "../base/turn.ts";
 
@@ -246,10 +247,21 @@ export class Admission {
       positions,
       readers,
       now: turnTime,
+      onEnded: (conversation) => this.#onEnded(session, mailbox, conversation),
       onError: (error) =>
         logger.warn("cannot read missed messages; tried again", { reason: errorText(error) }),
     });
     return { userId, device, name, generation, groups: memberships, mailbox };
+  }
+
+  /** The session hears nothing of a group any more that its user is in no longer. */
+  #onEnded(session: Session, mailbox: Mailbox, conversation: ConversationId): void {
+    const { login } = session;
+    const place = parseConversation(conversation);
+    if (login?.mailbox !== mailbox || !place || !("groupId" in place)) return;
+    if (login.groups.delete(place.groupId)) {
+      this.#options.delivery.leaveGroup(session, login.userId, place.groupId);
+    }
   }
 
   /** Ends the session that held the claim before, here or elsewhere, and waits until its positions are written. */
@@ -395,11 +407,11 @@ export class Admission {
     }
   }
 
-  /** A user has joined a group, or left one: its other sessions are to know. */
-  regroup(userId: number): void {
+  /** A user is in other groups than before, or in another role: its sessions are to know, but for the one that has asked. */
+  regroup(userId: number, asking?: Session): void {
     const { delivery } = this.#options;
-    if (delivery.sessionsOf(userId).length > 1) this.catchUp(userId);
-    if (delivery.nodesOf(userId) > 1) delivery.tellUser(userId, ENVELOPE.regrouped);
+    if (delivery.sessionsOf(userId).some((session) => session !== asking)) this.catchUp(userId);
+    if (delivery.nodesOf(userId) !== 1) delivery.tellUser(userId, ENVELOPE.regrouped);
   }
 
   /** A user has added, removed, blocked or unblocked somebody: what it is told of others changes. Rejects with a DatabaseError. */
@@ -444,7 +456,10 @@ export class Admission {
     const { mailbox } = login;
     const memberships = await groups.memberships(login.userId);
     for (const [groupId, role] of memberships) {
-      if (login.groups.has(groupId)) continue;
+      if (login.groups.has(groupId)) {
+        login.groups.set(groupId, role);
+        continue;
+      }
       await delivery.subscribeGroup(groupId);
       if (session.login !== login || login.groups.has(groupId)) delivery.unsubscribeGroup(groupId);
       else {
@@ -453,10 +468,14 @@ export class Admission {
       }
     }
     for (
-      const { conversation, since, delivered, read, last_seq, told = 0 } of await this.#positionsOf(login)
+      const { conversation, since, until, delivered, read, last_seq, told = 0 } of await this.#positionsOf(
+        login,
+      )
     ) {
       if (session.login !== login) return;
-      if (!mailbox.cursor(conversation)) mailbox.join(conversation, since, Math.max(since, delivered));
+      const cursor = mailbox.cursor(conversation);
+      if (!cursor || cursor.since < since) mailbox.join(conversation, since, Math.max(since, delivered));
+      if (until < NO_END) mailbox.leave(conversation, since, until);
       mailbox.notice(conversation, last_seq);
       mailbox.follow(conversation, told, read);
     }

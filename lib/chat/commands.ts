@@ -8,6 +8,7 @@ import * as actions from "./action_handlers.ts";
 import * as attention from "./attention_handlers.ts";
 import * as codes from "./code_handlers.ts";
 import * as lists from "./conversation_list.ts";
+import * as groups from "./group_handlers.ts";
 import * as handlers from "./handlers.ts";
 import * as logins from "./login_handlers.ts";
 import * as people from "./people_handlers.ts";
@@ -116,7 +117,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     isCostly: true,
     fields: { id: "integer", groupname: "string", groupdesc: "string" },
     answer: ACK,
-    handler: handlers.createGroup,
+    handler: groups.createGroup,
   }],
   [MSGID.ADD_GROUP_MSG, {
     name: "ADD_GROUP_MSG",
@@ -126,7 +127,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     quota: "lookup",
     fields: { id: "integer", groupid: "integer" },
     answer: ACK,
-    handler: handlers.addGroup,
+    handler: groups.addGroup,
   }],
   [MSGID.GROUP_CHAT_MSG, {
     name: "GROUP_CHAT_MSG",
@@ -183,6 +184,15 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     fields: { conversation: "string", ref: "integer", act: "string" },
     answer: ACK,
     handler: actions.action,
+  }],
+  [MSGID.GROUP_MSG, {
+    name: "GROUP_MSG",
+    needsLogin: true,
+    version: 3,
+    isCostly: true,
+    fields: { op: "string", groupid: "integer?" },
+    answer: ACK,
+    handler: groups.groupMessage,
   }],
   [MSGID.CONTACT_MSG, {
     name: "CONTACT_MSG",

@@ -13,8 +13,8 @@ import {
   parseConversation,
   toJson,
 } from "../protocol/protocol.ts";
-import type { LastChat } from "../store/conversations.ts";
-import type { Position } from "../store/messages.ts";
+import type { LastChat, ListedConversation } from "../store/conversations.ts";
+import { NO_END, type Position } from "../store/messages.ts";
 import type { User } from "../store/users.ts";
 import { Refusal, type Request } from "./request.ts";
 import type { Services } from "./services.ts";
@@ -61,7 +61,7 @@ export async function conversations(services: Services, request: Request): Promi
  * others in them from then on.
  */
 export async function listConversations(
-  { conversations, messages, users, contacts, news }: Services,
+  { conversations, messages, users, contacts, news, groups }: Services,
   session: Session,
   { userId, mailbox }: Login,
   before: number = Number.MAX_SAFE_INTEGER,
@@ -73,12 +73,13 @@ export async function listConversations(
     row.read = Math.max(row.read, row.since, mailbox.cursor(row.conversation)?.read ?? 0);
   }
   const peerIds = new Map(rows.flatMap(({ conversation }) => peerOf(conversation, userId)));
-  const [unread, last, positions, peers, blocked] = await Promise.all([
+  const [unread, last, positions, peers, blocked, left] = await Promise.all([
     conversations.unread(userId, rows),
     conversations.last(userId, rows.filter(({ since, last_chat }) => last_chat > since)),
     messages.peers(userId, [...peerIds.keys()]),
     users.some([...new Set(peerIds.values())]),
     contacts.blockedIds(userId),
+    groups.names(rows.flatMap(groupLeft)),
   ]);
   news.meet(session, [...peers.values()].map(({ id, state }) => [id, state]));
   const mentions = await conversations.mentions(
@@ -91,10 +92,12 @@ export async function listConversations(
     const cursor = mailbox.cursor(conversation);
     const newest = last.get(conversation);
     const peer = peers.get(peerIds.get(conversation) ?? 0);
+    const [groupId = 0] = groupLeft(row);
+    const groupname = left.get(groupId);
     texts.push(toJson({
       conversation,
       ...(first_seq > 1 ? { first_seq } : {}),
-      last_seq: Math.max(row.last_seq, cursor?.newest ?? 0),
+      last_seq: Math.min(Math.max(row.last_seq, cursor?.newest ?? 0), row.until),
       delivered: cursor?.delivered ?? row.since,
       read,
       unread: unread.get(conversation) ?? 0,
@@ -102,10 +105,17 @@ export async function listConversations(
       at,
       ...(row.muted_until > Date.now() ? { muted_until: row.muted_until } : {}),
       ...(peer ? { peer: describePeer(peer, positions.get(conversation), blocked) } : {}),
-      ...(newest ? { last: await describeLast(messages, conversation, newest) } : {}),
+      ...(newest ? { last: await describeLast(messages, userId, conversation, newest) } : {}),
+      ...(groupname === undefined ? {} : { until: row.until, groupname }),
     }));
   }
   return { conversations: texts, more };
+}
+
+/** The group whose conversation it is, where the user is in it no longer: it is not among the user's groups. */
+function groupLeft({ conversation, until }: ListedConversation): number[] {
+  const place = until < NO_END ? parseConversation(conversation) : undefined;
+  return place && "groupId" in place ? [place.groupId] : [];
 }
 
 /** The other one of two; nobody in a group, or where somebody writes to itself. */
@@ -127,6 +137,7 @@ function describePeer(
 
 async function describeLast(
   messages: Services["messages"],
+  userId: number,
   conversation: ConversationId,
   { seq, sender: id, at, head, isWhole }: LastChat,
 ): Promise<JsonObject> {
@@ -134,7 +145,7 @@ async function describeLast(
   let shown = isWhole ? shownOf(head) : shownOf(closed(head));
   if (shown.msg === undefined && !isWhole) {
     // Its sender has put thousands of characters before it.
-    shown = shownOf((await messages.one(conversation, seq))?.message ?? "{}");
+    shown = shownOf((await messages.one(conversation, seq, userId))?.message ?? "{}");
   }
   return { seq, id, name: shown.name ?? "", msg: shown.msg ?? "", at };
 }

@@ -6,7 +6,7 @@
  */
 import { momentText } from "../base/moment.ts";
 import { errorText, isTemporary } from "../base/errors.ts";
-import { KIND, kindOf, systemText } from "../protocol/entries.ts";
+import { KIND, kindOf } from "../protocol/entries.ts";
 import { membersOf } from "../protocol/members.ts";
 import { mendJson } from "../protocol/mend_json.ts";
 import { checkName } from "../protocol/names.ts";
@@ -19,20 +19,17 @@ import {
   spliceFields,
   toJson,
 } from "../protocol/protocol.ts";
-import type { Draft } from "../log/message_log.ts";
+import { type Draft, NotMemberError } from "../log/message_log.ts";
 import { endOf } from "../log/positions.ts";
 import { noSuchUser } from "./people_handlers.ts";
 import { checkReferences, hasReferences } from "./references.ts";
 import { Refusal, refusalOf, type Request, tooMany } from "./request.ts";
 import type { Services } from "./services.ts";
-import { type Login, type Session, whoIs } from "./session.ts";
+import type { Login, Session } from "./session.ts";
 import type { Marks } from "../store/actions.ts";
-import type { Membership } from "../store/groups.ts";
 import { type HistoryRange, isVisible, type StoredMessage } from "../store/messages.ts";
 import { anotherTurn } from "../base/turn.ts";
 
-/** A group description's length, in characters, as the column has it. */
-const DESCRIPTION_MAX = 200;
 /** Pause before a database that is away is asked again, ms. */
 const DATABASE_RETRY_MS = 200;
 /** Messages in one page of history. */
@@ -54,93 +51,6 @@ export type Handler = (services: Services, request: Request) => Promise<void> | 
 export function nameProblem(name: string): string | undefined {
   const problem = checkName(name);
   return problem === undefined ? undefined : `The name ${problem}`;
-}
-
-/** CREATE_GROUP_MSG: the creator is its first member. */
-export async function createGroup(
-  { groups, delivery, log, admission }: Services,
-  request: Request,
-): Promise<void> {
-  const { session, login } = request;
-  const name = request.string("groupname");
-  const description = request.string("groupdesc");
-  const problem = nameProblem(name) ??
-    (isLongerThan(description, DESCRIPTION_MAX)
-      ? `The description is longer than ${DESCRIPTION_MAX} characters`
-      : undefined);
-  if (problem !== undefined) throw new Refusal(ERRNO.REFUSED, problem);
-  const at = Date.now();
-  const created = await groups.create(name, toPlainText(description), whoIs(login), at);
-  if (created === undefined) throw new Refusal(ERRNO.REFUSED, "This group name is taken");
-  const { groupId, text, membership } = created;
-  const conversation = conversationOfGroup(groupId);
-  log.announce({ conversation, seq: 1, at, sender: login.userId, text, members: 1, isRepeat: false });
-  await delivery.subscribeGroup(groupId);
-  enterGroup(session, login, groupId, membership, delivery);
-  admission.regroup(login.userId);
-  request.reply({ groupid: groupId });
-}
-
-/** Counts code points, but of no text that has more of them than fit anyway. */
-function isLongerThan(text: string, max: number): boolean {
-  return text.length > 2 * max || [...text].length > max;
-}
-
-/** Without lone surrogates, which are no text, and what would end or move lines on screens. */
-function toPlainText(text: string): string {
-  return text.toWellFormed().replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, " ");
-}
-
-/** ADD_GROUP_MSG: the user becomes a member and gets what is said from now on. */
-export async function addGroup(services: Services, request: Request): Promise<void> {
-  const { delivery, admission } = services;
-  const { session, login } = request;
-  const groupId = request.integer("groupid");
-  if (login.groups.has(groupId)) return request.reply({ groupid: groupId });
-  // First listen, then join: no message can be stored for the new member unheard.
-  await delivery.subscribeGroup(groupId);
-  const membership = await joinGroup(services, login, groupId).catch((error) => {
-    delivery.unsubscribeGroup(groupId);
-    throw error;
-  });
-  // Also who is a member already: the answer to a first joining, or the connection it came on, may have been lost.
-  enterGroup(session, login, groupId, membership, delivery);
-  admission.regroup(login.userId);
-  request.reply({ groupid: groupId });
-}
-
-/** Makes a user a member, if it is none yet, and writes the entry that says so. */
-async function joinGroup({ groups, log }: Services, login: Login, groupId: number): Promise<Membership> {
-  const { userId } = login;
-  let membership: Membership | undefined;
-  await log.change({
-    conversation: conversationOfGroup(groupId),
-    sender: userId,
-    async decide(tx, place) {
-      if (!place) throw new Refusal(ERRNO.NOT_FOUND, `There is no group ${groupId}`);
-      membership = await groups.membership(tx, groupId, userId);
-      if (membership) return undefined;
-      membership = await groups.join(tx, groupId, userId, place.seq - 1);
-      const who = whoIs(login);
-      return { kind: KIND.system, text: systemText("joined", who, who), members: place.members + 1 };
-    },
-  });
-  if (!membership) throw new Error(`Nobody has looked whether user ${userId} is in group ${groupId}`);
-  return membership;
-}
-
-function enterGroup(
-  session: Session,
-  login: Login,
-  groupId: number,
-  { role, since, delivered, read }: Membership,
-  delivery: Services["delivery"],
-): void {
-  // The connection may have ended, and with it the login, while the database was asked.
-  if (session.login !== login) return delivery.unsubscribeGroup(groupId);
-  login.groups.set(groupId, role);
-  delivery.joinGroup(session, groupId);
-  login.mailbox.join(conversationOfGroup(groupId), since, delivered, read);
 }
 
 /** ONE_CHAT_MSG. Needs no friendship. */
@@ -250,15 +160,24 @@ function finishLater(
   return session.roomForAppend();
 }
 
-/** GROUP_CHAT_MSG: for members only. */
+/** GROUP_CHAT_MSG: for members only, which the transaction that stores it decides. */
 export function groupChat(services: Services, request: Request): Promise<void> | void {
   const { userId, groups } = request.login;
   const groupId = request.integer("groupid");
-  if (!groups.has(groupId)) throw new Refusal(ERRNO.NOT_ALLOWED, `You are not a member of group ${groupId}`);
   const conversation = conversationOfGroup(groupId);
+  if (!groups.has(groupId)) return answerFormer(services, request, groupId);
   const send = (mentions?: readonly number[]) =>
     append(services, request, { conversation, sender: userId, text: chatText(request) }, mentions);
   return hasReferences(request) ? checkReferences(services, request, conversation).then(send) : send();
+}
+
+/** Who is no member any more may still ask what has become of a message from before. */
+async function answerFormer({ log }: Services, request: Request, groupId: number): Promise<void> {
+  const { cid, login: { userId, mailbox } } = request;
+  const wasMember = mailbox.cursor(conversationOfGroup(groupId)) !== undefined;
+  const stored = wasMember && cid !== undefined ? await log.repeat(userId, cid) : undefined;
+  if (!stored) throw refusalOf(new NotMemberError(groupId));
+  request.reply({ conversation: stored.conversation, seq: stored.seq, at: stored.at });
 }
 
 /** What only the server says of a message. */
@@ -301,7 +220,7 @@ function putRight(text: string, { userId, name }: Login): string {
  * Stores a message; the answer follows when it is durable, and meanwhile the next frame may be handled. `draft` is completed.
  */
 function append(
-  { log, logger, failureLines }: Services,
+  { log, logger, failureLines, admission }: Services,
   request: Request,
   draft: Draft,
   mentions?: readonly number[],
@@ -319,8 +238,11 @@ function append(
       session.endAppend();
     },
     failed(error) {
-      const isLost = request.cid === undefined;
-      if ((isLost || !isTemporary(error)) && failureLines.take(performance.now())) {
+      const isMember = !(error instanceof NotMemberError);
+      // This node has not heard of it.
+      if (!isMember) admission.catchUp(request.login.userId);
+      const isLost = request.cid === undefined && isMember;
+      if ((isLost || (isMember && !isTemporary(error))) && failureLines.take(performance.now())) {
         const message = isLost ? "message lost" : "the database does not take a message";
         logger.error(message, { session: session.id, reason: errorText(error) });
       }
@@ -439,7 +361,7 @@ async function readHistory(
   ) {
     const limit = Math.min(size, range.limit);
     await anotherTurn();
-    const some = await messages.history(conversation, { ...range, ...rest, limit });
+    const some = await messages.history(conversation, { ...range, ...rest, limit }, userId);
     for (const row of some) {
       const { message } = row;
       cost += ROW_COST + (message?.length ?? 0);
@@ -518,7 +440,7 @@ async function editions(services: Services, request: Request, conversation: Conv
   if (!Number.isSafeInteger(seq)) throw new Refusal(ERRNO.MALFORMED, 'Field "versions" is not an integer');
   const cursor = login.mailbox.cursor(conversation);
   const isThere = cursor !== undefined && seq > cursor.since && seq <= endOf(cursor);
-  const row = isThere ? await messages.one(conversation, seq) : undefined;
+  const row = isThere ? await messages.one(conversation, seq, login.userId) : undefined;
   const isChat = row && (row.message === null || kindOf(row.message) === KIND.chat);
   if (!isChat || !isVisible(row, login.userId)) {
     throw new Refusal(ERRNO.NOT_FOUND, "There is no such message");

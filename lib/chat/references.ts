@@ -76,7 +76,7 @@ async function isThere(
   const cursor = login.mailbox.cursor(conversation);
   if (typeof seq !== "number" || !Number.isSafeInteger(seq) || !cursor) return false;
   if (seq <= cursor.since || seq > endOf(cursor)) return false;
-  const row = await messages.one(conversation, seq);
+  const row = await messages.one(conversation, seq, login.userId);
   return row !== undefined && isVisible(row, login.userId) &&
     (row.message === null || kindOf(row.message) === KIND.chat);
 }

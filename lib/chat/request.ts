@@ -4,6 +4,7 @@
  * @module
  */
 import { DatabaseError, type DatabaseErrorKind, PresenceError } from "../base/errors.ts";
+import { NotMemberError } from "../log/message_log.ts";
 import type { RawFrame } from "../protocol/framer.ts";
 import { ERRNO, type JsonObject, toJson } from "../protocol/protocol.ts";
 import type { Written } from "../net/send_queue.ts";
@@ -39,6 +40,7 @@ const DATABASE_REFUSALS: Partial<Record<DatabaseErrorKind, [errno: number, messa
 /** What a client is told of anything that was thrown while its request was worked on. */
 export function refusalOf(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
+  if (error instanceof NotMemberError) return new Refusal(ERRNO.NOT_ALLOWED, error.message);
   if (error instanceof PresenceError) {
     return new Refusal(ERRNO.UNAVAILABLE, "Nobody can log in at the moment; try again");
   }

@@ -22,6 +22,7 @@ import type { AccessCodes } from "../store/access_codes.ts";
 import type { Actions } from "../store/actions.ts";
 import type { Contacts } from "../store/contacts.ts";
 import type { Conversations } from "../store/conversations.ts";
+import type { Dialect } from "../store/database.ts";
 import type { Groups } from "../store/groups.ts";
 import type { Messages } from "../store/messages.ts";
 import type { Profiles } from "../store/profiles.ts";
@@ -48,6 +49,14 @@ export interface Settings {
   directory: "open" | "closed";
   /** Friends that a user may add. */
   maxFriends: number;
+  /** Who can be added to a group: whoever has added the one who does it as a friend, or anybody. */
+  invites: "friends" | "open";
+  /** Groups that a user may be in. */
+  maxGroups: number;
+  /** Groups that a user may be the creator of. */
+  maxGroupsCreated: number;
+  /** Members that a group may have. */
+  maxMembers: number;
   /** Between two heartbeats a client should send, ms. */
   heartbeatIntervalMs: number;
   /** Silent intervals after which a connection is closed. */
@@ -110,6 +119,8 @@ export interface Services {
   codes: AccessCodes;
   /** Tables. */
   groups: Groups;
+  /** Of the database. */
+  dialect: Dialect;
   /** What has been done to entries. */
   actions: Actions;
   /** What lists of conversations are made of. */

@@ -7,7 +7,7 @@ import type { EndOptions } from "../net/connection.ts";
 import type { Mailbox, Outlet } from "../log/mailbox.ts";
 import type { Who } from "../protocol/entries.ts";
 import { MSGID, type NoticeCode, type ProtocolVersion } from "../protocol/protocol.ts";
-import type { GroupRole } from "../store/groups.ts";
+import type { GroupRole } from "../store/group_changes.ts";
 import { Throttle } from "../base/throttle.ts";
 import { turnTime } from "../base/turn.ts";
 

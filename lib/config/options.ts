@@ -131,6 +131,14 @@ export interface ServeOptions extends StorageOptions {
   directory: "open" | "closed";
   /** Friends that a user may add. */
   maxFriends: number;
+  /** Groups that a user may be in. */
+  maxGroups: number;
+  /** Groups that a user may be the creator of. */
+  maxGroupsCreated: number;
+  /** Members that a group may have. */
+  maxMembers: number;
+  /** Who can be added to a group: whoever has added the one who does it as a friend, or anybody. */
+  invites: "friends" | "open";
   /** Most client connections at a time. */
   maxConnections: number;
   /** Of those, most that are not logged in. */
@@ -555,6 +563,38 @@ const LIMITS = {
     help: "friends that a user may add",
     parse: integer(0, 100_000),
     fallback: "500",
+    isReloadable: true,
+  },
+  maxGroups: {
+    flag: "max-groups",
+    placeholder: "N",
+    help: "groups that a user may be in",
+    parse: integer(0, 100_000),
+    fallback: "500",
+    isReloadable: true,
+  },
+  maxGroupsCreated: {
+    flag: "max-groups-created",
+    placeholder: "N",
+    help: "groups that a user may be the creator of",
+    parse: integer(0, 100_000),
+    fallback: "200",
+    isReloadable: true,
+  },
+  maxMembers: {
+    flag: "max-members",
+    placeholder: "N",
+    help: "members that a group may have",
+    parse: integer(1, 100_000),
+    fallback: "5000",
+    isReloadable: true,
+  },
+  invites: {
+    flag: "invites",
+    placeholder: "friends|open",
+    help: "whether members can add only those to a group who have added them as friends, or anybody",
+    parse: oneOf(["friends", "open"]),
+    fallback: "friends",
     isReloadable: true,
   },
 } satisfies Partial<Table<ServeOptions>>;

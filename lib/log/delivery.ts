@@ -282,6 +282,12 @@ export class Delivery<Session extends Receiver = Receiver> {
     this.#addToGroup(session, groupId);
   }
 
+  /** The session's user is in a group no longer, whose channel was subscribed for it. */
+  leaveGroup(session: Session, userId: number, groupId: number): void {
+    this.#removeFromGroup(session, userId, groupId);
+    this.unsubscribeGroup(groupId);
+  }
+
   #addToGroup(session: Session, groupId: number): void {
     let group = this.#groups.get(groupId);
     if (!group) {
@@ -311,7 +317,7 @@ export class Delivery<Session extends Receiver = Receiver> {
 
   /** All members are online here, and nowhere else: nobody else needs to hear of a message. */
   #isWholeGroup({ sessions, users }: LocalGroup<Session>, members: number): boolean {
-    if (users !== members) return false;
+    if (members === 0 || users !== members) return false;
     if (this.#elsewhere === 0) return true;
     for (const { login } of sessions) if (login && this.nodesOf(login.userId) > 1) return false;
     return true;
@@ -734,12 +740,25 @@ export class Delivery<Session extends Receiver = Receiver> {
       else devices.set(device, session);
     }
     try {
-      notice(users, await messages.unsent([...users.keys()]));
-      notice(devices, await messages.unsentToDevices([...devices.keys()]));
+      this.#notice(users, await messages.unsent([...users.keys()]));
+      this.#notice(devices, await messages.unsentToDevices([...devices.keys()]));
     } catch (error) {
       this.#options.logger.warn("cannot look for missed messages; tried again later", {
         reason: errorText(error),
       });
+    }
+  }
+
+  /** What a look into the log has found for these sessions, by user or by device. */
+  #notice(sessions: ReadonlyMap<number, Session>, unsent: readonly Unsent[]): void {
+    for (const { owner, conversation, last_seq } of unsent) {
+      const login = sessions.get(owner)?.login;
+      if (!login) continue;
+      // Nobody has told that the user has been added to this group.
+      if (conversation.startsWith("g") && !login.mailbox.cursor(conversation)) {
+        this.#options.onCatchUp?.(login.userId);
+      }
+      login.mailbox.notice(conversation, last_seq);
     }
   }
 
@@ -762,13 +781,6 @@ function peerIn(conversation: ConversationId, userId: number): number | undefine
 /** Nobody of versions 1 and 2 has more than one connection; from version 3 on there may be devices that are not online. */
 function isOnlyLegacy({ sessions, nodes }: Online<Receiver>): boolean {
   return nodes === 1 && sessions.length === 1 && sessions[0]?.login?.device === 0;
-}
-
-/** What a look into the log has found for these sessions, by user or by device. */
-function notice(sessions: ReadonlyMap<number, Receiver>, unsent: readonly Unsent[]): void {
-  for (const { owner, conversation, last_seq } of unsent) {
-    sessions.get(owner)?.login?.mailbox.notice(conversation, last_seq);
-  }
 }
 
 function toOffer({ conversation, seq, sender, frame }: Envelope): Offer {

@@ -10,7 +10,7 @@
  */
 import { forgetOldest } from "../base/forget_oldest.ts";
 import type { Limiter } from "../base/limiter.ts";
-import { KIND, kindOf } from "../protocol/entries.ts";
+import { endsMembership, KIND, kindOf } from "../protocol/entries.ts";
 import type { Cursor, Positions } from "./positions.ts";
 import {
   type ConversationId,
@@ -21,7 +21,13 @@ import {
   spliceFields,
 } from "../protocol/protocol.ts";
 import type { Written } from "../net/send_queue.ts";
-import { isVisible, type MemberPosition, type Messages, type StoredMessage } from "../store/messages.ts";
+import {
+  isVisible,
+  type MemberPosition,
+  type Messages,
+  NO_END,
+  type StoredMessage,
+} from "../store/messages.ts";
 
 /** Messages a version 2 connection may have without having acknowledged them. */
 const WINDOW = 256;
@@ -91,6 +97,8 @@ export interface MailboxOptions {
   readers: Limiter;
   /** Monotonic clock, ms. */
   now: () => number;
+  /** The user is in this group no longer, as an entry says that has just been reached. Must not throw. */
+  onEnded?: (conversation: ConversationId) => void;
   /** A read of the log failed; the mailbox goes on at the next {@link Mailbox.tick}. Must not throw. */
   onError: (error: unknown) => void;
 }
@@ -196,7 +204,9 @@ export class Mailbox {
     return this.#acknowledgedAt;
   }
 
-  #addCursor({ conversation, since, delivered, read, last_seq, told = 0 }: MemberPosition): Cursor {
+  #addCursor(
+    { conversation, since, until, delivered, read, last_seq, told = 0 }: MemberPosition,
+  ): Cursor {
     const start = Math.max(since, delivered);
     const { userId, device = 0 } = this.#options;
     const cursor: Cursor = {
@@ -204,6 +214,8 @@ export class Mailbox {
       device,
       conversation,
       since,
+      until,
+      isUnproved: false,
       sent: start,
       lastFrame: start,
       delivered: start,
@@ -219,16 +231,45 @@ export class Mailbox {
     return cursor;
   }
 
-  /** The user is in a conversation, entitled to what follows `since`, and has what there is up to `delivered`. */
+  /**
+   * The user is in a conversation, entitled to what follows `since`, and has what there is up to `delivered`. Where it was
+   * before, and came again, it begins anew.
+   */
   join(conversation: ConversationId, since: number, delivered: number = since, read: number = since): void {
     let cursor = this.#cursors.get(conversation);
+    if (cursor && cursor.since < since) {
+      this.#drop(cursor);
+      cursor = undefined;
+    }
     if (!cursor) {
-      cursor = this.#addCursor({ conversation, since, delivered, read, last_seq: delivered });
+      cursor = this.#addCursor({ conversation, since, until: NO_END, delivered, read, last_seq: delivered });
       // Whoever has joined on this device has the entry that says so; the user's other devices have not.
       if (this.device > 0 && delivered > since) this.#setDelivered(cursor, delivered);
     }
     // A message may have been stored, and its doorbell missed, since the joining was.
     this.#notice(cursor, cursor.sent + 1);
+  }
+
+  /** The user, who was entitled to what follows `since`, is to nothing behind `until`; up to that all of it is sent. */
+  leave(conversation: ConversationId, since: number, until: number): void {
+    const cursor = this.#cursors.get(conversation);
+    if (!cursor || cursor.since !== since || cursor.until <= until) return;
+    this.#end(cursor, until);
+    this.#notice(cursor, until);
+  }
+
+  #end(cursor: Cursor, until: number): void {
+    cursor.until = until;
+    cursor.newest = Math.min(cursor.newest, until);
+    this.#options.onEnded?.(cursor.conversation);
+  }
+
+  #drop(cursor: Cursor): void {
+    this.#unacknowledged = Math.max(0, this.#unacknowledged - (cursor.sent - cursor.delivered));
+    this.#cursors.delete(cursor.conversation);
+    this.#behind.delete(cursor);
+    this.#ahead.delete(cursor);
+    this.#readElsewhere.delete(cursor);
   }
 
   /**
@@ -251,15 +292,16 @@ export class Mailbox {
     if (cursor === undefined) {
       // A one-to-one conversation begins with its first message, for two and nobody else; a group's begins with join().
       if (!isOneOfTwo(conversation, this.#options.userId)) return;
-      cursor = this.#addCursor({ conversation, since: 0, delivered: 0, read: 0, last_seq: 0 });
+      const start = { since: 0, delivered: 0, read: 0, last_seq: 0 };
+      cursor = this.#addCursor({ conversation, ...start, until: NO_END });
     }
-    if (seq <= cursor.sent) return;
+    if (seq <= cursor.sent || seq > cursor.until) return;
     const isVersion3 = this.#options.version === 3;
     const isOwn = isVersion3 ? isSentHere : this.#isOwn(conversation, sender);
     const isChat = frame === undefined || kindOf(frame) === KIND.chat;
     if (sender === this.#options.userId && isChat) cursor.own = Math.max(cursor.own, seq);
     const isPassed = isOwn || (!isChat && !isVersion3);
-    const isNext = seq === cursor.sent + 1 && cursor.newest === cursor.sent;
+    const isNext = seq === cursor.sent + 1 && cursor.newest === cursor.sent && !cursor.isUnproved;
     if (!isNext || !this.#isOpen || (!isPassed && (frame === undefined || !this.#hasRoom()))) {
       if (isSentHere) this.#noteSentHere(conversation, seq);
       this.#notice(cursor, seq);
@@ -270,6 +312,12 @@ export class Mailbox {
     if (isSentHere && cursor.delivered < cursor.sent) this.#noteSentHere(conversation, seq);
     if (isPassed || frame === undefined) this.#pass(cursor, seq);
     else this.#push(cursor, seq, frame);
+    if (!isChat) this.#look(cursor, seq, frame);
+  }
+
+  /** An entry that has just gone out, or been passed over, may be the last one for this user. */
+  #look(cursor: Cursor, seq: number, text: string): void {
+    if (seq < cursor.until && endsMembership(text, this.#options.userId)) this.#end(cursor, seq);
   }
 
   /** The user has written this message: receipts for it are of interest. */
@@ -285,7 +333,7 @@ export class Mailbox {
 
   #notice(cursor: Cursor, seq: number): void {
     this.#rings++;
-    cursor.newest = Math.max(cursor.newest, seq);
+    cursor.newest = Math.max(cursor.newest, Math.min(seq, cursor.until));
     this.#behind.add(cursor);
     this.#pull();
   }
@@ -505,7 +553,10 @@ export class Mailbox {
     this.#unacknowledgedChars *= left / Math.max(1, this.#unacknowledged);
     this.#unacknowledged = left;
     // More than was sent: the client has it from history.
-    if (upTo > cursor.sent) cursor.sent = cursor.lastFrame = upTo;
+    if (upTo > cursor.sent) {
+      cursor.sent = cursor.lastFrame = upTo;
+      cursor.isUnproved = conversation.startsWith("g");
+    }
     cursor.newest = Math.max(cursor.newest, upTo);
     this.#setDelivered(cursor, upTo);
     this.#acknowledgedAt = this.#options.now();
@@ -629,13 +680,17 @@ export class Mailbox {
       if (next === undefined || !this.#isOpen) return;
       const frame = this.#frameOf(next);
       if (frame === undefined) this.#passRow(next);
-      else this.#push(next.cursor, next.row.seq, frame);
+      else {
+        this.#push(next.cursor, next.row.seq, frame);
+        this.#look(next.cursor, next.row.seq, frame);
+      }
     }
   }
 
   #passRow({ cursor, row }: Pending): void {
     if (!isVisible(row, this.#options.userId)) cursor.lastHidden = row.seq;
     this.#pass(cursor, row.seq);
+    if (row.message !== null) this.#look(cursor, row.seq, row.message);
   }
 
   #frameOf(pending: Pending): string | undefined {
@@ -674,7 +729,7 @@ export class Mailbox {
     for (const [cursor, page] of this.#ahead) {
       const row = page.rows[0];
       // An acknowledgement, or sending again, may have moved the cursor while other pages were read.
-      if (row === undefined || page.after !== cursor.sent) continue;
+      if (row === undefined || page.after !== cursor.sent || row.seq > cursor.until) continue;
       if (oldest === undefined || row.at < oldest.row.at) oldest = { cursor, page, row };
     }
     if (oldest === undefined) return undefined;
@@ -712,12 +767,15 @@ export class Mailbox {
       return undefined;
     }
     const rings = this.#rings;
-    const rows = await this.#options.messages.after(cursor.conversation, sent, pageSize);
+    const { messages, userId } = this.#options;
+    const rows = (await messages.after(cursor.conversation, sent, pageSize, userId))
+      .filter(({ seq }) => seq <= cursor.until);
     if (rows.length === 0) {
       // Nothing there: the doorbell promised a message that does not exist (a join looks one ahead).
       if (this.#rings === rings && cursor.sent === sent) cursor.newest = sent;
       return undefined;
     }
+    cursor.isUnproved = false;
     // There may be more than what was rung for, and the client may say of all of it that it has it.
     cursor.newest = Math.max(cursor.newest, rows.at(-1)?.seq ?? 0);
     const chars = rows.reduce((sum, { message }) => sum + (message?.length ?? 0), 0);

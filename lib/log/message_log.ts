@@ -16,7 +16,12 @@ import { Histogram } from "../base/histogram.ts";
 import { Limiter } from "../base/limiter.ts";
 import type { KIND } from "../protocol/entries.ts";
 import type { Mailbox } from "./mailbox.ts";
-import { type ConversationId, conversationOfUsers, isBlocked } from "../protocol/protocol.ts";
+import {
+  type ConversationId,
+  conversationOfGroup,
+  conversationOfUsers,
+  isBlocked,
+} from "../protocol/protocol.ts";
 import { endOfTurn, turnTime } from "../base/turn.ts";
 import type { Database, SqlConnection, SqlValue } from "../store/database.ts";
 
@@ -77,7 +82,10 @@ export interface Stored {
   sender: number;
   /** The sender's JSON object; null when recalled meanwhile. */
   text: string | null;
-  /** How many members the conversation had in the very transaction that stored the message; 0 for a repeat. */
+  /**
+   * How many members the conversation had in the very transaction that stored the message; 0 for a repeat, and where somebody
+   * has ever left: as many as are here may be others then.
+   */
   members: number;
   /** True when this cid had been stored before. */
   isRepeat: boolean;
@@ -164,12 +172,30 @@ interface Entry {
   repeats: Outcome[] | undefined;
 }
 
+/** A conversation, its blocking and the last entry by which somebody has left it. */
+type PlaceRow = { id: string; last_seq: number; members: number; blocked: number; parted: number };
+
 interface Placed {
   entry: Entry;
   seq: number;
   at: number;
   members: number;
   isHidden: boolean;
+}
+
+/** Whoever wrote to a group was no member of it at the moment at which that would have been stored. */
+export class NotMemberError extends Error {
+  /** `groupId`: which group. */
+  constructor(groupId: number) {
+    super(`You are not a member of group ${groupId}`);
+  }
+}
+
+/** Some of a batch are of no members; nothing is stored. */
+class StrangersError extends Error {
+  constructor(readonly entries: readonly Entry[]) {
+    super("Not all are members");
+  }
 }
 
 /** The database would give out places that this node knows to be taken. */
@@ -264,6 +290,16 @@ export class MessageLog {
     } finally {
       this.#changing.delete(changing);
     }
+  }
+
+  /** What `sender` has stored under this cid; rings again for those who have not heard of it. Rejects with a DatabaseError. */
+  async repeat(sender: number, cid: string): Promise<Stored | undefined> {
+    const stored = (await findByCids(this.#db, sender, [cid])).get(cid);
+    if (stored) {
+      this.counters.repeats++;
+      this.#onStored(stored);
+    }
+    return stored;
   }
 
   /** An entry is in the log that came there by another transaction: the first of a conversation. */
@@ -369,6 +405,7 @@ export class MessageLog {
         await this.#catchUp(error, attempt);
         return await this.#commit(batch, attempt + 1);
       }
+      if (error instanceof StrangersError) return await this.#commitWithoutStrangers(batch, error.entries);
       if (!(error instanceof DatabaseError)) throw error;
       if (error.outcomeUnknown && await this.#hasHappened(placed)) return this.#settle(placed);
       this.counters.retries++;
@@ -416,17 +453,17 @@ export class MessageLog {
         at: dialect.greatest("at", "new.at"),
       }),
     });
-    const { sql, params } = dialect.isOneOf("id", ids);
-    const rows = await tx.query<{ id: string; last_seq: number; members: number; blocked: number }>(
-      `SELECT id, last_seq, members, blocked FROM Conversation WHERE ${sql}`,
-      params,
-    );
-    const places = new Map(rows.map(({ id, last_seq, members, blocked }) => [
+    const { rows, members } = await this.#readPlaces(tx, ids, sendersByGroup(batch));
+    const places = new Map(rows.map(({ id, last_seq, members, blocked, parted }) => [
       id,
-      { next: last_seq - (shares.get(id)?.count ?? 0) + 1, members, blocked },
+      { next: last_seq - (shares.get(id)?.count ?? 0) + 1, members: parted > 0 ? 0 : members, blocked },
     ]));
     const behind = ids.filter((id) => (places.get(id)?.next ?? 0) <= this.#ends.seq(id));
     if (behind.length > 0) throw new BehindError(behind);
+    const strangers = batch.filter(({ draft }) =>
+      groupOf(draft) !== undefined && !members.has(memberKey(draft))
+    );
+    if (strangers.length > 0) throw new StrangersError(strangers);
     for (const one of placed) {
       const { conversation: id, sender } = one.entry.draft;
       const place = places.get(id);
@@ -438,6 +475,31 @@ export class MessageLog {
     await this.#insertMembers(tx, placed);
     await this.#insertMessages(tx, placed);
     await this.#insertMentions(tx, placed);
+  }
+
+  /**
+   * Where these conversations end, whose rows this transaction has locked, and which of the senders are members: in one
+   * statement, since each is a round trip.
+   */
+  async #readPlaces(
+    tx: SqlConnection,
+    ids: readonly ConversationId[],
+    senders: ReadonlyMap<number, ReadonlySet<number>>,
+  ): Promise<{ rows: PlaceRow[]; members: ReadonlySet<string> }> {
+    const { dialect } = this.#db;
+    const places = dialect.isOneOf("id", ids);
+    const select = `SELECT id, last_seq, members, blocked, parted FROM Conversation WHERE ${places.sql}`;
+    if (senders.size === 0) return { rows: await tx.query(select, places.params), members: new Set() };
+    const pairs = dialect.isOneOfPairs(["groupid", "userid"], senders);
+    const all = await tx.query<PlaceRow>(
+      // Without an id: a group's and a user's.
+      `${select} UNION ALL SELECT '', groupid, userid, 0, 0 FROM GroupUser WHERE ${pairs.sql}`,
+      [...places.params, ...pairs.params],
+    );
+    const members = all.filter(({ id }) => id === "").map(({ last_seq: groupId, members: userId }) =>
+      memberKey({ conversation: conversationOfGroup(groupId), sender: userId })
+    );
+    return { rows: all.filter(({ id }) => id !== ""), members: new Set(members) };
   }
 
   /**
@@ -566,8 +628,8 @@ export class MessageLog {
     texts: Set<string>,
   ): Promise<Stored | undefined> {
     const { conversation, sender, cid, origin, decide } = change;
-    const [row] = await tx.query<{ last_seq: number; members: number; blocked: number }>(
-      `SELECT last_seq, members, blocked FROM Conversation WHERE id = ?${this.#db.dialect.forUpdate}`,
+    const [row] = await tx.query<{ last_seq: number; members: number; blocked: number; parted: number }>(
+      `SELECT last_seq, members, blocked, parted FROM Conversation WHERE id = ?${this.#db.dialect.forUpdate}`,
       [conversation],
     );
     if ((row?.last_seq ?? 0) < this.#ends.seq(conversation)) throw new BehindError([conversation]);
@@ -603,7 +665,18 @@ export class MessageLog {
       } WHERE id = ?`,
       [seq, members, at, conversation],
     );
-    return { conversation, seq, at, sender, text, members, isRepeat: false, isHidden, origin };
+    const hasParted = (row?.parted ?? 0) > 0 || members < place.members;
+    return {
+      conversation,
+      seq,
+      at,
+      sender,
+      text,
+      members: hasParted ? 0 : members,
+      isRepeat: false,
+      isHidden,
+      origin,
+    };
   }
 
   #settleChange(stored: Stored | undefined): Stored | undefined {
@@ -640,6 +713,25 @@ export class MessageLog {
     for (const entry of entries) this.#reject(entry, error);
   }
 
+  /** What was stored while they were members, and is only asked for again, is answered; the rest of theirs is refused. */
+  async #commitWithoutStrangers(batch: readonly Entry[], strangers: readonly Entry[]): Promise<void> {
+    const known = await this.#findRepeats(strangers);
+    for (const entry of strangers) {
+      const stored = known.get(entry);
+      if (stored) this.#resolveRepeat(entry, stored);
+      else this.#reject(entry, new NotMemberError(groupOf(entry.draft) ?? 0));
+    }
+    const rest = batch.filter((entry) => !strangers.includes(entry));
+    if (rest.length > 0) await this.#commit(rest);
+  }
+
+  #resolveRepeat(entry: Entry, stored: Stored): void {
+    this.counters.repeats++;
+    // The first one's doorbell may have died with its node: ring again, receivers drop what they have.
+    this.#onStored(stored);
+    this.#resolve(entry, stored);
+  }
+
   /** Answers the messages whose cid is stored already with their row, and commits the others. */
   async #commitWithoutRepeats(batch: Entry[], error: DatabaseError): Promise<void> {
     const known = await this.#findRepeats(batch);
@@ -650,16 +742,11 @@ export class MessageLog {
       for (const entry of batch) await this.#commit([entry]);
       return;
     }
-    for (const [entry, stored] of known) {
-      this.counters.repeats++;
-      // The first one's doorbell may have died with its node: ring again, receivers drop what they have.
-      this.#onStored(stored);
-      this.#resolve(entry, stored);
-    }
+    for (const [entry, stored] of known) this.#resolveRepeat(entry, stored);
     if (rest.length > 0) await this.#commit(rest);
   }
 
-  async #findRepeats(batch: Entry[]): Promise<Map<Entry, Stored>> {
+  async #findRepeats(batch: readonly Entry[]): Promise<Map<Entry, Stored>> {
     const bySender = Map.groupBy(
       batch.filter(({ draft }) => draft.cid !== undefined),
       ({ draft }) => draft.sender,
@@ -748,6 +835,26 @@ function pause(ms: number): Promise<void> {
 /** Names a message for as long as it waits; undefined without a cid. */
 function keyOf({ sender, cid }: Draft): string | undefined {
   return cid === undefined ? undefined : `${sender} ${cid}`;
+}
+
+/** The group that a message goes to, if it goes to one. */
+function groupOf({ conversation, users }: Draft): number | undefined {
+  return users === undefined && conversation.startsWith("g") ? Number(conversation.slice(1)) : undefined;
+}
+
+function memberKey({ conversation, sender }: Pick<Draft, "conversation" | "sender">): string {
+  return `${sender} ${conversation}`;
+}
+
+function sendersByGroup(batch: readonly Entry[]): Map<number, Set<number>> {
+  const senders = new Map<number, Set<number>>();
+  for (const { draft } of batch) {
+    const groupId = groupOf(draft);
+    if (groupId === undefined) continue;
+    const some = senders.get(groupId) ?? new Set();
+    senders.set(groupId, some.add(draft.sender));
+  }
+  return senders;
 }
 
 const encoder = new TextEncoder();

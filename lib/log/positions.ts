@@ -22,6 +22,10 @@ export interface Cursor {
   readonly conversation: ConversationId;
   /** Entitled to what follows this seq. */
   readonly since: number;
+  /** Entitled to nothing behind this seq, as far as is known here; NO_END: a member. */
+  until: number;
+  /** The client has gone past what it was sent: what ends its membership may be among that, and is looked for in the log. */
+  isUnproved: boolean;
   /** Given to this connection, or passed over because it is the user's own or recalled. */
   sent: number;
   /** The last one given as a frame, or known to have been received before; what was passed over stands behind it. */

@@ -41,3 +41,11 @@ export function systemText(what: string, { id, name }: Who, by: Who, fields: Jso
   const doer = by.id === id ? { by: id } : { by: by.id, by_name: by.name };
   return toJson({ msgid: MSGID.SYSTEM_MSG, what, id, name, ...doer, ...fields });
 }
+
+const ENDING = new RegExp(`^\\{"msgid":${MSGID.SYSTEM_MSG},"what":"(left|removed|dissolved)","id":(\\d+),`);
+
+/** Whether `userId` is in the group no longer from the entry with this text, or this frame, on. */
+export function endsMembership(text: string, userId: number): boolean {
+  const [, what, id] = ENDING.exec(text) ?? [];
+  return what === "dissolved" || (what !== undefined && Number(id) === userId);
+}

@@ -7,7 +7,7 @@
 import { KIND } from "../protocol/entries.ts";
 import type { ConversationId } from "../protocol/protocol.ts";
 import type { Database, SqlValue } from "./database.ts";
-import { isVisible } from "./messages.ts";
+import { isVisible, NO_END } from "./messages.ts";
 import { queryAll } from "./query_all.ts";
 
 /** What is unread, or names the user, is counted to this. */
@@ -20,6 +20,8 @@ const LOOK_ENTRIES = 400;
 const LOOKS_MAX = 5;
 /** Conversations of the same time as a page's last one that are put to it, so that the next page can begin behind that time. */
 const SAME_TIME_MAX = 2_000;
+/** When the newest entry was stored that the member `m` of the conversation `c` is entitled to, in SQL. */
+const AT = "CASE WHEN m.ended > 0 THEN m.ended ELSE c.at END";
 /** Of a text so many characters are read: mostly all. */
 const HEAD_CHARS = 4_096;
 
@@ -29,17 +31,19 @@ export interface ListedConversation extends Record<string, string | number> {
   conversation: ConversationId;
   /** The user is entitled to what follows this seq. */
   since: number;
+  /** Entitled to nothing behind this seq; NO_END: still a member. */
+  until: number;
   /** Has read everything up to this seq. */
   read: number;
   /** The oldest entry that has not been trimmed; 1 or less: all are there. */
   first_seq: number;
   /** Nothing in it draws the user's attention until then, ms since the epoch; 0: all does. */
   muted_until: number;
-  /** The newest entry. */
+  /** The newest entry that the user is entitled to. */
   last_seq: number;
-  /** The newest chat entry. */
+  /** The newest chat entry, or some seq behind which the user is entitled to none. */
   last_chat: number;
-  /** When the newest entry was stored, ms since the epoch. */
+  /** When the newest entry that the user is entitled to was stored, ms since the epoch. */
   at: number;
 }
 
@@ -63,7 +67,7 @@ export interface ReadTo {
   conversation: ConversationId;
   /** Has read everything up to this seq. */
   read: number;
-  /** The newest chat entry. */
+  /** Nothing behind this seq is a chat entry that the user is entitled to. */
   last_chat: number;
 }
 
@@ -75,6 +79,11 @@ type LastRow = {
   hidden: number;
   head: string | null;
 };
+
+/** A seq, or where a member's right to what follows has ended, in SQL. */
+function upTo(seq: string): string {
+  return `CASE WHEN ${seq} < m.until THEN ${seq} ELSE m.until END`;
+}
 
 /** Reads Member, Conversation, Message and Mention. */
 export class Conversations {
@@ -94,13 +103,13 @@ export class Conversations {
     before: number,
     limit: number,
   ): Promise<{ rows: ListedConversation[]; more: boolean }> {
-    const rows = await this.#page("AND c.at < ?", [userId, before], limit + 1);
+    const rows = await this.#page("<", [userId, before], limit + 1);
     const [last, next] = [rows[limit - 1], rows[limit]];
     if (!last || !next) return { rows, more: false };
     if (next.at < last.at) return { rows: rows.slice(0, limit), more: true };
     const [same, older] = await Promise.all([
-      this.#page("AND c.at = ?", [userId, last.at], SAME_TIME_MAX),
-      this.#page("AND c.at < ?", [userId, last.at], 1),
+      this.#page("=", [userId, last.at], SAME_TIME_MAX),
+      this.#page("<", [userId, last.at], 1),
     ]);
     return { rows: [...rows.filter(({ at }) => at > last.at), ...same], more: older.length > 0 };
   }
@@ -114,13 +123,15 @@ export class Conversations {
     ]);
   }
 
-  #page(condition: string, params: SqlValue[], limit: number): Promise<ListedConversation[]> {
+  #page(comparison: "<" | "=", params: SqlValue[], limit: number): Promise<ListedConversation[]> {
     // A user may be in most of the conversations there are; it is still theirs alone that are looked at.
     return this.#db.query<ListedConversation>(
-      "SELECT m.conversation, m.since, m.`read`, m.muted_until, c.first_seq, c.last_seq, c.last_chat, c.at " +
-        "FROM Member m " +
-        `${this.#db.dialect.joinInOrder} Conversation c ON c.id = m.conversation WHERE m.userid = ? ${condition} ` +
-        `ORDER BY c.at DESC, m.conversation LIMIT ${limit}`,
+      `SELECT m.conversation, m.since, m.until, m.\`read\`, m.muted_until, c.first_seq, ${
+        upTo("c.last_seq")
+      } AS last_seq, ` +
+        `${upTo("c.last_chat")} AS last_chat, ${AT} AS at FROM Member m ` +
+        `${this.#db.dialect.joinInOrder} Conversation c ON c.id = m.conversation ` +
+        `WHERE m.userid = ? AND ${AT} ${comparison} ? ORDER BY ${AT} DESC, m.conversation LIMIT ${limit}`,
       params,
     );
   }
@@ -132,11 +143,11 @@ export class Conversations {
     for (let look = 0; left.length > 0 && look < LOOKS_MAX; look++) {
       // What is not found in the first look is looked for further on.
       const entries = look === 0 ? LOOK_ENTRIES : 5 * LOOK_ENTRIES;
-      const found = await this.#count(left.map(({ conversation, read }) => ({
+      const found = await this.#count(left.map(({ conversation, read, last_chat }) => ({
         sql:
           "FROM Message WHERE conversation = ? AND seq > ? AND seq <= ? AND kind = ? AND message IS NOT NULL AND sender <> ? " +
           "AND hidden = 0",
-        params: [conversation, read, read + entries, KIND.chat, userId],
+        params: [conversation, read, Math.min(read + entries, last_chat), KIND.chat, userId],
       })));
       for (const [index, place] of left.entries()) {
         counts.set(place.conversation, (counts.get(place.conversation) ?? 0) + (found.get(index) ?? 0));
@@ -152,10 +163,10 @@ export class Conversations {
 
   /** How many of those name the user, or everybody. */
   async mentions(userId: number, places: readonly ReadTo[]): Promise<Map<ConversationId, number>> {
-    const found = await this.#count(places.map(({ conversation, read }) => ({
+    const found = await this.#count(places.map(({ conversation, read, last_chat }) => ({
       sql: "FROM Mention n JOIN Message m ON m.conversation = n.conversation AND m.seq = n.seq " +
-        "WHERE n.conversation = ? AND n.userid IN (0, ?) AND n.seq > ? AND m.sender <> ?",
-      params: [conversation, userId, read, userId],
+        "WHERE n.conversation = ? AND n.userid IN (0, ?) AND n.seq > ? AND n.seq <= ? AND m.sender <> ?",
+      params: [conversation, userId, read, last_chat, userId],
     })));
     return new Map(places.map(({ conversation }, index) => [conversation, found.get(index) ?? 0]));
   }
@@ -178,7 +189,7 @@ export class Conversations {
    */
   async last(
     userId: number,
-    places: readonly { conversation: ConversationId; since: number; last_chat: number }[],
+    places: readonly Pick<ListedConversation, "conversation" | "since" | "until" | "last_chat">[],
   ): Promise<Map<ConversationId, LastChat>> {
     const select =
       `SELECT conversation, seq, sender, at, hidden, SUBSTR(message, 1, ${HEAD_CHARS}) AS head ` +
@@ -186,14 +197,21 @@ export class Conversations {
     const newest = await queryAll<LastRow>(
       this.#db,
       places.map(({ conversation, last_chat }) => ({
-        sql: `${select} seq = ?`,
-        params: [conversation, last_chat],
+        sql: `${select} seq = ? AND kind = ?`,
+        params: [conversation, last_chat, KIND.chat],
       })),
     );
     const rows = newest.filter((row) => isVisible(row, userId));
-    if (rows.length < newest.length) {
-      const seen = new Set(rows.map(({ conversation }) => conversation));
-      const older = places.filter(({ conversation }) => !seen.has(conversation));
+    const seen = new Set(rows.map(({ conversation }) => conversation));
+    const left = new Set(
+      places.filter(({ until }) => until < NO_END).map(({ conversation }) => conversation),
+    );
+    // Hidden, or the entry by which the user has left a group.
+    const unseen = newest.filter((row) => !isVisible(row, userId)).map(({ conversation }) => conversation);
+    const older = places.filter(({ conversation }) =>
+      !seen.has(conversation) && (left.has(conversation) || unseen.includes(conversation))
+    );
+    if (older.length > 0) {
       rows.push(
         ...await queryAll<LastRow>(
           this.#db,

@@ -66,6 +66,8 @@ export interface Dialect {
   readonly forUpdate: string;
   /** True for those rows whose `column` has one of the values. Numbers and strings only. */
   isOneOf(column: string, values: readonly (number | string)[]): Condition;
+  /** True for those rows whose two columns, whole numbers, are a key of `pairs` and one of the values with it. */
+  isOneOfPairs(columns: readonly [string, string], pairs: ReadonlyMap<number, Iterable<number>>): Condition;
   /** Joins the table before it with the one after it in this order, whatever the engine thinks of their sizes; ON follows. */
   readonly joinInOrder: string;
   /** Everything else in this process waits while a transaction commits. */

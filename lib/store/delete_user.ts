@@ -85,10 +85,13 @@ async function leave(tx: SqlConnection, forUpdate: string, groupId: number, user
   if (!own) return;
   await tx.run("DELETE FROM GroupUser WHERE groupid = ? AND userid = ?", [groupId, userId]);
   await tx.run("DELETE FROM Member WHERE userid = ? AND conversation = ?", [userId, conversation]);
-  await tx.run("UPDATE Conversation SET members = members - 1 WHERE id = ?", [conversation]);
+  await tx.run("UPDATE Conversation SET members = members - 1, parted = last_seq WHERE id = ?", [
+    conversation,
+  ]);
   if (own.grouprole !== "creator") return;
   const [heir] = await tx.query<{ userid: number }>(
-    "SELECT userid FROM GroupUser WHERE groupid = ? ORDER BY userid LIMIT 1",
+    "SELECT userid FROM GroupUser WHERE groupid = ? " +
+      "ORDER BY CASE grouprole WHEN 'creator' THEN 0 WHEN 'admin' THEN 1 ELSE 2 END, userid LIMIT 1",
     [groupId],
   );
   if (!heir) return;

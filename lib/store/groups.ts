@@ -8,41 +8,60 @@ import { arrayParts } from "../base/long_json.ts";
 import { KIND, systemText, type Who } from "../protocol/entries.ts";
 import { nameKey, normalizeName } from "../protocol/names.ts";
 import { conversationOfGroup } from "../protocol/protocol.ts";
-import type { Database, SqlConnection } from "./database.ts";
+import type { Database } from "./database.ts";
+import {
+  enter,
+  groupCounts,
+  type GroupRole,
+  JOIN_MODES,
+  type JoinMode,
+  type Membership,
+  roleOf,
+} from "./group_changes.ts";
+import { groupOfLink } from "./group_links.ts";
 import { KEYS_PER_STATEMENT, Lookup } from "./lookup.ts";
 import type { User, UserState } from "./users.ts";
 
-/** What a member may do: only the creator recalls others' messages. */
-export type GroupRole = "creator" | "normal";
-
-/** A member as the others see it. */
+/** A member as versions 1 and 2 see it: they know of no admins. */
 export interface GroupMember extends User {
   /** In this group. */
+  role: Exclude<GroupRole, "admin">;
+}
+
+/** A member as version 3 sees it. */
+export interface ListedMember extends User {
+  /** In this group. */
   role: GroupRole;
+  /** What the user says of itself; left out where that is nothing. */
+  status?: string;
 }
 
 /** A group as its members see it. */
 export interface Group {
   /** Identity, from 1. */
   id: number;
-  /** As created. */
+  /** As it is now. */
   groupname: string;
-  /** As created. */
+  /** May be empty. */
   groupdesc: string;
   /** Everyone, by id. */
   users: GroupMember[];
 }
 
-/** A user's place in a group. */
-export interface Membership {
-  /** What the user may do. */
+/** A group as version 3 lists it. */
+export interface GroupSummary {
+  /** Identity, from 1. */
+  id: number;
+  /** As it is now. */
+  groupname: string;
+  /** May be empty. */
+  groupdesc: string;
+  /** How one joins. */
+  join: JoinMode;
+  /** What the one who sees it may do. */
   role: GroupRole;
-  /** Reads what follows this seq. */
-  since: number;
-  /** Has everything up to this seq. */
-  delivered: number;
-  /** Has read everything up to this seq. */
-  read: number;
+  /** How many there are. */
+  members: number;
 }
 
 /** A group that was made. */
@@ -56,8 +75,11 @@ export interface Created {
 }
 
 type MembershipRow = { userid: number; groupid: number; grouprole: GroupRole };
-type GroupRow = { id: number; groupname: string; groupdesc: string };
+type GroupRow = { id: number; groupname: string; groupdesc: string; joining: number };
 type MemberRow = { groupid: number; id: number; name: string; state: UserState; grouprole: GroupRole };
+
+const MEMBERS =
+  "SELECT m.groupid, u.id, u.name, u.state, m.grouprole FROM GroupUser m JOIN User u ON u.id = m.userid ";
 
 /** Groups whose members one statement reads: each may have thousands. */
 const GROUPS_PER_STATEMENT = 10;
@@ -95,7 +117,7 @@ export class Groups {
     this.#groups = new Lookup({
       read: (ids) => {
         const { sql, params } = isOneOf("id", ids);
-        return db.query(`SELECT id, groupname, groupdesc FROM AllGroup WHERE ${sql}`, params);
+        return db.query(`SELECT id, groupname, groupdesc, joining FROM AllGroup WHERE ${sql}`, params);
       },
       keyOf: ({ id }) => id,
     });
@@ -110,16 +132,14 @@ export class Groups {
       },
       keyOf: ({ groupid }) => groupid,
     });
-    const members =
-      "SELECT m.groupid, u.id, u.name, u.state, m.grouprole FROM GroupUser m JOIN User u ON u.id = m.userid ";
     this.#members = new Lookup({
       read: (ids, limit) => {
         const { sql, params } = isOneOf("m.groupid", ids);
-        return db.query(`${members}WHERE ${sql} LIMIT ${limit}`, params);
+        return db.query(`${MEMBERS}WHERE ${sql} LIMIT ${limit}`, params);
       },
       readOn: (groupId, after, limit) =>
         db.query(
-          `${members}WHERE m.groupid = ? AND m.userid > ? ORDER BY m.userid LIMIT ${limit}`,
+          `${MEMBERS}WHERE m.groupid = ? AND m.userid > ? ORDER BY m.userid LIMIT ${limit}`,
           [groupId, after?.id ?? 0],
         ),
       keyOf: ({ groupid }) => groupid,
@@ -131,14 +151,20 @@ export class Groups {
    * Makes a group with `creator` as its first member, and the entry that says so as the first one; undefined when the name
    * is taken. `at`: ms since the epoch.
    */
-  async create(name: string, description: string, creator: Who, at: number): Promise<Created | undefined> {
+  async create(
+    name: string,
+    description: string,
+    creator: Who,
+    at: number,
+    join: JoinMode = "open",
+  ): Promise<Created | undefined> {
     const stored = normalizeName(name);
     const text = systemText("created", creator, creator, { groupname: stored });
     try {
       return await this.#db.transaction(async (tx) => {
         const { insertId } = await tx.run(
-          "INSERT INTO AllGroup (groupname, groupname_key, groupdesc) VALUES (?, ?, ?)",
-          [stored, nameKey(stored), description],
+          "INSERT INTO AllGroup (groupname, groupname_key, groupdesc, joining) VALUES (?, ?, ?, ?)",
+          [stored, nameKey(stored), description, JOIN_MODES.indexOf(join)],
         );
         const conversation = conversationOfGroup(insertId);
         await tx.run("INSERT INTO Conversation (id, last_seq, members, at) VALUES (?, 1, 1, ?)", [
@@ -152,32 +178,13 @@ export class Groups {
         return {
           groupId: insertId,
           text,
-          membership: await addMember(tx, insertId, creator.id, "creator", 0),
+          membership: await enter(tx, this.#db.dialect, insertId, creator.id, "creator", 0),
         };
       });
     } catch (error) {
       if (error instanceof DatabaseError && error.kind === "duplicate") return undefined;
       throw error;
     }
-  }
-
-  /** The place of `userId` in a group; undefined: it is no member. To be asked in the transaction that decides by it. */
-  async membership(tx: SqlConnection, groupId: number, userId: number): Promise<Membership | undefined> {
-    const [row] = await tx.query<{ role: GroupRole; since: number; delivered: number; read: number }>(
-      "SELECT g.grouprole AS role, m.since, m.delivered, m.`read` FROM GroupUser g JOIN Member m ON m.userid = g.userid " +
-        "WHERE g.groupid = ? AND g.userid = ? AND m.conversation = ?",
-      [groupId, userId, conversationOfGroup(groupId)],
-    );
-    return row;
-  }
-
-  /**
-   * Makes `userId` a member, who reads what follows `since`; the next entry is the one that says so. In the transaction
-   * that writes it: the lock on the conversation puts the joining before or after every message, so that the count of
-   * members and `since` agree with what a message's transaction sees.
-   */
-  join(tx: SqlConnection, groupId: number, userId: number, since: number): Promise<Membership> {
-    return addMember(tx, groupId, userId, "normal", since);
   }
 
   /** How many members a group has; 0: there is none. */
@@ -193,7 +200,10 @@ export class Groups {
 
   /** These groups, by id, each with all its members. */
   describe(groupIds: Iterable<number>): Promise<Group[]> {
-    return this.#each(groupIds, (group, members) => ({ ...group, users: byId(members).map(toMember) }));
+    return this.#each(
+      groupIds,
+      (group, members) => ({ ...namesOf(group), users: byId(members).map(toMember) }),
+    );
   }
 
   /** The same as JSON; `areUsersTexts`: the members are strings of JSON, as version 1 has them. */
@@ -203,7 +213,7 @@ export class Groups {
       // Logins that come at once are given the same rows, and so one text.
       let users = known.get(members);
       if (!users) known.set(members, users = usersText(members, areUsersTexts));
-      return `${JSON.stringify(group).slice(0, -1)},"users":${await users}}`;
+      return `${JSON.stringify(namesOf(group)).slice(0, -1)},"users":${await users}}`;
     });
   }
 
@@ -216,11 +226,58 @@ export class Groups {
       const some = ids.slice(start, start + KEYS_PER_STATEMENT).map(async (id) => {
         const [[group], [count]] = await Promise.all([this.#groups.rows(id), this.#counts.rows(id)]);
         const members = count?.members ?? 0;
-        return group ? [JSON.stringify({ ...group, role: memberships.get(id), members })] : [];
+        const role = memberships.get(id);
+        return group && role ? [JSON.stringify({ ...summaryOf(group), role, members })] : [];
       });
       for (const found of await Promise.all(some)) texts.push(...found);
     }
     return texts;
+  }
+
+  /**
+   * A group as its members see it, without the members; undefined: there is none, or it was dissolved. `role`: that of who is
+   * to see it.
+   */
+  async summary(groupId: number, role: GroupRole): Promise<GroupSummary | undefined> {
+    const [[group], [count]] = await Promise.all([this.#groups.rows(groupId), this.#counts.rows(groupId)]);
+    return group && { ...summaryOf(group), role, members: count?.members ?? 0 };
+  }
+
+  /** The names of these groups, by id, of those that were dissolved, too. */
+  async names(groupIds: Iterable<number>): Promise<Map<number, string>> {
+    const rows = await Promise.all([...groupIds].map((id) => this.#groups.rows(id)));
+    return new Map(rows.flat().map(({ id, groupname }) => [id, groupname]));
+  }
+
+  /** In how many groups a user is, and of how many the creator. */
+  counts(userId: number): Promise<{ groups: number; created: number }> {
+    return groupCounts(this.#db, userId);
+  }
+
+  /** The group of a link, whether it is still good or not. */
+  ofLink(link: string): Promise<number | undefined> {
+    return groupOfLink(this.#db, link);
+  }
+
+  /** Members behind the id `after`, by id, `limit` at most; undefined: `userId` is none of them. */
+  async members(
+    groupId: number,
+    userId: number,
+    after: number,
+    limit: number,
+  ): Promise<{ role: GroupRole; users: ListedMember[] } | undefined> {
+    const role = await roleOf(this.#db, groupId, userId);
+    if (!role) return undefined;
+    const rows = await this.#db.query<Omit<MemberRow, "groupid"> & { status_text: string }>(
+      "SELECT u.id, u.name, u.state, u.status_text, m.grouprole FROM GroupUser m JOIN User u ON u.id = m.userid " +
+        `WHERE m.groupid = ? AND m.userid > ? ORDER BY m.userid LIMIT ${limit}`,
+      [groupId, after],
+    );
+    const users = rows.map(({ id, name, state, grouprole, status_text: status }) => {
+      const member = { id, name, state, role: grouprole };
+      return status === "" ? member : { ...member, status };
+    });
+    return { role, users };
   }
 
   async #each<Description>(
@@ -243,12 +300,20 @@ export class Groups {
   }
 }
 
+function namesOf({ id, groupname, groupdesc }: GroupRow): Omit<Group, "users"> {
+  return { id, groupname, groupdesc };
+}
+
+function summaryOf(group: GroupRow): Omit<GroupSummary, "role" | "members"> {
+  return { ...namesOf(group), join: JOIN_MODES[group.joining] ?? "closed" };
+}
+
 function byId(members: readonly MemberRow[]): MemberRow[] {
   return members.toSorted((a, b) => a.id - b.id);
 }
 
 function toMember({ id, name, state, grouprole: role }: MemberRow): GroupMember {
-  return { id, name, state, role };
+  return { id, name, state, role: role === "creator" ? role : "normal" };
 }
 
 async function usersText(members: readonly MemberRow[], areTexts: boolean): Promise<string> {
@@ -257,28 +322,4 @@ async function usersText(members: readonly MemberRow[], areTexts: boolean): Prom
     return areTexts ? JSON.stringify(text) : text;
   };
   return (await arrayParts(byId(members), textOf)).join("");
-}
-
-/** What version 1 and 2 get of it begins behind the entry that tells of it: they are not sent that. */
-async function addMember(
-  tx: SqlConnection,
-  groupId: number,
-  userId: number,
-  role: GroupRole,
-  since: number,
-): Promise<Membership> {
-  const delivered = since + 1;
-  await tx.run("INSERT INTO GroupUser (groupid, userid, grouprole) VALUES (?, ?, ?)", [
-    groupId,
-    userId,
-    role,
-  ]);
-  await tx.run("INSERT INTO Member (userid, conversation, since, delivered, `read`) VALUES (?, ?, ?, ?, ?)", [
-    userId,
-    conversationOfGroup(groupId),
-    since,
-    delivered,
-    delivered,
-  ]);
-  return { role, since, delivered, read: delivered };
 }

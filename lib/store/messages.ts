@@ -11,6 +11,10 @@ import { KEYS_PER_STATEMENT, Lookup } from "./lookup.ts";
 
 /** Users in one statement of {@link Messages.unsent}. */
 const USERS_PER_STATEMENT = 200;
+/** Where the conversation `c` ends for its member `m`, in SQL. */
+const END = "CASE WHEN c.last_seq < m.until THEN c.last_seq ELSE m.until END";
+/** What {@link MemberPosition.until} is of members, and the column's default. */
+export const NO_END: number = Number.MAX_SAFE_INTEGER;
 
 /** One row of the log. */
 export interface StoredMessage extends Record<string, string | number | null> {
@@ -48,8 +52,10 @@ export interface Position extends Record<string, string | number> {
 export interface MemberPosition extends Position {
   /** Which conversation. */
   conversation: ConversationId;
-  /** The conversation's newest seq. */
+  /** The newest seq that the user is entitled to. */
   last_seq: number;
+  /** Entitled to nothing behind this seq; {@link NO_END}: still a member. */
+  until: number;
   /** How far the furthest of the member's devices is, if that is known. */
   told?: number;
 }
@@ -74,7 +80,7 @@ export interface Unsent extends Record<string, number | string> {
   owner: number;
   /** Where. */
   conversation: ConversationId;
-  /** The conversation's newest seq. */
+  /** The newest seq there that the owner is entitled to. */
   last_seq: number;
 }
 
@@ -103,11 +109,11 @@ export class Messages {
     this.#db = db;
     const told = `${db.dialect.greatest("m.delivered", "m.furthest")} AS told`;
     const positions =
-      `SELECT m.userid, m.conversation, m.since, m.delivered, m.\`read\`, c.last_seq, ${told} FROM Member m ` +
-      "JOIN Conversation c ON c.id = m.conversation ";
+      `SELECT m.userid, m.conversation, m.since, m.until, m.delivered, m.\`read\`, ${END} AS last_seq, ${told} ` +
+      "FROM Member m JOIN Conversation c ON c.id = m.conversation ";
     const devicePositions =
-      "SELECT v.id AS device, m.conversation, m.since, COALESCE(d.delivered, 0) AS delivered, m.`read`, " +
-      `c.last_seq, ${told} FROM Device v JOIN Member m ON m.userid = v.userid ` +
+      "SELECT v.id AS device, m.conversation, m.since, m.until, COALESCE(d.delivered, 0) AS delivered, m.`read`, " +
+      `${END} AS last_seq, ${told} FROM Device v JOIN Member m ON m.userid = v.userid ` +
       "JOIN Conversation c ON c.id = m.conversation " +
       "LEFT JOIN DeviceCursor d ON d.device = v.id AND d.conversation = m.conversation ";
     this.#positions = new Lookup({
@@ -154,23 +160,37 @@ export class Messages {
     });
   }
 
-  /** Rows after `seq`, ascending. */
-  after(conversation: ConversationId, seq: number, limit: number): Promise<StoredMessage[]> {
-    return this.#read(
-      `SELECT seq, sender, at, message, hidden FROM Message WHERE conversation = ? AND seq > ? ORDER BY seq LIMIT ${limit}`,
-      [conversation, seq],
-    );
+  /** Rows after `seq` that `reader` is entitled to, ascending. */
+  after(
+    conversation: ConversationId,
+    seq: number,
+    limit: number,
+    reader: number,
+  ): Promise<StoredMessage[]> {
+    return this.history(conversation, { after: seq, before: NO_END, limit, isForward: true }, reader);
   }
 
-  /** A page of history. */
+  /**
+   * A page of history, as far as `reader` is entitled to it. Who is in a group, and since when, is decided by the statement
+   * that reads: what a connection knows of that may be a moment old.
+   */
   history(
     conversation: ConversationId,
     { after, before, limit, isForward }: HistoryRange,
+    reader: number,
   ): Promise<StoredMessage[]> {
+    const isGroup = conversation.startsWith("g");
+    const [from, condition, params] = isGroup
+      ? [
+        `Member p ${this.#db.dialect.joinInOrder} Message m ON m.conversation = p.conversation AND m.seq > p.since AND m.seq <= p.until`,
+        "p.userid = ? AND p.conversation = ?",
+        [reader, conversation],
+      ]
+      : ["Message m", "m.conversation = ?", [conversation]];
     return this.#read(
-      "SELECT seq, sender, at, message, hidden FROM Message WHERE conversation = ? AND seq > ? AND seq < ? " +
-        `ORDER BY seq ${isForward ? "ASC" : "DESC"} LIMIT ${limit}`,
-      [conversation, after, before],
+      `SELECT m.seq, m.sender, m.at, m.message, m.hidden FROM ${from} WHERE ${condition} AND m.seq > ? AND m.seq < ? ` +
+        `ORDER BY m.seq ${isForward ? "ASC" : "DESC"} LIMIT ${limit}`,
+      [...params, after, before],
     );
   }
 
@@ -181,9 +201,9 @@ export class Messages {
     return rows;
   }
 
-  /** One row. */
-  async one(conversation: ConversationId, seq: number): Promise<StoredMessage | undefined> {
-    return (await this.after(conversation, seq - 1, 1)).find((row) => row.seq === seq);
+  /** One row, if `reader` is entitled to it. */
+  async one(conversation: ConversationId, seq: number, reader: number): Promise<StoredMessage | undefined> {
+    return (await this.after(conversation, seq - 1, 1, reader)).find((row) => row.seq === seq);
   }
 
   /** How far the furthest device of a member of a one-to-one conversation has come, and how many messages it still lacks. */
@@ -273,8 +293,8 @@ export class Messages {
       const some = owners.slice(start, start + USERS_PER_STATEMENT);
       const { sql, params } = this.#db.dialect.isOneOf(owner, some);
       const rows = await this.#db.query<Unsent>(
-        `SELECT ${owner} AS owner, m.conversation, c.last_seq FROM ${tables} ` +
-          `WHERE ${sql} AND c.last_seq > ${delivered}`,
+        `SELECT ${owner} AS owner, m.conversation, ${END} AS last_seq FROM ${tables} ` +
+          `WHERE ${sql} AND c.last_seq > ${delivered} AND m.until > ${delivered}`,
         params,
       );
       // Not as arguments of one push(): more than some 100 000 rows would overflow the stack.

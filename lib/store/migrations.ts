@@ -15,6 +15,7 @@ import { ADOPT_ORIGINAL } from "./adopt_original.ts";
 import { clusterSecret } from "./cluster_secret.ts";
 import type { Database, Dialect, SqlConnection } from "./database.ts";
 import { entryColumns } from "./entry_columns.ts";
+import { groupColumns } from "./group_columns.ts";
 import { deviceColumns } from "./device_columns.ts";
 import { IMPORT_ORIGINAL } from "./import_original.ts";
 import { type InStep, underLock } from "./migration_lock.ts";
@@ -54,6 +55,8 @@ const SEQUENCE: readonly { name: string; code?: (dialect: Dialect["name"]) => re
   { name: "0016_administrator", code: administratorColumn },
   { name: "0018_muted", code: mutedColumn },
   { name: "0019_node_reports" },
+  { name: "0020_group_columns", code: groupColumns },
+  { name: "0021_groups" },
 ];
 
 /** Options of {@linkcode migrate}. */

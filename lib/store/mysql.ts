@@ -63,6 +63,16 @@ const MYSQL_DIALECT: Dialect = {
     sql: `${column} IN (${values.map(() => "?").join(",")})`,
     params: [...values],
   }),
+  isOneOfPairs([one, other], pairs) {
+    const params: number[] = [];
+    // Whole numbers on an index, which every version reads as ranges.
+    const sql = [...pairs].map(([key, values]) => {
+      const some = [...values];
+      params.push(key, ...some);
+      return `(${one} = ? AND ${other} IN (${some.map(() => "?").join(",")}))`;
+    });
+    return { sql: sql.join(" OR "), params };
+  },
   joinInOrder: "STRAIGHT_JOIN",
   isBlocking: false,
 };

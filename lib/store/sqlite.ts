@@ -48,6 +48,10 @@ const dialect: Dialect = {
     sql: `${column} IN (SELECT value FROM json_each(?))`,
     params: [JSON.stringify(values)],
   }),
+  isOneOfPairs: ([one, other], pairs) => ({
+    sql: `(${one}, ${other}) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))`,
+    params: [JSON.stringify([...pairs].flatMap(([key, values]) => [...values].map((value) => [key, value])))],
+  }),
   upsert(keys, updates) {
     const assignments = Object.entries(updates)
       .map(([column, value]) => `${column} = ${value.replace(/\bnew\./g, "excluded.")}`);

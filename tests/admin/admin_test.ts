@@ -47,7 +47,13 @@ onEachDatabase("administration", {
     await using li = await place.newPerson("Lí", { v: 2 });
     await using wu = await place.newPerson("wu", { v: 2 });
     await li.client.request({ msgid: 7, id: li.id, friendid: wu.id });
-    await li.client.request({ msgid: 8, id: li.id, groupname: place.newName("club"), groupdesc: "" });
+    await li.client.request({
+      msgid: 8,
+      id: li.id,
+      groupname: place.newName("club"),
+      groupdesc: "",
+      join: "open",
+    });
     await li.client.request(chat(li, wu.id, "hello"));
     const { users, more } = await place.adminJson([
       "users",
@@ -177,6 +183,7 @@ onEachDatabase("administration", {
       id: li.id,
       groupname: place.newName("left"),
       groupdesc: "",
+      join: "open",
     });
     await wu.client.request({ msgid: 9, id: wu.id, groupid });
     const said = '{"msgid":6,"id":' + li.id + ',"name":"' + li.name + '","toid":' + wu.id +
@@ -268,7 +275,13 @@ onEachDatabase("administration", {
   "groups are listed and shown": async (place) => {
     await using li = await place.newPerson("founder", { v: 2 });
     const groupname = place.newName("Grüppe");
-    const { groupid } = await li.client.request({ msgid: 8, id: li.id, groupname, groupdesc: "d" });
+    const { groupid } = await li.client.request({
+      msgid: 8,
+      id: li.id,
+      groupname,
+      groupdesc: "d",
+      join: "open",
+    });
     const { groups } = await place.adminJson(["groups", "list", "--after", String(Number(groupid) - 1)]);
     assertEquals(groups, [{ id: groupid, groupname, groupdesc: "d", members: 1 }]);
     const { members } = await place.adminJson(["groups", "show", groupname.toUpperCase()]);
@@ -439,6 +452,7 @@ onEachDatabase("administration", {
       id: wu.id,
       groupname: place.newName("moving on"),
       groupdesc: "",
+      join: "open",
     });
     await wu.client.request(groupChat(wu, Number(groupid), "before li"));
     await li.client.request({ msgid: 9, id: li.id, groupid });
@@ -472,7 +486,7 @@ onEachDatabase("administration", {
     await elsewhere.adminJson(["import"], modern.stdout);
     assertEquals((await elsewhere.admin(["export", "user", cai.name])).stdout, modern.stdout);
     assertMatch(modern.stdout, new RegExp(`"device_position","device":${cai.device},.*"delivered":1`));
-    assertMatch(modern.stdout, /"kind":"member".*"furthest":1}/);
+    assertMatch(modern.stdout, /"kind":"member".*"furthest":1,/);
     assertEquals((await elsewhere.admin(["check"])).code, 0);
     const { password: chosen } = await elsewhere.adminJson(["password", cai.name, "--generate"]);
     await using known = await elsewhere.connect();
@@ -532,7 +546,13 @@ onEachDatabase("administration", {
     await using elsewhere = await place.elsewhere([]);
     await using li = await elsewhere.newPerson("li", { v: 2 });
     await using wu = await elsewhere.newPerson("wu", { v: 2 });
-    const { groupid } = await li.client.request({ msgid: 8, id: li.id, groupname: "g", groupdesc: "" });
+    const { groupid } = await li.client.request({
+      msgid: 8,
+      id: li.id,
+      groupname: "g",
+      groupdesc: "",
+      join: "open",
+    });
     await wu.client.request({ msgid: 9, id: wu.id, groupid });
     for (let i = 0; i < 3; i++) await li.client.request(groupChat(li, Number(groupid), "x"));
     for (let i = 0; i < 5; i++) await li.client.request(chat(li, wu.id, "x"));

@@ -32,7 +32,7 @@ function seen(
 /** A group of people who have been told of each other's joining. */
 async function newGroup(place: Place, creator: Person, ...members: Person[]): Promise<number> {
   const groupname = place.newName("group");
-  const { groupid = 0 } = await creator.client.request({ msgid: 8, groupname, groupdesc: "" });
+  const { groupid = 0 } = await creator.client.request({ msgid: 8, groupname, groupdesc: "", join: "open" });
   for (const { client } of members) assertEquals((await client.request({ msgid: 9, groupid })).errno, 0);
   for (const [index, { client }] of [creator, ...members].entries()) {
     await client.receiveMany(members.length - index);

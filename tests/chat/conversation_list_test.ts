@@ -46,6 +46,7 @@ onEachDatabase("the list of conversations", {
       msgid: 8,
       groupname: place.newName("g"),
       groupdesc: "",
+      join: "open",
     });
     await ann.client.request({ msgid: 9, groupid });
     const both = conversationOf(ann, wu);

@@ -126,12 +126,17 @@ onEachDatabase("version 3", {
   async "groups come with the number of their members, and without them"(place) {
     await using ann = await newUser(place, "ann");
     const groupname = place.newName("group");
-    const { groupid = 0 } = await ann.client.request({ msgid: 8, groupname, groupdesc: "about" });
+    const { groupid = 0 } = await ann.client.request({
+      msgid: 8,
+      groupname,
+      groupdesc: "about",
+      join: "open",
+    });
     await using li = await newUser(place, "li");
     await li.client.request({ msgid: 9, groupid });
     await using again = await another(place, ann);
     assertEquals<unknown>(again.reply.groups, [
-      { id: groupid, groupname, groupdesc: "about", role: "creator", members: 2 },
+      { id: groupid, groupname, groupdesc: "about", join: "open", role: "creator", members: 2 },
     ]);
   },
 
@@ -272,7 +277,7 @@ onEachDatabase("version 3", {
     await using phone = await another(place, ann);
     await using li = await newUser(place, "li");
     const groupname = place.newName("group");
-    const { groupid = 0 } = await li.client.request({ msgid: 8, groupname, groupdesc: "" });
+    const { groupid = 0 } = await li.client.request({ msgid: 8, groupname, groupdesc: "", join: "open" });
     await ann.client.request({ msgid: 9, groupid });
     await li.client.request({ msgid: 10, groupid, msg: "welcome" });
     for (const { client } of [ann, phone]) assertEquals(await texts(client, 1), ["welcome"]);
@@ -604,7 +609,7 @@ onEachDatabase("version 3", {
     await using ann = await newUser(place, "ann");
     await using li = await newUser(place, "li");
     const groupname = place.newName("group");
-    const { groupid = 0 } = await ann.client.request({ msgid: 8, groupname, groupdesc: "" });
+    const { groupid = 0 } = await ann.client.request({ msgid: 8, groupname, groupdesc: "", join: "open" });
     await li.client.request({ msgid: 9, groupid });
     await using phone = await another(place, ann);
     await ann.client.request(groupChat(ann, groupid, "hello") as Frame);

@@ -10,6 +10,7 @@ async function newGroup(place: Place, { id, client }: Person): Promise<number> {
     id,
     groupname: place.newName("group"),
     groupdesc: "",
+    join: "open",
   });
   return groupid;
 }

@@ -375,6 +375,7 @@ onEachDatabase("hostile input", {
       id: li.id,
       groupname: place.newName("g"),
       groupdesc: "",
+      join: "open",
     });
     const head = `"id":${li.id},"name":"${li.name}","msg":"x","time":"${TIME}","cid":"a"`;
     for (const id of NO_IDS) {
@@ -426,12 +427,19 @@ onEachDatabase("hostile input", {
         const { errno = -1 } = await li.client.request({ msgid, id: li.id, seq: 1, [field]: text });
         assert(errno > 0, `${msgid} ${field} ${what}`);
       }
-      const group = await li.client.request({ msgid: 8, id: li.id, groupname: text, groupdesc: "" });
+      const group = await li.client.request({
+        msgid: 8,
+        id: li.id,
+        groupname: text,
+        groupdesc: "",
+        join: "open",
+      });
       const described = await li.client.request({
         msgid: 8,
         id: li.id,
         groupname: place.newName("group"),
         groupdesc: text,
+        join: "open",
       });
       assert([0, 1].includes(group.errno ?? -1) && [0, 1].includes(described.errno ?? -1), what);
       await using stranger = await place.connect();

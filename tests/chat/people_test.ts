@@ -214,6 +214,7 @@ onEachDatabase("people", {
       msgid: 8,
       groupname: place.newName("g"),
       groupdesc: "",
+      join: "open",
     });
     await back.client.request({ msgid: 9, groupid });
     await ann.client.receive();

@@ -38,6 +38,7 @@ onEachDatabase("references", {
       msgid: 8,
       groupname: place.newName("g"),
       groupdesc: "",
+      join: "open",
     });
     const { seq: early = 0 } = await ann.client.request(groupChat(ann, groupid, "early"));
     await wu.client.request({ msgid: 9, groupid });
@@ -67,6 +68,7 @@ onEachDatabase("references", {
       msgid: 8,
       groupname: place.newName("g"),
       groupdesc: "",
+      join: "open",
     });
     await li.client.request({ msgid: 9, groupid });
     await two.client.request({ msgid: 9, id: two.id, groupid });

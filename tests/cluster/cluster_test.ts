@@ -18,7 +18,7 @@ const count = (length: number, from = 1) => Array.from({ length }, (_, index) =>
 
 /** Makes a group through a node and resolves with its id. */
 async function makeGroup(cluster: Cluster, creator: Talker, name: string): Promise<number> {
-  await creator.send({ msgid: 8, groupname: name, groupdesc: "" });
+  await creator.send({ msgid: 8, groupname: name, groupdesc: "", join: "open" });
   const [id] = await waitFor(`group ${name}`, async () => {
     const ids = await cluster.column(`SELECT id FROM AllGroup WHERE groupname = '${name}'`);
     return ids.length > 0 ? ids : undefined;
@@ -332,6 +332,7 @@ Deno.test("a joining that was stored, and its answer lost, counts when it is ask
     id: ann.id,
     groupname: "g",
     groupdesc: "",
+    join: "open",
   });
   // As a transaction leaves it whose node died, or lost its database, before it could answer.
   await cluster.mariaDb.sql(`

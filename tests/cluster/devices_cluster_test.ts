@@ -54,7 +54,12 @@ Deno.test("devices on two nodes hear what the other one sends and reads, and bot
     id === ann.id && read === 1 && receipt.conversation === conversation;
   while (!isRead(await ann.client.receiveReceipt()));
   // A group whose members are all on one node, one of them elsewhere, too.
-  const { groupid = 0 } = await wu.client.request({ msgid: 8, groupname: "all", groupdesc: "" });
+  const { groupid = 0 } = await wu.client.request({
+    msgid: 8,
+    groupname: "all",
+    groupdesc: "",
+    join: "open",
+  });
   await ann.client.request({ msgid: 9, groupid });
   await waitFor("the phone to be in the group", async () => {
     const { errno } = await phone.client.request({ msgid: 10, groupid, msg: "in" });

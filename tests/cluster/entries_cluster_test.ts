@@ -82,7 +82,12 @@ Deno.test("a group of both versions on two nodes: actions by many at once come o
   await using old = await newPerson(b, "old", { v: 2 });
   const [first] = people;
   if (!first) throw new Error("Nobody is there");
-  const { groupid = 0 } = await first.client.request({ msgid: 8, groupname: "all", groupdesc: "" });
+  const { groupid = 0 } = await first.client.request({
+    msgid: 8,
+    groupname: "all",
+    groupdesc: "",
+    join: "open",
+  });
   const conversation = `g${groupid}`;
   for (const { id, client } of [...people.slice(1), old]) await client.request({ msgid: 9, id, groupid });
   const { seq: ref = 0 } = await first.client.request({ msgid: 10, groupid, msg: "hello" });

@@ -116,6 +116,7 @@ export class Crowd {
       id: creator.id,
       groupname: "everybody",
       groupdesc: "",
+      join: "open",
     });
     this.group = groupid;
     // All versions, in their shares.

@@ -86,7 +86,7 @@ async function makeTarget(cluster: Cluster, onFault: (text: string) => void): Pr
   const userIds: number[] = [];
   {
     await using first = await newPerson(port, "fuzzer 1", { v: 2 });
-    await first.client.request({ msgid: 8, id: first.id, groupname: "fuzzers", groupdesc: "" });
+    await first.client.request({ msgid: 8, id: first.id, groupname: "fuzzers", groupdesc: "", join: "open" });
     for (let count = 0; count < 20; count++) {
       await first.client.request(groupChat(first, 1, `message ${count}`));
     }

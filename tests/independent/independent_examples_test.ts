@@ -294,12 +294,19 @@ async function playEntries(play: Play, address: ServerAddress): Promise<void> {
   assertHas(await wu.ask({ msgid: 9, cid: "e3", groupid: 1 }), { errno: 0 });
   await play.hears(ann, (frame) => frame.id === id);
   const anna = await signUp(address, "Anna");
-  for (let frames = 0; frames < 10; frames++) {
-    const line = play.line(frames === 8 ? { id: anna } : {});
-    ann.send(line);
-    await play.hears(ann, ({ cid }) => cid === line.cid);
-    if (frames === 0) await play.hears(wu);
-  }
+  const askAll = async (count: number, change: (frame: number) => Frame = () => ({})) => {
+    for (let frame = 0; frame < count; frame++) {
+      const line = play.line(change(frame));
+      ann.send(line);
+      await play.hears(ann, ({ cid }) => cid === line.cid);
+      if (line.cid === "b1" || line.cid === "m2") {
+        await play.hears(wu, ({ msgid }) => msgid === (line.cid === "b1" ? 23 : 25));
+      }
+    }
+  };
+  await askAll(8);
+  await playLink(play, address, ann, anna);
+  await askAll(4, (frame) => frame === 2 ? { id: anna } : {});
   ann.send(play.line());
   await play.hears(ann, ({ cid }) => cid === "p5");
   await play.hears(wu);
@@ -315,6 +322,16 @@ async function playEntries(play: Play, address: ServerAddress): Promise<void> {
   await using asking = await RawConnection.open(address);
   asking.send(play.line({ cid: "q" }));
   assertHas(await asking.next("the refusal", ({ cid }) => cid === "q"), { errno: 11 });
+}
+
+/** Ann makes a link, by which Anna joins the group. */
+async function playLink(play: Play, address: ServerAddress, ann: RawConnection, id: number): Promise<void> {
+  ann.send(play.line());
+  const { link } = await play.hears(ann, ({ cid }) => cid === "m3");
+  await using anna = await RawConnection.open(address);
+  await anna.ask({ msgid: 1, v: 3, cid: "e4", id, password: PASSWORD });
+  anna.send(play.line({ link }));
+  await play.hears(anna, ({ cid }) => cid === "m4");
 }
 
 /** The frames of the story of loss and recovery; that things go as it tells is another test's. */

@@ -8,7 +8,7 @@ import { Mailbox } from "../../lib/log/mailbox.ts";
 import type { Stored } from "../../lib/log/message_log.ts";
 import { Positions } from "../../lib/log/positions.ts";
 import { Session } from "../../lib/chat/session.ts";
-import type { Messages } from "../../lib/store/messages.ts";
+import { type Messages, NO_END } from "../../lib/store/messages.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { fakeOutlet } from "./fake_outlet.ts";
 
@@ -87,6 +87,7 @@ function openNode(bus = new FakeBus()) {
       delivered: 0,
       read: 0,
       last_seq: 0,
+      until: NO_END,
     }));
     const mailbox = new Mailbox(options, places);
     const roles = new Map(groups.map((id) => [id, "normal" as const]));

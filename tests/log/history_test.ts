@@ -9,7 +9,7 @@ import { Quotas } from "../../lib/chat/quotas.ts";
 import { Request } from "../../lib/chat/request.ts";
 import type { Services } from "../../lib/chat/services.ts";
 import { Session } from "../../lib/chat/session.ts";
-import type { HistoryRange, Messages, StoredMessage } from "../../lib/store/messages.ts";
+import { type HistoryRange, type Messages, NO_END, type StoredMessage } from "../../lib/store/messages.ts";
 import type { Frame } from "../support/chat_client.ts";
 import { fakeOutlet } from "./fake_outlet.ts";
 
@@ -52,7 +52,7 @@ async function ask(log: ReturnType<typeof openLog>, fields: object): Promise<Fra
   const readers = new Limiter(1);
   const mailbox = new Mailbox(
     { userId: 1, version: 2, outlet, messages, positions, readers, now: () => 0, onError() {} },
-    [{ conversation: "u1-2", since: 0, delivered: COUNT, read: 0, last_seq: COUNT }],
+    [{ conversation: "u1-2", since: 0, delivered: COUNT, read: 0, last_seq: COUNT, until: NO_END }],
   );
   session.login = { userId: 1, device: 0, name: "ann", generation: 1, groups: new Map(), mailbox };
   const answer = { success: MSGID.HISTORY_MSG_ACK, failure: MSGID.ACK_MSG, isAlways: true };

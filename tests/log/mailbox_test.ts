@@ -3,7 +3,7 @@ import { Limiter } from "../../lib/base/limiter.ts";
 import { Mailbox, type Outlet } from "../../lib/log/mailbox.ts";
 import { Positions } from "../../lib/log/positions.ts";
 import type { Written } from "../../lib/net/send_queue.ts";
-import type { MemberPosition, Messages, StoredMessage } from "../../lib/store/messages.ts";
+import { type MemberPosition, type Messages, NO_END, type StoredMessage } from "../../lib/store/messages.ts";
 import { waitFor } from "../support/process.ts";
 
 const USER = 1;
@@ -70,7 +70,7 @@ class FakeOutlet implements Outlet {
   }
 }
 
-const HOME = { conversation: "u1-2", since: 0, delivered: 0, read: 0, last_seq: 0 };
+const HOME = { conversation: "u1-2", since: 0, delivered: 0, read: 0, last_seq: 0, until: NO_END };
 
 /** Without `places` it is not yet known where the user stands. */
 function open({ version = 2, places = [] }: { version?: 1 | 2; places?: Partial<MemberPosition>[] | null }) {

@@ -1,8 +1,15 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { type Clock, systemClock } from "../../lib/base/clock.ts";
 import { Ends } from "../../lib/store/ends.ts";
 import { DatabaseError, type DatabaseErrorKind } from "../../lib/base/errors.ts";
-import { type Change, type Draft, MessageLog, type Place, type Stored } from "../../lib/log/message_log.ts";
+import {
+  type Change,
+  type Draft,
+  MessageLog,
+  NotMemberError,
+  type Place,
+  type Stored,
+} from "../../lib/log/message_log.ts";
 import type { Database, SqlConnection } from "../../lib/store/database.ts";
 import { migrate } from "../../lib/store/migrations.ts";
 import { openSqlite } from "../../lib/store/sqlite.ts";
@@ -286,9 +293,46 @@ Deno.test("a group's message carries the number of members of its own transactio
   await using db = await FaultyDatabase.open();
   const { log } = open(db);
   await db.run("INSERT INTO Conversation (id, last_seq, members) VALUES ('g1', 0, 7)");
+  await db.run("INSERT INTO GroupUser (groupid, userid) VALUES (1, 1)");
   const stored = await log.append({ conversation: "g1", sender: 1, text: "a" });
   assertEquals([stored.seq, stored.members], [1, 7]);
   assertEquals(await db.query("SELECT * FROM Member"), []);
+  // Those who are here may be others than those who were when somebody has left.
+  await db.run("UPDATE Conversation SET parted = 1");
+  assertEquals((await log.append({ conversation: "g1", sender: 1, text: "b" })).members, 0);
+});
+
+Deno.test("who is no member of a group writes nothing there, and costs nobody else's message", async () => {
+  await using db = await FaultyDatabase.open();
+  const { log, told } = open(db);
+  await db.run("INSERT INTO Conversation (id, last_seq, members) VALUES ('g1', 0, 2), ('g2', 0, 1)");
+  await db.run("INSERT INTO GroupUser (groupid, userid) VALUES (1, 1), (1, 2), (2, 3)");
+  const write = (sender: number, conversation: string, text: string, cid = `${sender}${text}`) =>
+    log.append({ conversation, sender, text, cid }).then(({ seq }) => seq, (error) => error);
+  const [a, b, c, d, e] = await Promise.all([
+    write(1, "g1", "a"),
+    write(3, "g1", "b"),
+    write(2, "g1", "c"),
+    write(1, "g2", "d"),
+    log.append(draft("e")).then(({ seq }) => seq),
+  ]);
+  assertEquals([a, c, e], [1, 2, 1]);
+  assertInstanceOf(b, NotMemberError);
+  assertInstanceOf(d, NotMemberError);
+  assertEquals(d.message, "You are not a member of group 2");
+  assertEquals(told.map(({ text }) => text).sort(), ["a", "c", "e"]);
+  await db.run("DELETE FROM GroupUser WHERE userid = 2");
+  // What is only asked for again was stored while they were.
+  const [repeat, late] = await Promise.all([write(2, "g1", "c"), write(2, "g1", "f")]);
+  assertEquals(repeat, 2);
+  assertInstanceOf(late, NotMemberError);
+  const rows = await db.query(
+    "SELECT conversation, last_seq FROM Message JOIN Conversation ON id = conversation",
+  );
+  assertEquals(rows.map(({ conversation, last_seq }) => [conversation, last_seq]), [["g1", 2], ["g1", 2], [
+    "u1-2",
+    1,
+  ]]);
 });
 
 /** A change that always has an entry. */

@@ -76,6 +76,7 @@ async function newGroup(place: Place, creator: Person, members: readonly Person[
     id: creator.id,
     groupname: place.newName("group"),
     groupdesc: "",
+    join: "open",
   });
   for (const { id, client } of members) await client.request({ msgid: 9, id, groupid });
   return groupid;

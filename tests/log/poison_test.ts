@@ -160,6 +160,7 @@ onEachDatabase("poison", {
       id: group.id,
       groupname: place.newName("g"),
       groupdesc: "",
+      join: "open",
     });
     await ann.client.request({ msgid: 9, id: ann.id, groupid });
     let received = 0;

@@ -33,6 +33,8 @@ const LATER = [
   "0016_administrator",
   "0018_muted",
   "0019_node_reports",
+  "0020_group_columns",
+  "0021_groups",
 ].map((name) => `${name}: done`);
 
 function closing(db: Database): Database & AsyncDisposable {
@@ -63,7 +65,7 @@ Deno.test("SQLite: an empty file gets all tables, and nothing the second time", 
   );
   assertEquals(
     tables.map(({ name }) => name).filter((name) => !String(name).startsWith("sqlite_")).join(" "),
-    "AccessCode AdminCounter AdminEvent AllGroup Block Cluster Conversation Device DeviceCursor Epoch Friend GroupUser Member Mention Message " +
+    "AccessCode AdminCounter AdminEvent AllGroup Block Cluster Conversation Device DeviceCursor Epoch Friend GroupLink GroupUser Member Mention Message " +
       "Migration NodeReport OfflineMessage Pin Probe Reaction ReactionCount Token User Version",
   );
   const [cluster] = await db.query<{ id: string; secret: string }>("SELECT id, secret FROM Cluster");
@@ -150,6 +152,60 @@ async function checkEntries(db: Database): Promise<void> {
 Deno.test("SQLite: a database of before goes on: all there is is chat", async () => {
   await using db = closing(openSqlite(":memory:"));
   await checkEntries(db);
+});
+
+/** A database as it was before members could leave a group. */
+async function beforeLeaving(db: Database): Promise<void> {
+  await migrate(db, logger);
+  await db.run("DROP VIEW OfflineMessage");
+  await db.run("DROP TABLE GroupLink");
+  for (const column of ["joining", "dissolved"]) await db.run(`ALTER TABLE AllGroup DROP COLUMN ${column}`);
+  for (const column of ["until", "ended"]) await db.run(`ALTER TABLE Member DROP COLUMN ${column}`);
+  await db.run("ALTER TABLE Conversation DROP COLUMN parted");
+  await db.run("DROP TABLE GroupUser");
+  const file = new URL(`../../sql/${db.dialect.name}/0002_tables.sql`, import.meta.url);
+  const [, create = ""] =
+    /^(CREATE TABLE (?:IF NOT EXISTS )?GroupUser [^;]*);/m.exec(await Deno.readTextFile(file)) ?? [];
+  await db.run(create);
+  if (db.dialect.name === "sqlite") await db.run("CREATE INDEX GroupUser_userid ON GroupUser (userid)");
+  await db.run(
+    "CREATE VIEW OfflineMessage AS SELECT Member.userid AS userid, Message.message AS message " +
+      "FROM Member JOIN Message ON Message.conversation = Member.conversation",
+  );
+  await db.run("DELETE FROM Migration WHERE name IN ('0020_group_columns', '0021_groups')");
+  await db.run("INSERT INTO AllGroup (id, groupname) VALUES (7, 'old')");
+  await db.run(
+    "INSERT INTO GroupUser (groupid, userid, grouprole) VALUES (7, 1, 'creator'), (7, 2, 'normal')",
+  );
+  await db.run("INSERT INTO Conversation (id, last_seq, members) VALUES ('g7', 1, 2)");
+  await db.run(
+    "INSERT INTO Member (userid, conversation, since, delivered) VALUES (1, 'g7', 0, 1), (2, 'g7', 0, 1)",
+  );
+  await db.run("INSERT INTO Message (conversation, seq, sender, at, message) VALUES ('g7', 1, 1, 100, '{}')");
+}
+
+async function checkLeaving(db: Database): Promise<void> {
+  await beforeLeaving(db);
+  assertEquals(await migrate(db, logger), ["0020_group_columns: done", "0021_groups: done"]);
+  assertEquals(await db.query("SELECT joining, dissolved FROM AllGroup"), [{ joining: 0, dissolved: 0 }]);
+  assertEquals(await db.query("SELECT DISTINCT until, ended FROM Member"), [
+    { until: Number.MAX_SAFE_INTEGER, ended: 0 },
+  ]);
+  await db.run("UPDATE GroupUser SET grouprole = 'admin' WHERE userid = 2");
+  assertEquals(await db.query("SELECT userid, grouprole FROM GroupUser WHERE groupid = 7 ORDER BY userid"), [
+    { userid: 1, grouprole: "creator" },
+    { userid: 2, grouprole: "admin" },
+  ]);
+  assertEquals(await db.query("SELECT userid, message FROM OfflineMessage"), []);
+  await db.run("INSERT INTO Message (conversation, seq, sender, at, message) VALUES ('g7', 2, 1, 200, '{}')");
+  assertEquals(await db.query("SELECT userid, message FROM OfflineMessage"), [{ userid: 2, message: "{}" }]);
+  await db.run("UPDATE Member SET until = 1 WHERE userid = 2");
+  assertEquals(await db.query("SELECT userid, message FROM OfflineMessage"), []);
+}
+
+Deno.test("SQLite: in a database of before nobody has left, and its groups are open", async () => {
+  await using db = closing(openSqlite(":memory:"));
+  await checkLeaving(db);
 });
 
 /** How deployments of the original server differ. */
@@ -398,6 +454,11 @@ Deno.test("MariaDB", async (t) => {
   await t.step("a database of before goes on: all there is is chat", async () => {
     await using db = await opened(await newDatabase());
     await checkEntries(db);
+  });
+
+  await t.step("in a database of before nobody has left, and its groups are open", async () => {
+    await using db = await opened(await newDatabase());
+    await checkLeaving(db);
   });
 
   for (const variant of VARIANTS) {
