@@ -73,7 +73,7 @@ const COMMANDS: readonly Command[] = [
     operands: "USER",
     count: ONE,
     help: "set a password, asked for or read from standard input; all sessions end",
-    options: ["generate", "code", "lifetimeMs"],
+    options: ["generate", "code", "link", "lifetimeMs"],
     run: changePassword,
   },
   {
@@ -127,7 +127,7 @@ const COMMANDS: readonly Command[] = [
   {
     words: "invite",
     help: "make a code to sign up with, good for a week (serve --signup invite)",
-    options: ["uses", "lifetimeMs", "note"],
+    options: ["uses", "lifetimeMs", "note", "link"],
     run: invite,
   },
   { words: "codes list", help: "codes that were made", options: PAGED, run: listCodes },

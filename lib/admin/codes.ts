@@ -8,6 +8,7 @@ import { tableLines } from "./console.ts";
 import { momentText } from "../base/moment.ts";
 import type { UserEntry } from "./find.ts";
 import { AccessCodes, type CodeKind, createCode, hashCode, storeCode } from "../store/access_codes.ts";
+import { pageLink } from "../protocol/page_links.ts";
 import { recordEvent } from "../store/admin_events.ts";
 
 const DAY_MS = 86_400_000;
@@ -44,12 +45,14 @@ export async function newCode(context: AdminContext, kind: CodeKind, user?: User
     );
     return id;
   });
+  const link = options.link &&
+    pageLink(options.link, { kind: kind === "password" ? "reset" : "invite", code });
   return {
     lines: [
-      code,
+      link ?? code,
       `It is good for ${uses === 1 ? "one use" : `${uses} uses`} until ${momentText(expires)} UTC.`,
     ],
-    json: { id, code, kind, uses, expires, ...(user ? { user: user.id } : {}) },
+    json: { id, code, ...(link ? { link } : {}), kind, uses, expires, ...(user ? { user: user.id } : {}) },
   };
 }
 

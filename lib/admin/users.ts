@@ -104,9 +104,10 @@ export async function showUser({ db }: AdminContext, [word = ""]: readonly strin
 /** `password USER`: typed, read, made, or by a code for the user. */
 export async function changePassword(context: AdminContext, [word = ""]: readonly string[]): Promise<Result> {
   const { db, options } = context;
-  if (options.code && options.generate) throw misuse("--code and --generate are two ways, not one.");
+  const isByCode = options.code || options.link !== null;
+  if (isByCode && options.generate) throw misuse("--generate is one way, --code or --link another.");
   const user = await findLiving(context, word);
-  if (options.code) return await newCode(context, "password", user);
+  if (isByCode) return await newCode(context, "password", user);
   const password = options.generate ? createCode() : await readPassword(context);
   const problem = checkPassword(password);
   if (problem !== undefined) throw refuse(problem);

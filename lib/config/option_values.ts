@@ -202,6 +202,15 @@ export function nodeName(text: string): string {
   return text;
 }
 
+/** Where people open the page: `https://chat.example/`. */
+export function pageAddress(text: string): string {
+  const url = URL.parse(text);
+  if (!url || !/^https?:$/.test(url.protocol) || url.hash !== "" || text.endsWith("#")) {
+    throw new Error("is not the address of a page, as in https://chat.example/");
+  }
+  return url.href;
+}
+
 /** One line of at most `max` characters. */
 export function shortText(max: number): ParseValue<string> {
   return (text) => {

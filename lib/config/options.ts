@@ -22,6 +22,7 @@ import {
   nodeName,
   oneOf,
   origins,
+  pageAddress,
   type ParseValue,
   path,
   port,
@@ -215,6 +216,8 @@ export interface AdminOptions extends StorageOptions {
   generate: boolean;
   /** Make a code for a password. */
   code: boolean;
+  /** Where the page is that takes a code, as an absolute URL. */
+  link: string | null;
   /** Take the texts of a deleted user away. */
   withMessages: boolean;
   /** Trim what is older. */
@@ -808,6 +811,13 @@ const ORDERS = {
     help: "print a code by which the user chooses a password, once",
     parse: yesOrNo,
     fallback: "false",
+    isFlagOnly: true,
+  },
+  link: {
+    flag: "link",
+    placeholder: "URL",
+    help: "print a link to the page at this address, which takes the code",
+    parse: pageAddress,
     isFlagOnly: true,
   },
   withMessages: {

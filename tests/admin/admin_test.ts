@@ -102,7 +102,10 @@ onEachDatabase("administration", {
   "a code lets its user choose a password": async (place) => {
     await using li = await place.newPerson("coded", { v: 2 });
     const { code } = await place.adminJson(["password", String(li.id), "--code", "--lifetime", "1h"]);
-    const later = await place.adminJson(["password", String(li.id), "--code"]);
+    const later = await place.adminJson(["password", li.name, "--link", "https://chat.example/c"]);
+    assertEquals(later.link, `https://chat.example/c#reset-${later.code}`);
+    const printed = await place.admin(["password", li.name, "--link", "ftp://chat.example"]);
+    assertEquals(printed.code, EXIT.usage);
     await using client = await place.connect();
     const reset = (code: string) => client.request({ msgid: 36, v: 2, code, password: "chosen 1" });
     assertEquals((await reset(code)).errno, 1, "the one before is worth nothing");

@@ -53,9 +53,14 @@ export class AppSite implements AsyncDisposable {
     return this.#port;
   }
 
+  /** The file of its database. */
+  get database(): string {
+    return `${this.#folder.path}/chat.db`;
+  }
+
   /** Starts the node, again. */
   async startNode(): Promise<void> {
-    const files = ["--sqlite", `${this.#folder.path}/chat.db`, "--web", `127.0.0.1:${this.#webPort}`];
+    const files = ["--sqlite", this.database, "--web", `127.0.0.1:${this.#webPort}`];
     this.#server = await startServer([...files, ...UNMEASURED, ...this.#args], { port: this.#port });
   }
 

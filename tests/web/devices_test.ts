@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { browserTest } from "../support/chromium.ts";
+import { runProgram } from "../support/services.ts";
 import { AppSite, logInto, logOut, openConversation, say, SECRET, STORED } from "./app_site.ts";
 
 browserTest("who has logged out logs in by name, and a wrong password is told", async () => {
@@ -20,6 +21,33 @@ browserTest("who has logged out logs in by name, and a wrong password is told", 
   await ann.waitFor("document.querySelector('.shell')");
   await ann.click(".item");
   await ann.see("remember this", ".log");
+});
+
+browserTest("the operator's link leads to a new password, once, and ends what was open before", async () => {
+  await using site = await AppSite.start();
+  await using one = await site.chromium.browser();
+  await using two = await site.chromium.browser();
+  const ann = await site.enter(one, "ann");
+  const command = ["admin", "password", "ann", "--link", site.url, "--json", "--sqlite", site.database];
+  const { code, stdout } = await runProgram(command);
+  assertEquals(code, 0);
+  const { link } = JSON.parse(stdout);
+  const other = await two.open(link);
+  await other.see("Choose a new password");
+  await other.fill("input[name=password]", "chosen by link");
+  await other.press("Enter");
+  await other.waitFor("document.querySelector('.shell')");
+  assertEquals(await other.evaluate("location.href"), site.url);
+  await ann.see("Log in", ".entry");
+  // In a browser where somebody is logged in, too.
+  await other.evaluate(`location.hash = ${JSON.stringify(new URL(link).hash)}`);
+  await other.see("Choose a new password");
+  await other.fill("input[name=password]", "chosen again");
+  await other.press("Enter");
+  await other.see("This code is not good");
+  await other.click(".entry-foot .link");
+  await other.waitFor("document.querySelector('.shell')");
+  assertEquals([ann.complaints, other.complaints], [[], []]);
 });
 
 browserTest(

@@ -201,6 +201,15 @@ export class ClientSession {
     return promise;
   }
 
+  /** Chooses a password by a code of the operator's; the reply names the user. */
+  async resetPassword(code: string, password: string): Promise<Reply> {
+    const problem = await this.connect();
+    if (problem !== "") return noReply(problem);
+    const { promise, resolve } = Promise.withResolvers<Reply>();
+    this.#authenticate({ msgid: MSGID.RESET_MSG, code, password }, resolve);
+    return promise;
+  }
+
   /** Logs in, in version 3 also by name; the event `logged_in` comes before this resolves. */
   async login(who: number | string, password: string): Promise<Reply> {
     const problem = await this.connect();

@@ -294,8 +294,13 @@ class Client {
       case "3":
       case "quit":
         return false;
+      case "code":
+        await this.#resetPassword();
+        break;
       default:
-        this.#fail(`unknown choice "${line}"; 1 is login, 2 register, 3 quit`);
+        this.#fail(
+          `unknown choice "${line}"; 1 is login, 2 register, 3 quit; code sets a password by a code of the operator's`,
+        );
     }
     return true;
   }
@@ -343,6 +348,20 @@ class Client {
     if (id !== undefined && this.#screen.isInteractive && !this.#options.v1) {
       await this.#loginAs(id, password);
     }
+  }
+
+  async #resetPassword(): Promise<void> {
+    if (this.#options.v1) return this.#fail("code: version 1 knows no codes");
+    const code = await this.#screen.readLine("code: ");
+    const password = code === undefined
+      ? undefined
+      : await this.#screen.readLine("new password: ", { isSecret: true });
+    if (code === undefined || password === undefined) return;
+    const reply = await this.#session.resetPassword(code.trim(), password);
+    if (reply.errno !== ERRNO.OK) return this.#fail(`code: ${reply.text}`);
+    const id = integerOf(reply.frame.id, 1);
+    this.#screen.print(`the password of ${printable(textOf(reply.frame.name))} (${id}) is set`);
+    if (id !== undefined && this.#screen.isInteractive) await this.#loginAs(id, password);
   }
 
   /** The second menu, until logout; false when there is nothing more to do. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { readPageLink } from "../../protocol/page_links.ts";
 import { EntryView } from "./entry_view.ts";
 import { Model } from "./model.ts";
 import { applyTheme, prefs } from "./prefs.ts";
@@ -14,6 +15,9 @@ import { languageTag, setLanguage } from "./texts.ts";
 const model = new Model(createDialer(new URL(location.href)));
 let shell: Shell | undefined;
 let entry: EntryView | undefined;
+/** Was in the address; it is used once, and is not to be in the browser's history. */
+let link = readPageLink(location.hash);
+if (link !== undefined) history.replaceState(null, "", location.pathname);
 
 function speak(): void {
   setLanguage(prefs.language, navigator.languages);
@@ -22,11 +26,12 @@ function speak(): void {
 
 /** Puts into the page what belongs there now. */
 function show(): void {
-  if (model.account?.token === undefined) {
+  // Whoever is logged in may choose a new password as well.
+  if (model.account?.token === undefined || link?.kind === "reset") {
     shell?.close();
     shell = undefined;
     if (entry !== undefined) return;
-    entry = new EntryView(model, again);
+    entry = new EntryView(model, { link, onLanguage: again, onReset: () => link = undefined });
     document.body.replaceChildren(entry.element);
     entry.focus();
   } else if (shell === undefined) {
@@ -50,5 +55,8 @@ applyTheme();
 speak();
 model.listen((topics) => {
   if (topics.has("account")) show();
+});
+addEventListener("hashchange", () => {
+  if (readPageLink(location.hash) !== undefined) location.reload();
 });
 void model.start();

@@ -166,6 +166,11 @@ export class Model {
     return this.#logIn({ name }, password);
   }
 
+  /** Chooses a password by a code of the operator's. Resolves with what went wrong, or with errno 0 and the user's name. */
+  resetPassword(code: string, password: string): Promise<Reply> {
+    return authenticate(this.#dial, { msgid: MSGID.RESET_MSG, code, password });
+  }
+
   /** Logs out and forgets everything that was kept here. */
   async logOut(): Promise<void> {
     const session = this.#session;

@@ -183,6 +183,7 @@ export const ENGLISH = {
   remove_friend: "Remove from friends",
   reply: "Reply",
   replying_to: "Reply to {name}",
+  reset: "Choose a new password",
   role_admin: "admin",
   role_creator: "owner",
   role_normal: "member",

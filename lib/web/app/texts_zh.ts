@@ -184,6 +184,7 @@ export const CHINESE: Readonly<Record<TextKey, string>> = {
   remove_friend: "删除好友",
   reply: "回复",
   replying_to: "回复 {name}",
+  reset: "设置新密码",
   role_admin: "管理员",
   role_creator: "群主",
   role_normal: "成员",

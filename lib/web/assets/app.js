@@ -1,6 +1,17 @@
 // Made by "deno task bundle"; the sources are in lib/web/app.
-// lib/protocol/protocol.ts
+// lib/protocol/page_links.ts
 const $m0 = (() => {
+function pageLink(page , { kind, code } ) {
+return `${page}#${kind}-${code}`;
+}
+function readPageLink(address ) {
+const [, kind, code = ""] = /#(invite|reset)-([\w-]{1,64})$/.exec(address) ?? [];
+return kind === "invite" || kind === "reset" ? { kind, code } : undefined;
+}
+return { pageLink, readPageLink };
+})();
+// lib/protocol/protocol.ts
+const $m1 = (() => {
 const MSGID = {
 LOGIN_MSG: 1,
 LOGIN_MSG_ACK: 2,
@@ -100,8 +111,93 @@ return Number(frame.slice(frame.lastIndexOf(":") + 1, -1));
 }
 return { MSGID, ERRNO, DEPTH_MAX, isJsonObject, toJson, escapeLineBreaks, conversationOfUsers, blockBit, isBlocked, conversationOfGroup, parseConversation, otherOf, spliceFields, splicedTime };
 })();
+// lib/client/core/messages.ts
+const $m2 = (() => {
+const { conversationOfGroup, conversationOfUsers, MSGID, parseConversation } = $m1;
+function integerOf(value , least = 0) {
+return typeof value === "number" && Number.isSafeInteger(value) && value >= least ? value : undefined;
+}
+function textOf(value ) {
+return typeof value === "string" ? value : "";
+}
+function listOf(value ) {
+return Array.isArray(value) ? value : [];
+}
+function conversationOf(frame , sender ) {
+if (frame.msgid === MSGID.GROUP_CHAT_MSG) {
+const groupId = integerOf(frame.groupid, 1);
+return groupId === undefined ? undefined : conversationOfGroup(groupId);
+}
+const to = integerOf(frame.toid, 1);
+return to === undefined ? undefined : conversationOfUsers(sender, to);
+}
+function parseTime(time ) {
+const match = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)$/.exec(textOf(time));
+const at = match ? Date.parse(`${match[1]}T${match[2]}`) : Number.NaN;
+return Number.isNaN(at) ? undefined : at;
+}
+function readChatFrame(frame , now ) {
+const sender = integerOf(frame.id, 1);
+if (sender === undefined) return undefined;
+const conversation = textOf(frame.conversation) || conversationOf(frame, sender);
+if (conversation === undefined) return undefined;
+return {
+conversation,
+seq: integerOf(frame.seq, 1) ?? null,
+sender,
+name: textOf(frame.name),
+text: typeof frame.msg === "string" ? frame.msg : JSON.stringify(frame.msg) ?? "",
+at: integerOf(frame.at) ?? parseTime(frame.time) ?? now,
+frame,
+};
+}
+function readEntryFrame(frame , now ) {
+const seq = integerOf(frame.seq, 1);
+const conversation = textOf(frame.conversation);
+if (seq === undefined || parseConversation(conversation) === undefined) return undefined;
+const sender = integerOf(frame.msgid === MSGID.SYSTEM_MSG ? frame.by : frame.id, 1) ?? 0;
+return {
+conversation,
+seq,
+sender,
+name: textOf(frame.name),
+text: null,
+at: integerOf(frame.at) ?? now,
+frame,
+};
+}
+function isEntryFrame({ msgid } ) {
+return msgid === MSGID.ACTION_MSG || msgid === MSGID.SYSTEM_MSG;
+}
+function readHistoryEntry(
+entry ,
+conversation ,
+now ,
+) {
+const seq = integerOf(entry.seq, 1);
+if (seq === undefined) return undefined;
+const frame = { ...entry, conversation };
+if (isEntryFrame(entry)) return readEntryFrame(frame, now);
+if (entry.recalled === true) {
+const sender = integerOf(entry.id, 1) ?? 0;
+return {
+frame,
+isCurrent: true,
+conversation,
+seq,
+sender,
+name: textOf(entry.name),
+text: null,
+at: integerOf(entry.at) ?? now,
+};
+}
+const message = readChatFrame(frame, now);
+return message === undefined ? undefined : { ...message, isCurrent: true };
+}
+return { integerOf, textOf, listOf, readChatFrame, readEntryFrame, readHistoryEntry };
+})();
 // lib/web/app/dom.ts
-const $m1 = (() => {
+const $m3 = (() => {
 function el (
 tag ,
 attributes = {},
@@ -142,8 +238,8 @@ return svg;
 return { el, replace, icon };
 })();
 // lib/web/app/forms.ts
-const $m2 = (() => {
-const { el } = $m1;
+const $m4 = (() => {
+const { el } = $m3;
 function field(
 label ,
 attributes ,
@@ -195,7 +291,7 @@ return element;
 return { field, choice, form };
 })();
 // lib/web/app/prefs.ts
-const $m3 = (() => {
+const $m5 = (() => {
 const DEFAULTS = { theme: "system", language: "", hasDetails: false, notify: "off" };
 const KEY = "prefs";
 function load() {
@@ -221,7 +317,7 @@ else document.documentElement.dataset.theme = prefs.theme;
 return { prefs, setPref, applyTheme };
 })();
 // lib/web/app/texts_en.ts
-const $m4 = (() => {
+const $m6 = (() => {
 const ENGLISH = {
 any_number: "Any number",
 app: "Chat",
@@ -400,6 +496,7 @@ remove_device_ask: "{name} is logged out at once.",
 remove_friend: "Remove from friends",
 reply: "Reply",
 replying_to: "Reply to {name}",
+reset: "Choose a new password",
 role_admin: "admin",
 role_creator: "owner",
 role_normal: "member",
@@ -462,7 +559,7 @@ you: "You",
 return { ENGLISH };
 })();
 // lib/web/app/texts_zh.ts
-const $m5 = (() => {
+const $m7 = (() => {
 const CHINESE = {
 any_number: "人数不限",
 app: "聊天",
@@ -640,6 +737,7 @@ remove_device_ask: "{name} 将立即退出登录。",
 remove_friend: "删除好友",
 reply: "回复",
 replying_to: "回复 {name}",
+reset: "设置新密码",
 role_admin: "管理员",
 role_creator: "群主",
 role_normal: "成员",
@@ -702,9 +800,9 @@ you: "你",
 return { CHINESE };
 })();
 // lib/web/app/texts.ts
-const $m6 = (() => {
-const { ENGLISH } = $m4;
-const { CHINESE } = $m5;
+const $m8 = (() => {
+const { ENGLISH } = $m6;
+const { CHINESE } = $m7;
 const LANGUAGES = [
 { tag: "en", name: "English", table: ENGLISH },
 { tag: "zh-CN", name: "简体中文", table: CHINESE },
@@ -783,93 +881,8 @@ return format(at, { day: "numeric", month: "short" });
 }
 return { LANGUAGES, setLanguage, languageTag, t, plural, isolate, number, time, fullTime, dayOf, day, shortTime };
 })();
-// lib/client/core/messages.ts
-const $m7 = (() => {
-const { conversationOfGroup, conversationOfUsers, MSGID, parseConversation } = $m0;
-function integerOf(value , least = 0) {
-return typeof value === "number" && Number.isSafeInteger(value) && value >= least ? value : undefined;
-}
-function textOf(value ) {
-return typeof value === "string" ? value : "";
-}
-function listOf(value ) {
-return Array.isArray(value) ? value : [];
-}
-function conversationOf(frame , sender ) {
-if (frame.msgid === MSGID.GROUP_CHAT_MSG) {
-const groupId = integerOf(frame.groupid, 1);
-return groupId === undefined ? undefined : conversationOfGroup(groupId);
-}
-const to = integerOf(frame.toid, 1);
-return to === undefined ? undefined : conversationOfUsers(sender, to);
-}
-function parseTime(time ) {
-const match = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)$/.exec(textOf(time));
-const at = match ? Date.parse(`${match[1]}T${match[2]}`) : Number.NaN;
-return Number.isNaN(at) ? undefined : at;
-}
-function readChatFrame(frame , now ) {
-const sender = integerOf(frame.id, 1);
-if (sender === undefined) return undefined;
-const conversation = textOf(frame.conversation) || conversationOf(frame, sender);
-if (conversation === undefined) return undefined;
-return {
-conversation,
-seq: integerOf(frame.seq, 1) ?? null,
-sender,
-name: textOf(frame.name),
-text: typeof frame.msg === "string" ? frame.msg : JSON.stringify(frame.msg) ?? "",
-at: integerOf(frame.at) ?? parseTime(frame.time) ?? now,
-frame,
-};
-}
-function readEntryFrame(frame , now ) {
-const seq = integerOf(frame.seq, 1);
-const conversation = textOf(frame.conversation);
-if (seq === undefined || parseConversation(conversation) === undefined) return undefined;
-const sender = integerOf(frame.msgid === MSGID.SYSTEM_MSG ? frame.by : frame.id, 1) ?? 0;
-return {
-conversation,
-seq,
-sender,
-name: textOf(frame.name),
-text: null,
-at: integerOf(frame.at) ?? now,
-frame,
-};
-}
-function isEntryFrame({ msgid } ) {
-return msgid === MSGID.ACTION_MSG || msgid === MSGID.SYSTEM_MSG;
-}
-function readHistoryEntry(
-entry ,
-conversation ,
-now ,
-) {
-const seq = integerOf(entry.seq, 1);
-if (seq === undefined) return undefined;
-const frame = { ...entry, conversation };
-if (isEntryFrame(entry)) return readEntryFrame(frame, now);
-if (entry.recalled === true) {
-const sender = integerOf(entry.id, 1) ?? 0;
-return {
-frame,
-isCurrent: true,
-conversation,
-seq,
-sender,
-name: textOf(entry.name),
-text: null,
-at: integerOf(entry.at) ?? now,
-};
-}
-const message = readChatFrame(frame, now);
-return message === undefined ? undefined : { ...message, isCurrent: true };
-}
-return { integerOf, textOf, listOf, readChatFrame, readEntryFrame, readHistoryEntry };
-})();
 // lib/client/core/cid.ts
-const $m8 = (() => {
+const $m9 = (() => {
 function createCid(nowMs ) {
 const bytes = crypto.getRandomValues(new Uint8Array(16));
 const time = Math.floor(nowMs).toString(16).padStart(12, "0");
@@ -884,10 +897,10 @@ return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 return { createCid };
 })();
 // lib/client/core/requests.ts
-const $m9 = (() => {
-const { ERRNO } = $m0;
-const { createCid } = $m8;
-const { integerOf, textOf } = $m7;
+const $m10 = (() => {
+const { ERRNO } = $m1;
+const { createCid } = $m9;
+const { integerOf, textOf } = $m2;
 const NO_ANSWER = -1;
 const ANSWER_TIMEOUT_MS = 20_000;
 const ERRNO_TEXTS = {
@@ -971,11 +984,11 @@ return true;
 return { NO_ANSWER, readReply, noReply, isTemporary, Requests };
 })();
 // lib/web/app/words.ts
-const $m10 = (() => {
-const { integerOf, textOf } = $m7;
-const { ERRNO } = $m0;
-const { NO_ANSWER } = $m9;
-const { isolate, plural, t } = $m6;
+const $m11 = (() => {
+const { integerOf, textOf } = $m2;
+const { ERRNO } = $m1;
+const { NO_ANSWER } = $m10;
+const { isolate, plural, t } = $m8;
 const EXCERPT_CHARACTERS = 200;
 function nameOf(model , id , name = "") {
 return model.nameOf(id) || name || t("user", { id: String(id) });
@@ -1076,21 +1089,25 @@ return text || t("err_other");
 return { nameOf, titleOf, sublineOf, typingOf, roleText, systemText, excerpt, failureOf };
 })();
 // lib/web/app/entry_view.ts
-const $m11 = (() => {
-const { ERRNO } = $m0;
-const { el, replace } = $m1;
-const { field, form } = $m2;
-const { setPref } = $m3;
-const { LANGUAGES, languageTag, t } = $m6;
-const { failureOf } = $m10;
+const $m12 = (() => {
+const { textOf } = $m2;
+const { ERRNO } = $m1;
+const { el, replace } = $m3;
+const { field, form } = $m4;
+const { setPref } = $m5;
+const { LANGUAGES, languageTag, t } = $m8;
+const { failureOf } = $m11;
 class EntryView {
 element = el("main", { class: "entry" });
 #model ;
-#onLanguage ;
-#isNew = false;
-constructor(model , onLanguage ) {
+#options ;
+#isNew ;
+#code ;
+constructor(model , options ) {
 this.#model = model;
-this.#onLanguage = onLanguage;
+this.#options = options;
+this.#isNew = options.link?.kind === "invite";
+this.#code = options.link?.kind === "reset" ? options.link.code : undefined;
 this.#draw("");
 }
 focus() {
@@ -1098,6 +1115,7 @@ const fields = [...this.element.querySelectorAll("input")];
 (fields.find(({ value }) => value === "") ?? fields[0])?.focus();
 }
 #draw(typed ) {
+if (this.#code !== undefined) return this.#drawReset(this.#code);
 const isNew = this.#isNew;
 const kept = this.#model.account;
 const ended = kept !== undefined;
@@ -1114,8 +1132,10 @@ name: "password",
 type: "password",
 autocomplete: isNew ? "new-password" : "current-password",
 });
-const invite = field(t("invite_code"), { autocomplete: "off", autocapitalize: "off" });
-invite.element.hidden = true;
+const { link } = this.#options;
+const code = link?.kind === "invite" ? link.code : "";
+const invite = field(t("invite_code"), { autocomplete: "off", autocapitalize: "off", value: code });
+invite.element.hidden = code === "" || !isNew;
 const submit = async () => {
 const who = name.input.value.trim();
 const secret = password.input.value;
@@ -1143,16 +1163,6 @@ this.#isNew = !isNew;
 this.#draw(name.input.value);
 },
 }, isNew ? t("have_account") : t("no_account"));
-const other = LANGUAGES.find(({ tag }) => tag !== languageTag()) ?? LANGUAGES[0];
-const language = other !== undefined && el("button", {
-type: "button",
-class: "link",
-lang: other.tag,
-onclick: () => {
-setPref("language", other.tag);
-this.#onLanguage();
-},
-}, other.name);
 replace(
 this.element,
 el(
@@ -1161,16 +1171,71 @@ el(
 el("h1", {}, isNew ? t("sign_up") : t("log_in")),
 ended && !isNew && el("p", { class: "secondary" }, t("logged_out_note")),
 form([name.element, password.element, invite.element], isNew ? t("sign_up") : t("log_in"), submit),
-el("div", { class: "entry-foot" }, turn, language),
+el("div", { class: "entry-foot" }, turn, this.#language()),
 ),
 );
 this.focus();
+}
+#drawReset(code ) {
+const password = field(t("new_password"), {
+name: "password",
+type: "password",
+autocomplete: "new-password",
+});
+const submit = async () => {
+const secret = password.input.value;
+if (secret === "") return t("need_password");
+const reply = await this.#model.resetPassword(code, secret);
+if (reply.errno !== ERRNO.OK) return failureOf(reply);
+const name = textOf(reply.frame.name);
+if (this.#endReset(name)) await this.#model.logIn(name, secret);
+return "";
+};
+const turn = el("button", {
+type: "button",
+class: "link",
+onclick: () => this.#endReset(""),
+}, t("have_account"));
+replace(
+this.element,
+el(
+"div",
+{ class: "entry-card" },
+el("h1", {}, t("reset")),
+el("p", { class: "secondary" }, t("password_note")),
+form([password.element], t("save"), submit),
+el("div", { class: "entry-foot" }, turn, this.#language()),
+),
+);
+this.focus();
+}
+#endReset(name ) {
+this.#code = undefined;
+this.#options.onReset();
+if (this.#model.account?.token !== undefined) {
+location.reload();
+return false;
+}
+this.#draw(name);
+return true;
+}
+#language() {
+const other = LANGUAGES.find(({ tag }) => tag !== languageTag()) ?? LANGUAGES[0];
+return other && el("button", {
+type: "button",
+class: "link",
+lang: other.tag,
+onclick: () => {
+setPref("language", other.tag);
+this.#options.onLanguage();
+},
+}, other.name);
 }
 }
 return { EntryView };
 })();
 // lib/base/clock.ts
-const $m12 = (() => {
+const $m13 = (() => {
 const systemClock = {
 now: () => performance.now(),
 after(delayMs, callback) {
@@ -1181,7 +1246,7 @@ return { cancel: () => clearTimeout(id) };
 return { systemClock };
 })();
 // lib/base/errors.ts
-const $m13 = (() => {
+const $m14 = (() => {
 const EXIT = {
 ok: 0,
 failure: 1,
@@ -1227,7 +1292,7 @@ return error instanceof Error ? error.message : String(error);
 return { EXIT, FatalError, DatabaseError, PresenceError, isTemporary, errorText };
 })();
 // lib/client/core/back_off.ts
-const $m14 = (() => {
+const $m15 = (() => {
 const FIRST_CEILING_MS = 500;
 const LAST_CEILING_MS = 30_000;
 class BackOff {
@@ -1247,7 +1312,7 @@ this.#attempts = 0;
 return { BackOff };
 })();
 // lib/client/core/show_name.ts
-const $m15 = (() => {
+const $m16 = (() => {
 const PLAIN =
 /^[\p{L}\p{N}](?: ?[\p{L}\p{M}\p{N}\p{Extended_Pictographic}\p{Regional_Indicator}\p{Emoji_Modifier}\u200c\u200d\-_.'’·・])*$/u;
 const MARKS = /[\u2611\u2705\u2714]/u;
@@ -1258,9 +1323,9 @@ return PLAIN.test(name) && !MARKS.test(name) ? name : `"${name.replace(QUOTES, "
 return { showName };
 })();
 // lib/client/core/directory.ts
-const $m16 = (() => {
-const { conversationOfGroup, otherOf, parseConversation } = $m0;
-const { showName } = $m15;
+const $m17 = (() => {
+const { conversationOfGroup, otherOf, parseConversation } = $m1;
+const { showName } = $m16;
 class Directory {
 me ;
 #friends = new Map ();
@@ -1344,9 +1409,9 @@ return other === undefined ? conversation : this.describeUser(other);
 return { Directory };
 })();
 // lib/client/core/entries.ts
-const $m17 = (() => {
-const { isJsonObject, MSGID } = $m0;
-const { integerOf, listOf, textOf } = $m7;
+const $m18 = (() => {
+const { isJsonObject, MSGID } = $m1;
+const { integerOf, listOf, textOf } = $m2;
 function idsOf(value ) {
 return listOf(value).map((id) => integerOf(id, 1)).filter((id) => id !== undefined);
 }
@@ -1411,9 +1476,9 @@ return Object.fromEntries([...after].filter(([, ids]) => ids.length > 0));
 return { detailsOf, isMentioned, actionOf, systemEventOf, isSaid, applyAction };
 })();
 // lib/client/core/inbox.ts
-const $m18 = (() => {
-const { MSGID } = $m0;
-const { actionOf, applyAction, isSaid } = $m17;
+const $m19 = (() => {
+const { MSGID } = $m1;
+const { actionOf, applyAction, isSaid } = $m18;
 const HISTORY_PAGE = 200;
 const HOLE_DELAY_MS = 100;
 const HOLE_RETRY_MS = 2000;
@@ -1711,7 +1776,7 @@ this.#timers.add(timer);
 return { HISTORY_PAGE, Inbox };
 })();
 // lib/client/core/time_text.ts
-const $m19 = (() => {
+const $m20 = (() => {
 function formatTime(at ) {
 const date = new Date(at);
 if (Number.isNaN(date.getTime())) return "0000-00-00 00:00:00";
@@ -1724,11 +1789,11 @@ return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getS
 return { formatTime };
 })();
 // lib/client/core/outbox.ts
-const $m20 = (() => {
-const { ERRNO, MSGID, otherOf, parseConversation } = $m0;
-const { createCid } = $m8;
-const { integerOf, textOf } = $m7;
-const { formatTime } = $m19;
+const $m21 = (() => {
+const { ERRNO, MSGID, otherOf, parseConversation } = $m1;
+const { createCid } = $m9;
+const { integerOf, textOf } = $m2;
+const { formatTime } = $m20;
 const WINDOW = 32;
 function chatFrame(
 { conversation, text, at, fields } ,
@@ -1864,7 +1929,7 @@ this.#waiting = this.#store.outbox();
 return { Outbox };
 })();
 // lib/client/core/receipts.ts
-const $m21 = (() => {
+const $m22 = (() => {
 function movePeer(
 store ,
 me ,
@@ -1886,16 +1951,16 @@ return receipts;
 return { movePeer };
 })();
 // lib/client/core/account.ts
-const $m22 = (() => {
-const { ERRNO, isJsonObject, MSGID, otherOf, parseConversation } = $m0;
-const { BackOff } = $m14;
-const { Directory } = $m16;
-const { isSaid } = $m17;
-const { HISTORY_PAGE, Inbox } = $m18;
-const { integerOf, listOf, readChatFrame, readEntryFrame, readHistoryEntry, textOf } = $m7;
-const { Outbox } = $m20;
-const { movePeer } = $m21;
-const { isTemporary, readReply } = $m9;
+const $m23 = (() => {
+const { ERRNO, isJsonObject, MSGID, otherOf, parseConversation } = $m1;
+const { BackOff } = $m15;
+const { Directory } = $m17;
+const { isSaid } = $m18;
+const { HISTORY_PAGE, Inbox } = $m19;
+const { integerOf, listOf, readChatFrame, readEntryFrame, readHistoryEntry, textOf } = $m2;
+const { Outbox } = $m21;
+const { movePeer } = $m22;
+const { isTemporary, readReply } = $m10;
 const MOST_RECEIPTS = 10;
 class Account {
 directory ;
@@ -2163,7 +2228,7 @@ if (id !== this.directory.me.id) this.#peer.emit({ kind: "recalled", conversatio
 return { Account };
 })();
 // lib/client/core/heartbeat.ts
-const $m23 = (() => {
+const $m24 = (() => {
 class Heartbeat {
 #peer ;
 #clock ;
@@ -2203,8 +2268,8 @@ this.#schedule(rhythm, rhythm.intervalMs);
 return { Heartbeat };
 })();
 // lib/client/core/link.ts
-const $m24 = (() => {
-const { isJsonObject } = $m0;
+const $m25 = (() => {
+const { isJsonObject } = $m1;
 const CONNECT_TIMEOUT_MS = 10_000;
 class Link {
 #dial ;
@@ -2290,9 +2355,9 @@ return undefined;
 return { Link };
 })();
 // lib/client/core/profile.ts
-const $m25 = (() => {
-const { isJsonObject } = $m0;
-const { integerOf, listOf, readChatFrame, textOf } = $m7;
+const $m26 = (() => {
+const { isJsonObject } = $m1;
+const { integerOf, listOf, readChatFrame, textOf } = $m2;
 function readObjects(value ) {
 return listOf(value).map(readObject).filter((entry) => entry !== undefined);
 }
@@ -2357,17 +2422,17 @@ hasMoreConversations: frame.more === true,
 return { readPerson, readPosition, readProfile };
 })();
 // lib/client/core/client_session.ts
-const $m26 = (() => {
-const { errorText } = $m13;
-const { ERRNO, MSGID } = $m0;
-const { Account } = $m22;
-const { BackOff } = $m14;
-const { createCid } = $m8;
-const { Heartbeat } = $m23;
-const { Link } = $m24;
-const { integerOf, textOf } = $m7;
-const { readProfile } = $m25;
-const { NO_ANSWER, noReply, readReply, Requests } = $m9;
+const $m27 = (() => {
+const { errorText } = $m14;
+const { ERRNO, MSGID } = $m1;
+const { Account } = $m23;
+const { BackOff } = $m15;
+const { createCid } = $m9;
+const { Heartbeat } = $m24;
+const { Link } = $m25;
+const { integerOf, textOf } = $m2;
+const { readProfile } = $m26;
+const { NO_ANSWER, noReply, readReply, Requests } = $m10;
 const LOGIN_TIMEOUT_MS = 20_000;
 const PROBE_TIMEOUT_MS = 1000;
 const RESUME_PATIENCE_MS = 3000;
@@ -2447,6 +2512,13 @@ if (problem !== "") return noReply(problem);
 const { promise, resolve } = Promise.withResolvers ();
 const frame = { msgid: MSGID.SIGNUP_MSG, name, password };
 this.#authenticate(invite === undefined ? frame : { ...frame, invite }, resolve);
+return promise;
+}
+async resetPassword(code , password ) {
+const problem = await this.connect();
+if (problem !== "") return noReply(problem);
+const { promise, resolve } = Promise.withResolvers ();
+this.#authenticate({ msgid: MSGID.RESET_MSG, code, password }, resolve);
 return promise;
 }
 async login(who , password ) {
@@ -2796,10 +2868,10 @@ this.#change = Promise.withResolvers ();
 return { ClientSession };
 })();
 // lib/client/core/conversation_list.ts
-const $m27 = (() => {
-const { isJsonObject } = $m0;
-const { isMentioned } = $m17;
-const { integerOf, listOf, textOf } = $m7;
+const $m28 = (() => {
+const { isJsonObject } = $m1;
+const { isMentioned } = $m18;
+const { integerOf, listOf, textOf } = $m2;
 function readSummary(entry ) {
 const { last, peer } = entry;
 return {
@@ -2900,7 +2972,7 @@ peer: undefined,
 return { readSummary, nextBefore, ConversationList };
 })();
 // lib/client/core/other_log.ts
-const $m28 = (() => {
+const $m29 = (() => {
 function fallBack(
 store ,
 positions ,
@@ -2928,11 +3000,11 @@ shown: Math.min(shown, Math.max(common, position.read)),
 return { fallBack };
 })();
 // lib/web/app/authenticate.ts
-const $m29 = (() => {
-const { createCid } = $m8;
-const { textOf } = $m7;
-const { noReply, readReply } = $m9;
-const { isJsonObject } = $m0;
+const $m30 = (() => {
+const { createCid } = $m9;
+const { textOf } = $m2;
+const { noReply, readReply } = $m10;
+const { isJsonObject } = $m1;
 const TIMEOUT_MS = 20_000;
 function authenticate(dial , request ) {
 const cid = createCid(Date.now());
@@ -2957,7 +3029,7 @@ return isJsonObject(frame) && textOf(frame.cid) !== "" ? frame : undefined;
 return { authenticate };
 })();
 // lib/web/app/database.ts
-const $m30 = (() => {
+const $m31 = (() => {
 const STORES = ["kept", "conversations", "outbox", "drafts"];
 function settle (request ) {
 return new Promise((resolve, reject) => {
@@ -3034,7 +3106,7 @@ this.#onFailure();
 return { Database };
 })();
 // lib/web/app/device_name.ts
-const $m31 = (() => {
+const $m32 = (() => {
 const BROWSERS = [
 [/\bEdg\//, "Edge"],
 [/\bOPR\//, "Opera"],
@@ -3061,7 +3133,7 @@ return system === undefined ? browser : `${browser} on ${system}`;
 return { deviceName };
 })();
 // lib/web/app/invitation.ts
-const $m32 = (() => {
+const $m33 = (() => {
 const SIGN = "#join-";
 function invitationOf(link , page ) {
 return `${page}${SIGN}${encodeURIComponent(link)}`;
@@ -3078,9 +3150,9 @@ return undefined;
 return { invitationOf, linkIn };
 })();
 // lib/web/app/people.ts
-const $m33 = (() => {
-const { integerOf, listOf, textOf } = $m7;
-const { isJsonObject } = $m0;
+const $m34 = (() => {
+const { integerOf, listOf, textOf } = $m2;
+const { isJsonObject } = $m1;
 class People {
 users = new Map ();
 groups = new Map ();
@@ -3187,10 +3259,10 @@ break;
 return { People };
 })();
 // lib/web/app/conversation.ts
-const $m34 = (() => {
-const { detailsOf } = $m17;
-const { integerOf } = $m7;
-const { isJsonObject, MSGID, otherOf, parseConversation } = $m0;
+const $m35 = (() => {
+const { detailsOf } = $m18;
+const { integerOf } = $m2;
+const { isJsonObject, MSGID, otherOf, parseConversation } = $m1;
 const KEPT_ENTRIES = 80;
 const EMOJI_MAX_LENGTH = 32;
 const MENTIONS_MOST = 50;
@@ -3379,8 +3451,8 @@ return low;
 return { messageOf, Conversation };
 })();
 // lib/web/app/store.ts
-const $m35 = (() => {
-const { Conversation, messageOf } = $m34;
+const $m36 = (() => {
+const { Conversation, messageOf } = $m35;
 const KEEP_DELAY_MS = 300;
 class BrowserStore {
 all = new Map ();
@@ -3560,7 +3632,7 @@ this.#onChange(conversation);
 return { BrowserStore };
 })();
 // lib/web/app/tabs.ts
-const $m36 = (() => {
+const $m37 = (() => {
 const LOCK = "chat-connection";
 const CHANNEL = "chat-tabs";
 class Tabs {
@@ -3609,7 +3681,7 @@ this.wait();
 return { Tabs };
 })();
 // lib/web/app/within.ts
-const $m37 = (() => {
+const $m38 = (() => {
 async function within(work , timeoutMs ) {
 const late = Promise.withResolvers ();
 const timer = setTimeout(() => late.resolve(false), timeoutMs);
@@ -3622,24 +3694,24 @@ clearTimeout(timer);
 return { within };
 })();
 // lib/web/app/model.ts
-const $m38 = (() => {
-const { systemClock } = $m12;
-const { createCid } = $m8;
-const { ClientSession } = $m26;
-const { nextBefore } = $m27;
-const { integerOf, listOf, textOf } = $m7;
-const { fallBack } = $m28;
-const { readPosition } = $m25;
-const { isTemporary, noReply } = $m9;
-const { conversationOfGroup, conversationOfUsers, ERRNO, isJsonObject, MSGID } = $m0;
-const { authenticate } = $m29;
-const { Database } = $m30;
-const { deviceName } = $m31;
-const { linkIn } = $m32;
-const { People } = $m33;
-const { BrowserStore } = $m35;
-const { Tabs } = $m36;
-const { within } = $m37;
+const $m39 = (() => {
+const { systemClock } = $m13;
+const { createCid } = $m9;
+const { ClientSession } = $m27;
+const { nextBefore } = $m28;
+const { integerOf, listOf, textOf } = $m2;
+const { fallBack } = $m29;
+const { readPosition } = $m26;
+const { isTemporary, noReply } = $m10;
+const { conversationOfGroup, conversationOfUsers, ERRNO, isJsonObject, MSGID } = $m1;
+const { authenticate } = $m30;
+const { Database } = $m31;
+const { deviceName } = $m32;
+const { linkIn } = $m33;
+const { People } = $m34;
+const { BrowserStore } = $m36;
+const { Tabs } = $m37;
+const { within } = $m38;
 const PAGE = 200;
 const TYPING_INTERVAL_MS = 3000;
 const TYPING_SHOWN_MS = 5000;
@@ -3709,6 +3781,9 @@ return reply.errno === ERRNO.OK && id !== undefined ? await this.#logIn({ id }, 
 }
 logIn(name , password ) {
 return this.#logIn({ name }, password);
+}
+resetPassword(code , password ) {
+return authenticate(this.#dial, { msgid: MSGID.RESET_MSG, code, password });
 }
 async logOut() {
 const session = this.#session;
@@ -4281,8 +4356,8 @@ return id.startsWith("g") ? Number(id.slice(1)) : 0;
 return { Model };
 })();
 // lib/web/app/avatar.ts
-const $m39 = (() => {
-const { el } = $m1;
+const $m40 = (() => {
+const { el } = $m3;
 const TONES = 8;
 const segmenter = new Intl.Segmenter();
 function initials(name ) {
@@ -4303,7 +4378,7 @@ return el("span", { class: classes.trim(), "aria-hidden": "true" }, initials(nam
 return { avatar };
 })();
 // lib/web/app/icons.ts
-const $m40 = (() => {
+const $m41 = (() => {
 const ICONS = {
 plus: "M12 5v14M5 12h14",
 search: "M11 4a7 7 0 1 0 0 14a7 7 0 0 0 0-14zM16.2 16.2L20.5 20.5",
@@ -4328,10 +4403,10 @@ command: "M9 6l6 6l-6 6",
 return { ICONS };
 })();
 // lib/web/app/float.ts
-const $m41 = (() => {
-const { el, icon } = $m1;
-const { ICONS } = $m40;
-const { t } = $m6;
+const $m42 = (() => {
+const { el, icon } = $m3;
+const { ICONS } = $m41;
+const { t } = $m8;
 const GAP = 4;
 const EDGE = 8;
 function place(
@@ -4488,14 +4563,14 @@ setTimeout(() => element.remove(), 4000);
 return { place, openFloat, moveWithArrows, openMenu, openDialog, askFirst, toast };
 })();
 // lib/web/app/person_dialog.ts
-const $m42 = (() => {
-const { listOf } = $m7;
-const { ERRNO, isJsonObject, MSGID } = $m0;
-const { avatar } = $m39;
-const { el, replace } = $m1;
-const { moveWithArrows, openDialog } = $m41;
-const { t } = $m6;
-const { failureOf } = $m10;
+const $m43 = (() => {
+const { listOf } = $m2;
+const { ERRNO, isJsonObject, MSGID } = $m1;
+const { avatar } = $m40;
+const { el, replace } = $m3;
+const { moveWithArrows, openDialog } = $m42;
+const { t } = $m8;
+const { failureOf } = $m11;
 const WAIT_MS = 200;
 const SHOWN = 20;
 async function findPeople(model , text ) {
@@ -4577,16 +4652,16 @@ return [input, problem, lines];
 return { findPeople, choosePerson };
 })();
 // lib/web/app/group_dialogs.ts
-const $m43 = (() => {
-const { integerOf, textOf } = $m7;
-const { conversationOfGroup, ERRNO, MSGID } = $m0;
-const { el, replace } = $m1;
-const { openDialog, toast } = $m41;
-const { choice, field, form } = $m2;
-const { invitationOf } = $m32;
-const { choosePerson } = $m42;
-const { fullTime, plural, t } = $m6;
-const { failureOf } = $m10;
+const $m44 = (() => {
+const { integerOf, textOf } = $m2;
+const { conversationOfGroup, ERRNO, MSGID } = $m1;
+const { el, replace } = $m3;
+const { openDialog, toast } = $m42;
+const { choice, field, form } = $m4;
+const { invitationOf } = $m33;
+const { choosePerson } = $m43;
+const { fullTime, plural, t } = $m8;
+const { failureOf } = $m11;
 const HOUR_MS = 3_600_000;
 const ALWAYS_MS = 10 * 365 * 24 * HOUR_MS;
 function groupOf({ frame } ) {
@@ -4756,15 +4831,15 @@ return [
 return { newGroupDialog, joinDialog, inviteDialog, linkDialog, editGroupDialog, muteChoices };
 })();
 // lib/web/app/details_view.ts
-const $m44 = (() => {
-const { conversationOfGroup, ERRNO, MSGID } = $m0;
-const { avatar } = $m39;
-const { editGroupDialog, inviteDialog, linkDialog, muteChoices } = $m43;
-const { el, icon, replace } = $m1;
-const { askFirst, openDialog, openMenu, toast } = $m41;
-const { ICONS } = $m40;
-const { isolate, plural, shortTime, t } = $m6;
-const { excerpt, failureOf, nameOf, roleText, sublineOf, titleOf } = $m10;
+const $m45 = (() => {
+const { conversationOfGroup, ERRNO, MSGID } = $m1;
+const { avatar } = $m40;
+const { editGroupDialog, inviteDialog, linkDialog, muteChoices } = $m44;
+const { el, icon, replace } = $m3;
+const { askFirst, openDialog, openMenu, toast } = $m42;
+const { ICONS } = $m41;
+const { isolate, plural, shortTime, t } = $m8;
+const { excerpt, failureOf, nameOf, roleText, sublineOf, titleOf } = $m11;
 const MEMBERS_SHOWN = 50;
 class DetailsView {
 element ;
@@ -5039,17 +5114,17 @@ el("div", {}, isBlocked ? t("unblock") : t("block")),
 return { DetailsView };
 })();
 // lib/web/app/jump_dialog.ts
-const $m45 = (() => {
-const { ERRNO, MSGID } = $m0;
-const { integerOf, listOf, textOf } = $m7;
-const { isJsonObject } = $m0;
-const { avatar } = $m39;
-const { el, icon, replace } = $m1;
-const { openDialog } = $m41;
-const { ICONS } = $m40;
-const { findPeople } = $m42;
-const { shortTime, t } = $m6;
-const { excerpt, nameOf, titleOf } = $m10;
+const $m46 = (() => {
+const { ERRNO, MSGID } = $m1;
+const { integerOf, listOf, textOf } = $m2;
+const { isJsonObject } = $m1;
+const { avatar } = $m40;
+const { el, icon, replace } = $m3;
+const { openDialog } = $m42;
+const { ICONS } = $m41;
+const { findPeople } = $m43;
+const { shortTime, t } = $m8;
+const { excerpt, nameOf, titleOf } = $m11;
 const WAIT_MS = 120;
 const MOST = 8;
 function openJump(
@@ -5198,7 +5273,7 @@ return [input, lines];
 return { openJump };
 })();
 // lib/web/app/markup.ts
-const $m46 = (() => {
+const $m47 = (() => {
 const FENCE = /```(?=([^\S\n]*))\1(?:[\w+#-]*\n)?([^]*?)\n?```/g;
 const CODE = /`([^`\n]+)`/g;
 const LINK = /\bhttps?:\/\/[^\s<>"'`\u2018-\u201f\u3000-\u303f\uff00-\uff0f]+/gi;
@@ -5282,13 +5357,13 @@ return pieces;
 return { isEmojiOnly, parse };
 })();
 // lib/web/app/rows.ts
-const $m47 = (() => {
-const { avatar } = $m39;
-const { el, icon } = $m1;
-const { ICONS } = $m40;
-const { isEmojiOnly, parse } = $m46;
-const { day, fullTime, isolate, plural, t, time } = $m6;
-const { excerpt, nameOf, systemText, titleOf } = $m10;
+const $m48 = (() => {
+const { avatar } = $m40;
+const { el, icon } = $m3;
+const { ICONS } = $m41;
+const { isEmojiOnly, parse } = $m47;
+const { day, fullTime, isolate, plural, t, time } = $m8;
+const { excerpt, nameOf, systemText, titleOf } = $m11;
 function signatureOf(item , model , conversation ) {
 const name = (id ) => model.nameOf(id);
 switch (item.kind) {
@@ -5547,13 +5622,13 @@ el("span", {}, String(count)),
 return { signatureOf, drawRow, tickOf, tickSign };
 })();
 // lib/web/app/list_view.ts
-const $m48 = (() => {
-const { avatar } = $m39;
-const { el, icon, replace } = $m1;
-const { ICONS } = $m40;
-const { tickOf, tickSign } = $m47;
-const { isolate, number, plural, shortTime, t } = $m6;
-const { excerpt, nameOf, systemText, titleOf, typingOf } = $m10;
+const $m49 = (() => {
+const { avatar } = $m40;
+const { el, icon, replace } = $m3;
+const { ICONS } = $m41;
+const { tickOf, tickSign } = $m48;
+const { isolate, number, plural, shortTime, t } = $m8;
+const { excerpt, nameOf, systemText, titleOf, typingOf } = $m11;
 class ListView {
 element ;
 #model ;
@@ -5774,11 +5849,11 @@ else items[index]?.focus();
 return { ListView };
 })();
 // lib/web/app/notices.ts
-const $m49 = (() => {
-const { isMentioned } = $m17;
-const { prefs } = $m3;
-const { t } = $m6;
-const { excerpt, nameOf, titleOf } = $m10;
+const $m50 = (() => {
+const { isMentioned } = $m18;
+const { prefs } = $m5;
+const { t } = $m8;
+const { excerpt, nameOf, titleOf } = $m11;
 class Notices {
 #model ;
 #onOpen ;
@@ -5845,15 +5920,15 @@ return undefined;
 return { Notices };
 })();
 // lib/web/app/settings_dialogs.ts
-const $m50 = (() => {
-const { integerOf, listOf, textOf } = $m7;
-const { ERRNO, isJsonObject, MSGID } = $m0;
-const { el, replace } = $m1;
-const { askFirst, openDialog, toast } = $m41;
-const { choice, field, form } = $m2;
-const { applyTheme, prefs, setPref } = $m3;
-const { isolate, LANGUAGES, shortTime, t } = $m6;
-const { failureOf } = $m10;
+const $m51 = (() => {
+const { integerOf, listOf, textOf } = $m2;
+const { ERRNO, isJsonObject, MSGID } = $m1;
+const { el, replace } = $m3;
+const { askFirst, openDialog, toast } = $m42;
+const { choice, field, form } = $m4;
+const { applyTheme, prefs, setPref } = $m5;
+const { isolate, LANGUAGES, shortTime, t } = $m8;
+const { failureOf } = $m11;
 function profileDialog(model ) {
 openDialog(t("profile"), ({ close }) => {
 const me = model.people.user(model.me);
@@ -6009,7 +6084,7 @@ el("dd", {}, t(text)),
 return { profileDialog, devicesDialog, settingsDialog, keysDialog };
 })();
 // lib/web/app/emoji.ts
-const $m51 = (() => {
+const $m52 = (() => {
 const TABLE =
 `👍 thumbsup yes|👎 thumbsdown no|❤️ heart love|😂 joy laugh|🎉 tada party|😮 surprised wow|😢 sad cry|🙏 thanks please
 😀 grinning|😄 smile|😁 grin|😅 sweat|🤣 rofl|😊 blush|🙂 slight|🙃 upside|😉 wink|😍 hearteyes|😘 kiss|😎 cool sunglasses
@@ -6036,11 +6111,11 @@ return found.filter(({ name }) => name !== "").slice(0, most);
 return { EMOJI, findEmoji };
 })();
 // lib/web/app/emoji_menu.ts
-const $m52 = (() => {
-const { el } = $m1;
-const { EMOJI } = $m51;
-const { moveWithArrows, openFloat } = $m41;
-const { t } = $m6;
+const $m53 = (() => {
+const { el } = $m3;
+const { EMOJI } = $m52;
+const { moveWithArrows, openFloat } = $m42;
+const { t } = $m8;
 const COLUMNS = 8;
 function openEmoji(anchor , onChoose ) {
 open(anchor, EMOJI, onChoose);
@@ -6079,7 +6154,7 @@ grid.querySelector("button")?.focus();
 return { openEmoji, openReactions };
 })();
 // lib/web/app/long_text.ts
-const $m53 = (() => {
+const $m54 = (() => {
 const encoder = new TextEncoder();
 const MOST_CHARACTERS = 8000;
 const CHARACTER_BYTES = 6;
@@ -6101,17 +6176,17 @@ return Array.from(
 return { sizeOf, cut };
 })();
 // lib/web/app/composer.ts
-const $m54 = (() => {
-const { ERRNO, MSGID } = $m0;
-const { el, icon, replace } = $m1;
-const { findEmoji } = $m51;
-const { openEmoji } = $m52;
-const { openDialog, place, toast } = $m41;
-const { ICONS } = $m40;
-const { cut, sizeOf } = $m53;
-const { isolate, plural, t } = $m6;
-const { avatar } = $m39;
-const { excerpt, failureOf, nameOf, titleOf, typingOf } = $m10;
+const $m55 = (() => {
+const { ERRNO, MSGID } = $m1;
+const { el, icon, replace } = $m3;
+const { findEmoji } = $m52;
+const { openEmoji } = $m53;
+const { openDialog, place, toast } = $m42;
+const { ICONS } = $m41;
+const { cut, sizeOf } = $m54;
+const { isolate, plural, t } = $m8;
+const { avatar } = $m40;
+const { excerpt, failureOf, nameOf, titleOf, typingOf } = $m11;
 const DRAFT_DELAY_MS = 400;
 const LONG_LINES = 20;
 const LONG_CHARACTERS = 4000;
@@ -6532,13 +6607,13 @@ content: [emoji, ` ${name}`],
 return { Composer };
 })();
 // lib/web/app/log_view.ts
-const $m55 = (() => {
-const { el, icon } = $m1;
-const { toast } = $m41;
-const { ICONS } = $m40;
-const { drawRow, signatureOf } = $m47;
-const { dayOf, number, t } = $m6;
-const { nameOf } = $m10;
+const $m56 = (() => {
+const { el, icon } = $m3;
+const { toast } = $m42;
+const { ICONS } = $m41;
+const { drawRow, signatureOf } = $m48;
+const { dayOf, number, t } = $m8;
+const { nameOf } = $m11;
 const GROUP_MS = 5 * 60_000;
 const OVERSCAN_PX = 800;
 const END_PX = 48;
@@ -6920,19 +6995,19 @@ return a.length === b.length && a.every((value, index) => value === b[index]);
 return { LogView };
 })();
 // lib/web/app/talk_view.ts
-const $m56 = (() => {
-const { ERRNO, MSGID } = $m0;
-const { avatar } = $m39;
-const { Composer } = $m54;
-const { el, icon, replace } = $m1;
-const { openReactions } = $m52;
-const { askFirst, openDialog, openFloat, openMenu, toast } = $m41;
-const { ICONS } = $m40;
-const { LogView } = $m55;
-const { fullTime, t } = $m6;
-const { failureOf, nameOf, sublineOf, titleOf } = $m10;
-const { integerOf, listOf, textOf } = $m7;
-const { isJsonObject } = $m0;
+const $m57 = (() => {
+const { ERRNO, MSGID } = $m1;
+const { avatar } = $m40;
+const { Composer } = $m55;
+const { el, icon, replace } = $m3;
+const { openReactions } = $m53;
+const { askFirst, openDialog, openFloat, openMenu, toast } = $m42;
+const { ICONS } = $m41;
+const { LogView } = $m56;
+const { fullTime, t } = $m8;
+const { failureOf, nameOf, sublineOf, titleOf } = $m11;
+const { integerOf, listOf, textOf } = $m2;
+const { isJsonObject } = $m1;
 class TalkView {
 element ;
 log ;
@@ -7210,21 +7285,21 @@ openFloat(el("div", { class: "float" }, ...lines), anchor, "above");
 return { TalkView };
 })();
 // lib/web/app/shell.ts
-const $m57 = (() => {
-const { DetailsView } = $m44;
-const { el, replace } = $m1;
-const { askFirst, openMenu, toast } = $m41;
-const { joinDialog, newGroupDialog } = $m43;
-const { linkIn } = $m32;
-const { openJump } = $m45;
-const { ListView } = $m48;
-const { Notices } = $m49;
-const { choosePerson } = $m42;
-const { prefs, setPref } = $m3;
-const { devicesDialog, keysDialog, profileDialog, settingsDialog } = $m50;
-const { TalkView } = $m56;
-const { plural, t } = $m6;
-const { MSGID, parseConversation } = $m0;
+const $m58 = (() => {
+const { DetailsView } = $m45;
+const { el, replace } = $m3;
+const { askFirst, openMenu, toast } = $m42;
+const { joinDialog, newGroupDialog } = $m44;
+const { linkIn } = $m33;
+const { openJump } = $m46;
+const { ListView } = $m49;
+const { Notices } = $m50;
+const { choosePerson } = $m43;
+const { prefs, setPref } = $m5;
+const { devicesDialog, keysDialog, profileDialog, settingsDialog } = $m51;
+const { TalkView } = $m57;
+const { plural, t } = $m8;
+const { MSGID, parseConversation } = $m1;
 const QUIET_MS = 800;
 const FROM_LIST = "from list";
 const NARROW = "(max-width: 699px)";
@@ -7509,8 +7584,8 @@ return location.hash.slice(1) || undefined;
 return { Shell };
 })();
 // lib/web/app/socket.ts
-const $m58 = (() => {
-const { within } = $m37;
+const $m59 = (() => {
+const { within } = $m38;
 const END_TIMEOUT_MS = 1000;
 function createDialer(url ) {
 const target = new URL("/ws", url);
@@ -7543,26 +7618,29 @@ await within(closed, END_TIMEOUT_MS);
 return { createDialer };
 })();
 // lib/web/app/app.ts
-const $m59 = (() => {
-const { EntryView } = $m11;
-const { Model } = $m38;
-const { applyTheme, prefs } = $m3;
-const { Shell } = $m57;
-const { createDialer } = $m58;
-const { languageTag, setLanguage } = $m6;
+const $m60 = (() => {
+const { readPageLink } = $m0;
+const { EntryView } = $m12;
+const { Model } = $m39;
+const { applyTheme, prefs } = $m5;
+const { Shell } = $m58;
+const { createDialer } = $m59;
+const { languageTag, setLanguage } = $m8;
 const model = new Model(createDialer(new URL(location.href)));
 let shell ;
 let entry ;
+let link = readPageLink(location.hash);
+if (link !== undefined) history.replaceState(null, "", location.pathname);
 function speak() {
 setLanguage(prefs.language, navigator.languages);
 document.documentElement.lang = languageTag();
 }
 function show() {
-if (model.account?.token === undefined) {
+if (model.account?.token === undefined || link?.kind === "reset") {
 shell?.close();
 shell = undefined;
 if (entry !== undefined) return;
-entry = new EntryView(model, again);
+entry = new EntryView(model, { link, onLanguage: again, onReset: () => link = undefined });
 document.body.replaceChildren(entry.element);
 entry.focus();
 } else if (shell === undefined) {
@@ -7583,6 +7661,9 @@ applyTheme();
 speak();
 model.listen((topics) => {
 if (topics.has("account")) show();
+});
+addEventListener("hashchange", () => {
+if (readPageLink(location.hash) !== undefined) location.reload();
 });
 void model.start();
 return {  };

@@ -626,3 +626,27 @@ terminalTest("Ctrl-C, Ctrl-D and SIGTERM leave a tidy terminal, wherever the cli
   await client.exited();
   assertGivenBack(client, 143);
 });
+
+Deno.test("a code of the operator's sets a password, once", async () => {
+  await using site = await startWithUsers();
+  const command = ["admin", "password", "anna", "--code", "--json", "--sqlite", `${site.folder}/chat.db`];
+  const { code } = JSON.parse((await runProgram(command)).stdout);
+  const script = [
+    "code",
+    code.toLowerCase(),
+    "pw3",
+    "code",
+    code,
+    "pw4",
+    "login",
+    "anna",
+    "pw3",
+    "/logout",
+    "quit",
+  ];
+  const { stdout, stderr } = await runScript(site.server, script, { dataFolder: site.dataFolder });
+  assertStringIncludes(stdout, "the password of anna (1) is set\n");
+  const told = stdout + stderr;
+  assertStringIncludes(told, "code: This code is not good");
+  assertEquals(told.includes("login:"), false, told);
+});
