@@ -1,18 +1,18 @@
 /**
- * Addresses of the page that bring a code along, as operators send them to people. What stands behind "#" goes to no server,
+ * Addresses of the page that bring a code along, as operators and members of groups send them to people. What stands behind "#" goes to no server,
  * and into no log, by itself.
  *
  * @module
  */
 
-/** What the code is for: to sign up, or to choose another password. */
-export type PageLinkKind = "invite" | "reset";
+/** What the code is for: to sign up, to choose another password, or to join a group. */
+export type PageLinkKind = "invite" | "reset" | "join";
 
 /** A code in an address. */
 export interface PageLink {
   /** What it is for. */
   kind: PageLinkKind;
-  /** As the operator got it. */
+  /** As the server, or an operator's command, made it. */
   code: string;
 }
 
@@ -32,6 +32,6 @@ export function pageLink(page: string, { kind, code }: PageLink): string {
 
 /** The code in an address, or in the part of one from "#" on; undefined where there is none. */
 export function readPageLink(address: string): PageLink | undefined {
-  const [, kind, code = ""] = /#(invite|reset)-([\w-]{1,64})$/.exec(address) ?? [];
-  return kind === "invite" || kind === "reset" ? { kind, code } : undefined;
+  const [, kind, code = ""] = /#(invite|reset|join)-([\w-]{1,64})$/.exec(address) ?? [];
+  return kind === "invite" || kind === "reset" || kind === "join" ? { kind, code } : undefined;
 }

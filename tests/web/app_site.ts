@@ -7,7 +7,7 @@
 import { ChatClient, PASSWORD, signUp } from "../support/chat_client.ts";
 import { type Browser, type Chromium, type Page, startChromium, type View } from "../support/chromium.ts";
 import { freePort, type TemporaryFolder, temporaryFolder } from "../support/process.ts";
-import { type Server, startServer, UNMEASURED } from "../support/services.ts";
+import { runProgram, type Server, startServer, UNMEASURED } from "../support/services.ts";
 
 /** How many messages of the open conversation are stored, as the page has it: an expression. */
 export const STORED = "document.querySelectorAll('.row[data-seq]').length";
@@ -68,6 +68,18 @@ export class AppSite implements AsyncDisposable {
   async killNode(signal: Deno.Signal = "SIGKILL"): Promise<void> {
     await this.#server?.kill(signal);
     this.#server = undefined;
+  }
+
+  /** Does something as an operator, `admin WORDS`; returns what is printed. */
+  async admin(...words: string[]): Promise<string> {
+    const { code, stdout, stderr } = await runProgram([
+      "admin",
+      ...words,
+      "--sqlite",
+      this.database,
+    ]);
+    if (code !== 0) throw new Error(`admin ${words.join(" ")}: ${stderr}`);
+    return stdout;
   }
 
   /** A new user, who is logged in nowhere; resolves with the id. */

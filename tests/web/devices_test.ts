@@ -1,6 +1,5 @@
 import { assertEquals } from "@std/assert";
 import { browserTest } from "../support/chromium.ts";
-import { runProgram } from "../support/services.ts";
 import { AppSite, logInto, logOut, openConversation, say, SECRET, STORED } from "./app_site.ts";
 
 browserTest("who has logged out logs in by name, and a wrong password is told", async () => {
@@ -28,10 +27,7 @@ browserTest("the operator's link leads to a new password, once, and ends what wa
   await using one = await site.chromium.browser();
   await using two = await site.chromium.browser();
   const ann = await site.enter(one, "ann");
-  const command = ["admin", "password", "ann", "--link", site.url, "--json", "--sqlite", site.database];
-  const { code, stdout } = await runProgram(command);
-  assertEquals(code, 0);
-  const { link } = JSON.parse(stdout);
+  const { link } = JSON.parse(await site.admin("password", "ann", "--link", site.url, "--json"));
   const other = await two.open(link);
   await other.see("Choose a new password");
   await other.fill("input[name=password]", "chosen by link");

@@ -39,6 +39,8 @@ function show(): void {
     document.body.replaceChildren();
     shell = new Shell(model, again);
     document.body.prepend(shell.element);
+    if (link?.kind === "join") shell.join(link.code);
+    link = undefined;
   }
 }
 

@@ -69,7 +69,12 @@ export class EntryView {
     });
     const { link } = this.#options;
     const code = link?.kind === "invite" ? link.code : "";
-    const invite = field(t("invite_code"), { autocomplete: "off", autocapitalize: "off", value: code });
+    const invite = field(t("invite_code"), {
+      name: "code",
+      autocomplete: "off",
+      autocapitalize: "off",
+      value: code,
+    });
     invite.element.hidden = code === "" || !isNew;
     const submit = async () => {
       const who = name.input.value.trim();

@@ -6,6 +6,7 @@
 
 import { integerOf, textOf } from "../../client/core/messages.ts";
 import type { Reply } from "../../client/core/requests.ts";
+import { pageLink } from "../../protocol/page_links.ts";
 import { conversationOfGroup, ERRNO, MSGID } from "../../protocol/protocol.ts";
 import type { JsonObject } from "../../protocol/protocol.ts";
 import type { Conversation } from "./conversation.ts";
@@ -13,7 +14,6 @@ import { el, replace } from "./dom.ts";
 import { openDialog, toast } from "./float.ts";
 import type { Choice } from "./float.ts";
 import { choice, field, form } from "./forms.ts";
-import { invitationOf } from "./invitation.ts";
 import type { Model } from "./model.ts";
 import { choosePerson } from "./person_dialog.ts";
 import type { Group } from "./people.ts";
@@ -107,7 +107,7 @@ export function linkDialog(model: Model, group: Group): void {
     const body = el("div", { class: "form" });
     const show = (link: string, expires: number) => {
       const output = el("input", { class: "input", readonly: true, "aria-label": t("invite_link") });
-      output.value = invitationOf(link, `${location.origin}${location.pathname}`);
+      output.value = pageLink(`${location.origin}${location.pathname}`, { kind: "join", code: link });
       const copy = () =>
         navigator.clipboard?.writeText(output.value).then(() => toast(t("copied")), () => {});
       const revoke = async () => {

@@ -19,6 +19,7 @@ import { isTemporary, noReply } from "../../client/core/requests.ts";
 import type { Reply } from "../../client/core/requests.ts";
 import type { MessageFields } from "../../client/core/store.ts";
 import type { Dial } from "../../client/core/transport.ts";
+import { readPageLink } from "../../protocol/page_links.ts";
 import {
   conversationOfGroup,
   conversationOfUsers,
@@ -31,7 +32,6 @@ import { authenticate } from "./authenticate.ts";
 import type { Conversation } from "./conversation.ts";
 import { Database } from "./database.ts";
 import { deviceName } from "./device_name.ts";
-import { linkIn } from "./invitation.ts";
 import { People } from "./people.ts";
 import { BrowserStore } from "./store.ts";
 import { Tabs } from "./tabs.ts";
@@ -358,14 +358,14 @@ export class Model {
   }
 
   /**
-   * Joins a group: by a link, also as an address ({@link linkIn}), or by the number of one that is open to all. The reply has
+   * Joins a group: by a link, also as an address ({@link readPageLink}), or by the number of one that is open to all. The reply has
    * its `groupid`.
    */
   async join(what: string): Promise<Reply> {
     const groupId = /^\d{1,9}$/.test(what) ? Number(what) : undefined;
     const reply = await this.ask(
       groupId === undefined
-        ? { msgid: MSGID.GROUP_MSG, op: "join", link: linkIn(what) ?? what }
+        ? { msgid: MSGID.GROUP_MSG, op: "join", link: readPageLink(what)?.code ?? what }
         : { msgid: MSGID.ADD_GROUP_MSG, groupid: groupId },
     );
     const id = integerOf(reply.frame.groupid, 1) ?? groupId;

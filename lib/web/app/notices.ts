@@ -8,7 +8,7 @@ import { isMentioned } from "../../client/core/entries.ts";
 import type { ChatMessage } from "../../client/core/messages.ts";
 import type { Conversation } from "./conversation.ts";
 import type { Model } from "./model.ts";
-import { prefs } from "./prefs.ts";
+import { prefs, setPref } from "./prefs.ts";
 import { t } from "./texts.ts";
 import { excerpt, nameOf, titleOf } from "./words.ts";
 
@@ -16,7 +16,6 @@ import { excerpt, nameOf, titleOf } from "./words.ts";
 export class Notices {
   readonly #model: Model;
   readonly #onOpen: (id: string) => void;
-  #hasAsked = false;
   /** A message has come that nobody saw, and the user was never asked about notifications. */
   isAskingDue = false;
 
@@ -44,9 +43,10 @@ export class Notices {
     if (icon.href !== wanted) icon.href = wanted;
   }
 
-  /** The user does not want to be asked again. */
-  dismiss(): void {
-    this.#hasAsked = true;
+  /** The user has said whether to be told, and is not asked again. */
+  settle(notify: typeof prefs.notify): void {
+    setPref("notify", notify);
+    setPref("isNotifySettled", true);
     this.isAskingDue = false;
   }
 
@@ -56,7 +56,7 @@ export class Notices {
     const isForMe = isMentioned(message, this.#model.me);
     if (isSeen || (isMuted && !isForMe) || typeof Notification === "undefined") return;
     if (prefs.notify === "off") {
-      if (!this.#hasAsked && Notification.permission === "default") {
+      if (!prefs.isNotifySettled && Notification.permission === "default") {
         this.isAskingDue = true;
         this.#model.changed("link");
       }

@@ -14,9 +14,17 @@ export interface Prefs {
   hasDetails: boolean;
   /** Tell of new messages; "text": and what they say. */
   notify: "off" | "on" | "text";
+  /** The user has been asked about that, and has answered. */
+  isNotifySettled: boolean;
 }
 
-const DEFAULTS: Prefs = { theme: "system", language: "", hasDetails: false, notify: "off" };
+const DEFAULTS: Prefs = {
+  theme: "system",
+  language: "",
+  hasDetails: false,
+  notify: "off",
+  isNotifySettled: false,
+};
 const KEY = "prefs";
 
 function load(): Prefs {

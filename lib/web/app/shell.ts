@@ -9,7 +9,6 @@ import { DetailsView } from "./details_view.ts";
 import { el, replace } from "./dom.ts";
 import { askFirst, openMenu, toast } from "./float.ts";
 import { joinDialog, newGroupDialog } from "./group_dialogs.ts";
-import { linkIn } from "./invitation.ts";
 import { openJump } from "./jump_dialog.ts";
 import type { Command } from "./jump_dialog.ts";
 import { ListView } from "./list_view.ts";
@@ -80,13 +79,13 @@ export class Shell {
     );
     const { signal } = this.#stop;
     addEventListener("keydown", (event) => this.#key(event), { signal });
-    addEventListener("popstate", () => this.#follow(), { signal });
+    addEventListener("popstate", () => this.#show(idInAddress()), { signal });
     addEventListener("focus", () => this.#looked(), { signal });
     document.addEventListener("visibilitychange", () => this.#looked(), { signal });
     addEventListener("pagehide", () => this.#leaving(), { signal });
     addEventListener("online", () => model.retry(), { signal });
     model.listen((topics) => this.#update(topics), signal);
-    this.#follow();
+    this.#show(idInAddress());
     this.#update(new Set<Topic>(["account", "list", "log", "people", "link"]));
   }
 
@@ -103,24 +102,16 @@ export class Shell {
     if (seq !== undefined) void this.#talk.log.jumpTo(seq);
   }
 
+  /** Asks whether to join the group that a link leads to. */
+  join(link: string): void {
+    joinDialog(this.#model, (id) => this.open(id), link);
+  }
+
   /** It is not shown any more. */
   close(): void {
     this.#stop.abort();
     clearTimeout(this.#bannerTimer);
     clearInterval(this.#countdown);
-  }
-
-  /** What the address says: a conversation, or an invitation into one. */
-  #follow(): void {
-    const link = linkIn(location.hash);
-    if (link === undefined) {
-      this.#show(idInAddress());
-      return;
-    }
-    // It is used once, and is not to be in the browser's history.
-    history.replaceState(null, "", location.pathname);
-    this.#show(undefined);
-    joinDialog(this.#model, (id) => this.open(id), link);
   }
 
   #show(id: string | undefined): void {
@@ -156,7 +147,7 @@ export class Shell {
       this.#bannerTimer = setTimeout(() => this.#updateBanner(), wait);
       return;
     }
-    const [text, action] = this.#state();
+    const [text, ...actions] = this.#state();
     const isCounting = link.kind === "waiting";
     if (isCounting && this.#countdown === undefined) {
       this.#countdown = setInterval(() => this.#updateBanner(), 1000);
@@ -171,12 +162,12 @@ export class Shell {
     replace(
       this.#banner,
       el("span", {}, text),
-      action !== undefined && el("button", { type: "button", onclick: action.run }, action.label),
+      ...actions.map(({ label, run }) => el("button", { type: "button", onclick: run }, label)),
     );
   }
 
   /** The state in words, where it is not fine; and what can be done about it. */
-  #state(): [text: string, action?: { label: string; run: () => void }] {
+  #state(): [text: string, ...actions: { label: string; run: () => void }[]] {
     const { link, waiting } = this.#model;
     const now = { label: t("now"), run: () => this.#model.retry() };
     const kept = waiting > 0 ? ` · ${plural("messages_wait", waiting)}` : "";
@@ -196,10 +187,11 @@ export class Shell {
       case "online":
         if (this.#model.isForgetful) return [t("state_forgetful")];
         if (this.#notices.isAskingDue) {
-          return [t("notify_ask"), {
-            label: t("notify_yes"),
-            run: () => void this.#allowNotices(),
-          }];
+          return [
+            t("notify_ask"),
+            { label: t("notify_yes"), run: () => void this.#allowNotices() },
+            { label: t("notify_no"), run: () => this.#settleNotices("off") },
+          ];
         }
         return [""];
     }
@@ -207,9 +199,12 @@ export class Shell {
 
   async #allowNotices(): Promise<void> {
     const permission = await Notification.requestPermission();
-    setPref("notify", permission === "granted" ? "on" : "off");
-    this.#notices.dismiss();
     if (permission === "denied") toast(t("notify_denied"));
+    this.#settleNotices(permission === "granted" ? "on" : "off");
+  }
+
+  #settleNotices(notify: typeof prefs.notify): void {
+    this.#notices.settle(notify);
     this.#updateBanner();
   }
 

@@ -74,6 +74,7 @@ export const CHINESE: Readonly<Record<TextKey, string>> = {
   link_revoke: "撤回链接",
   link_revoked: "该链接已失效。",
   link_uses: "可加入人数",
+  notify_no: "不用了",
   people_one: "{n} 人",
   people_other: "{n} 人",
   signup_closed: "此服务器不开放注册，请联系管理员。",

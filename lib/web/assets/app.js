@@ -5,8 +5,8 @@ function pageLink(page , { kind, code } ) {
 return `${page}#${kind}-${code}`;
 }
 function readPageLink(address ) {
-const [, kind, code = ""] = /#(invite|reset)-([\w-]{1,64})$/.exec(address) ?? [];
-return kind === "invite" || kind === "reset" ? { kind, code } : undefined;
+const [, kind, code = ""] = /#(invite|reset|join)-([\w-]{1,64})$/.exec(address) ?? [];
+return kind === "invite" || kind === "reset" || kind === "join" ? { kind, code } : undefined;
 }
 return { pageLink, readPageLink };
 })();
@@ -292,7 +292,13 @@ return { field, choice, form };
 })();
 // lib/web/app/prefs.ts
 const $m5 = (() => {
-const DEFAULTS = { theme: "system", language: "", hasDetails: false, notify: "off" };
+const DEFAULTS = {
+theme: "system",
+language: "",
+hasDetails: false,
+notify: "off",
+isNotifySettled: false,
+};
 const KEY = "prefs";
 function load() {
 try {
@@ -381,18 +387,19 @@ join_about: "Somebody invites you into a group.",
 leave_owner: "You own {group}. Make somebody else the owner first, or dissolve it.",
 link_lifetime: "It is good for",
 link_made: "Whoever has this link can join until {when}. It is shown this once.",
-link_opens: "Until now only who is added can join. With a link that changes.",
+link_opens: "Until now only people who are added can join. With a link that changes.",
 link_revoke: "Take it back",
 link_revoked: "Nobody can join by that link any more.",
 link_uses: "How many may join by it",
+notify_no: "No, thanks",
 people_one: "{n} person",
 people_other: "{n} people",
 signup_closed: "This server takes no new accounts. Ask its operator.",
 invite_link: "Invite by link",
 join: "Join",
-join_closed: "Only who is added",
+join_closed: "Only people who are added",
 join_group: "Join a group",
-join_link: "Who has a link, or is added",
+join_link: "People with a link, or who are added",
 join_open: "Anybody",
 jump: "Newest",
 jump_hint: "Name of a person, a group, or what to do",
@@ -627,6 +634,7 @@ link_opens: "目前只能由成员添加。创建链接后将改为可通过链�
 link_revoke: "撤回链接",
 link_revoked: "该链接已失效。",
 link_uses: "可加入人数",
+notify_no: "不用了",
 people_one: "{n} 人",
 people_other: "{n} 人",
 signup_closed: "此服务器不开放注册，请联系管理员。",
@@ -1134,7 +1142,12 @@ autocomplete: isNew ? "new-password" : "current-password",
 });
 const { link } = this.#options;
 const code = link?.kind === "invite" ? link.code : "";
-const invite = field(t("invite_code"), { autocomplete: "off", autocapitalize: "off", value: code });
+const invite = field(t("invite_code"), {
+name: "code",
+autocomplete: "off",
+autocapitalize: "off",
+value: code,
+});
 invite.element.hidden = code === "" || !isNew;
 const submit = async () => {
 const who = name.input.value.trim();
@@ -3113,7 +3126,7 @@ const BROWSERS = [
 [/\bFirefox\//, "Firefox"],
 [/\bSamsungBrowser\//, "Samsung Internet"],
 [/\bChromium\//, "Chromium"],
-[/\bChrome\//, "Chrome"],
+[/Chrome\//, "Chrome"],
 [/\bSafari\//, "Safari"],
 ];
 const SYSTEMS = [
@@ -3132,25 +3145,8 @@ return system === undefined ? browser : `${browser} on ${system}`;
 }
 return { deviceName };
 })();
-// lib/web/app/invitation.ts
-const $m33 = (() => {
-const SIGN = "#join-";
-function invitationOf(link , page ) {
-return `${page}${SIGN}${encodeURIComponent(link)}`;
-}
-function linkIn(address ) {
-const at = address.indexOf(SIGN);
-if (at < 0) return undefined;
-try {
-return decodeURIComponent(address.slice(at + SIGN.length)) || undefined;
-} catch {
-return undefined;
-}
-}
-return { invitationOf, linkIn };
-})();
 // lib/web/app/people.ts
-const $m34 = (() => {
+const $m33 = (() => {
 const { integerOf, listOf, textOf } = $m2;
 const { isJsonObject } = $m1;
 class People {
@@ -3259,7 +3255,7 @@ break;
 return { People };
 })();
 // lib/web/app/conversation.ts
-const $m35 = (() => {
+const $m34 = (() => {
 const { detailsOf } = $m18;
 const { integerOf } = $m2;
 const { isJsonObject, MSGID, otherOf, parseConversation } = $m1;
@@ -3451,8 +3447,8 @@ return low;
 return { messageOf, Conversation };
 })();
 // lib/web/app/store.ts
-const $m36 = (() => {
-const { Conversation, messageOf } = $m35;
+const $m35 = (() => {
+const { Conversation, messageOf } = $m34;
 const KEEP_DELAY_MS = 300;
 class BrowserStore {
 all = new Map ();
@@ -3632,7 +3628,7 @@ this.#onChange(conversation);
 return { BrowserStore };
 })();
 // lib/web/app/tabs.ts
-const $m37 = (() => {
+const $m36 = (() => {
 const LOCK = "chat-connection";
 const CHANNEL = "chat-tabs";
 class Tabs {
@@ -3681,7 +3677,7 @@ this.wait();
 return { Tabs };
 })();
 // lib/web/app/within.ts
-const $m38 = (() => {
+const $m37 = (() => {
 async function within(work , timeoutMs ) {
 const late = Promise.withResolvers ();
 const timer = setTimeout(() => late.resolve(false), timeoutMs);
@@ -3694,7 +3690,7 @@ clearTimeout(timer);
 return { within };
 })();
 // lib/web/app/model.ts
-const $m39 = (() => {
+const $m38 = (() => {
 const { systemClock } = $m13;
 const { createCid } = $m9;
 const { ClientSession } = $m27;
@@ -3703,15 +3699,15 @@ const { integerOf, listOf, textOf } = $m2;
 const { fallBack } = $m29;
 const { readPosition } = $m26;
 const { isTemporary, noReply } = $m10;
+const { readPageLink } = $m0;
 const { conversationOfGroup, conversationOfUsers, ERRNO, isJsonObject, MSGID } = $m1;
 const { authenticate } = $m30;
 const { Database } = $m31;
 const { deviceName } = $m32;
-const { linkIn } = $m33;
-const { People } = $m34;
-const { BrowserStore } = $m36;
-const { Tabs } = $m37;
-const { within } = $m38;
+const { People } = $m33;
+const { BrowserStore } = $m35;
+const { Tabs } = $m36;
+const { within } = $m37;
 const PAGE = 200;
 const TYPING_INTERVAL_MS = 3000;
 const TYPING_SHOWN_MS = 5000;
@@ -3924,7 +3920,7 @@ async join(what ) {
 const groupId = /^\d{1,9}$/.test(what) ? Number(what) : undefined;
 const reply = await this.ask(
 groupId === undefined
-? { msgid: MSGID.GROUP_MSG, op: "join", link: linkIn(what) ?? what }
+? { msgid: MSGID.GROUP_MSG, op: "join", link: readPageLink(what)?.code ?? what }
 : { msgid: MSGID.ADD_GROUP_MSG, groupid: groupId },
 );
 const id = integerOf(reply.frame.groupid, 1) ?? groupId;
@@ -4356,7 +4352,7 @@ return id.startsWith("g") ? Number(id.slice(1)) : 0;
 return { Model };
 })();
 // lib/web/app/avatar.ts
-const $m40 = (() => {
+const $m39 = (() => {
 const { el } = $m3;
 const TONES = 8;
 const segmenter = new Intl.Segmenter();
@@ -4378,7 +4374,7 @@ return el("span", { class: classes.trim(), "aria-hidden": "true" }, initials(nam
 return { avatar };
 })();
 // lib/web/app/icons.ts
-const $m41 = (() => {
+const $m40 = (() => {
 const ICONS = {
 plus: "M12 5v14M5 12h14",
 search: "M11 4a7 7 0 1 0 0 14a7 7 0 0 0 0-14zM16.2 16.2L20.5 20.5",
@@ -4403,9 +4399,9 @@ command: "M9 6l6 6l-6 6",
 return { ICONS };
 })();
 // lib/web/app/float.ts
-const $m42 = (() => {
+const $m41 = (() => {
 const { el, icon } = $m3;
-const { ICONS } = $m41;
+const { ICONS } = $m40;
 const { t } = $m8;
 const GAP = 4;
 const EDGE = 8;
@@ -4563,12 +4559,12 @@ setTimeout(() => element.remove(), 4000);
 return { place, openFloat, moveWithArrows, openMenu, openDialog, askFirst, toast };
 })();
 // lib/web/app/person_dialog.ts
-const $m43 = (() => {
+const $m42 = (() => {
 const { listOf } = $m2;
 const { ERRNO, isJsonObject, MSGID } = $m1;
-const { avatar } = $m40;
+const { avatar } = $m39;
 const { el, replace } = $m3;
-const { moveWithArrows, openDialog } = $m42;
+const { moveWithArrows, openDialog } = $m41;
 const { t } = $m8;
 const { failureOf } = $m11;
 const WAIT_MS = 200;
@@ -4652,14 +4648,14 @@ return [input, problem, lines];
 return { findPeople, choosePerson };
 })();
 // lib/web/app/group_dialogs.ts
-const $m44 = (() => {
+const $m43 = (() => {
 const { integerOf, textOf } = $m2;
+const { pageLink } = $m0;
 const { conversationOfGroup, ERRNO, MSGID } = $m1;
 const { el, replace } = $m3;
-const { openDialog, toast } = $m42;
+const { openDialog, toast } = $m41;
 const { choice, field, form } = $m4;
-const { invitationOf } = $m33;
-const { choosePerson } = $m43;
+const { choosePerson } = $m42;
 const { fullTime, plural, t } = $m8;
 const { failureOf } = $m11;
 const HOUR_MS = 3_600_000;
@@ -4734,7 +4730,7 @@ const use = choice(t("link_uses"), uses, "0");
 const body = el("div", { class: "form" });
 const show = (link , expires ) => {
 const output = el("input", { class: "input", readonly: true, "aria-label": t("invite_link") });
-output.value = invitationOf(link, `${location.origin}${location.pathname}`);
+output.value = pageLink(`${location.origin}${location.pathname}`, { kind: "join", code: link });
 const copy = () =>
 navigator.clipboard?.writeText(output.value).then(() => toast(t("copied")), () => {});
 const revoke = async () => {
@@ -4831,13 +4827,13 @@ return [
 return { newGroupDialog, joinDialog, inviteDialog, linkDialog, editGroupDialog, muteChoices };
 })();
 // lib/web/app/details_view.ts
-const $m45 = (() => {
+const $m44 = (() => {
 const { conversationOfGroup, ERRNO, MSGID } = $m1;
-const { avatar } = $m40;
-const { editGroupDialog, inviteDialog, linkDialog, muteChoices } = $m44;
+const { avatar } = $m39;
+const { editGroupDialog, inviteDialog, linkDialog, muteChoices } = $m43;
 const { el, icon, replace } = $m3;
-const { askFirst, openDialog, openMenu, toast } = $m42;
-const { ICONS } = $m41;
+const { askFirst, openDialog, openMenu, toast } = $m41;
+const { ICONS } = $m40;
 const { isolate, plural, shortTime, t } = $m8;
 const { excerpt, failureOf, nameOf, roleText, sublineOf, titleOf } = $m11;
 const MEMBERS_SHOWN = 50;
@@ -5114,15 +5110,15 @@ el("div", {}, isBlocked ? t("unblock") : t("block")),
 return { DetailsView };
 })();
 // lib/web/app/jump_dialog.ts
-const $m46 = (() => {
+const $m45 = (() => {
 const { ERRNO, MSGID } = $m1;
 const { integerOf, listOf, textOf } = $m2;
 const { isJsonObject } = $m1;
-const { avatar } = $m40;
+const { avatar } = $m39;
 const { el, icon, replace } = $m3;
-const { openDialog } = $m42;
-const { ICONS } = $m41;
-const { findPeople } = $m43;
+const { openDialog } = $m41;
+const { ICONS } = $m40;
+const { findPeople } = $m42;
 const { shortTime, t } = $m8;
 const { excerpt, nameOf, titleOf } = $m11;
 const WAIT_MS = 120;
@@ -5273,7 +5269,7 @@ return [input, lines];
 return { openJump };
 })();
 // lib/web/app/markup.ts
-const $m47 = (() => {
+const $m46 = (() => {
 const FENCE = /```(?=([^\S\n]*))\1(?:[\w+#-]*\n)?([^]*?)\n?```/g;
 const CODE = /`([^`\n]+)`/g;
 const LINK = /\bhttps?:\/\/[^\s<>"'`\u2018-\u201f\u3000-\u303f\uff00-\uff0f]+/gi;
@@ -5357,11 +5353,11 @@ return pieces;
 return { isEmojiOnly, parse };
 })();
 // lib/web/app/rows.ts
-const $m48 = (() => {
-const { avatar } = $m40;
+const $m47 = (() => {
+const { avatar } = $m39;
 const { el, icon } = $m3;
-const { ICONS } = $m41;
-const { isEmojiOnly, parse } = $m47;
+const { ICONS } = $m40;
+const { isEmojiOnly, parse } = $m46;
 const { day, fullTime, isolate, plural, t, time } = $m8;
 const { excerpt, nameOf, systemText, titleOf } = $m11;
 function signatureOf(item , model , conversation ) {
@@ -5622,11 +5618,11 @@ el("span", {}, String(count)),
 return { signatureOf, drawRow, tickOf, tickSign };
 })();
 // lib/web/app/list_view.ts
-const $m49 = (() => {
-const { avatar } = $m40;
+const $m48 = (() => {
+const { avatar } = $m39;
 const { el, icon, replace } = $m3;
-const { ICONS } = $m41;
-const { tickOf, tickSign } = $m48;
+const { ICONS } = $m40;
+const { tickOf, tickSign } = $m47;
 const { isolate, number, plural, shortTime, t } = $m8;
 const { excerpt, nameOf, systemText, titleOf, typingOf } = $m11;
 class ListView {
@@ -5849,15 +5845,14 @@ else items[index]?.focus();
 return { ListView };
 })();
 // lib/web/app/notices.ts
-const $m50 = (() => {
+const $m49 = (() => {
 const { isMentioned } = $m18;
-const { prefs } = $m5;
+const { prefs, setPref } = $m5;
 const { t } = $m8;
 const { excerpt, nameOf, titleOf } = $m11;
 class Notices {
 #model ;
 #onOpen ;
-#hasAsked = false;
 isAskingDue = false;
 constructor(model , onOpen ) {
 this.#model = model;
@@ -5879,8 +5874,9 @@ icon.dataset.plain = plain;
 const wanted = unread > 0 ? dotted : plain;
 if (icon.href !== wanted) icon.href = wanted;
 }
-dismiss() {
-this.#hasAsked = true;
+settle(notify ) {
+setPref("notify", notify);
+setPref("isNotifySettled", true);
 this.isAskingDue = false;
 }
 #tell(message , conversation ) {
@@ -5889,7 +5885,7 @@ const isMuted = conversation.head.mutedUntil > this.#model.now();
 const isForMe = isMentioned(message, this.#model.me);
 if (isSeen || (isMuted && !isForMe) || typeof Notification === "undefined") return;
 if (prefs.notify === "off") {
-if (!this.#hasAsked && Notification.permission === "default") {
+if (!prefs.isNotifySettled && Notification.permission === "default") {
 this.isAskingDue = true;
 this.#model.changed("link");
 }
@@ -5920,11 +5916,11 @@ return undefined;
 return { Notices };
 })();
 // lib/web/app/settings_dialogs.ts
-const $m51 = (() => {
+const $m50 = (() => {
 const { integerOf, listOf, textOf } = $m2;
 const { ERRNO, isJsonObject, MSGID } = $m1;
 const { el, replace } = $m3;
-const { askFirst, openDialog, toast } = $m42;
+const { askFirst, openDialog, toast } = $m41;
 const { choice, field, form } = $m4;
 const { applyTheme, prefs, setPref } = $m5;
 const { isolate, LANGUAGES, shortTime, t } = $m8;
@@ -6084,7 +6080,7 @@ el("dd", {}, t(text)),
 return { profileDialog, devicesDialog, settingsDialog, keysDialog };
 })();
 // lib/web/app/emoji.ts
-const $m52 = (() => {
+const $m51 = (() => {
 const TABLE =
 `👍 thumbsup yes|👎 thumbsdown no|❤️ heart love|😂 joy laugh|🎉 tada party|😮 surprised wow|😢 sad cry|🙏 thanks please
 😀 grinning|😄 smile|😁 grin|😅 sweat|🤣 rofl|😊 blush|🙂 slight|🙃 upside|😉 wink|😍 hearteyes|😘 kiss|😎 cool sunglasses
@@ -6111,10 +6107,10 @@ return found.filter(({ name }) => name !== "").slice(0, most);
 return { EMOJI, findEmoji };
 })();
 // lib/web/app/emoji_menu.ts
-const $m53 = (() => {
+const $m52 = (() => {
 const { el } = $m3;
-const { EMOJI } = $m52;
-const { moveWithArrows, openFloat } = $m42;
+const { EMOJI } = $m51;
+const { moveWithArrows, openFloat } = $m41;
 const { t } = $m8;
 const COLUMNS = 8;
 function openEmoji(anchor , onChoose ) {
@@ -6154,7 +6150,7 @@ grid.querySelector("button")?.focus();
 return { openEmoji, openReactions };
 })();
 // lib/web/app/long_text.ts
-const $m54 = (() => {
+const $m53 = (() => {
 const encoder = new TextEncoder();
 const MOST_CHARACTERS = 8000;
 const CHARACTER_BYTES = 6;
@@ -6176,16 +6172,16 @@ return Array.from(
 return { sizeOf, cut };
 })();
 // lib/web/app/composer.ts
-const $m55 = (() => {
+const $m54 = (() => {
 const { ERRNO, MSGID } = $m1;
 const { el, icon, replace } = $m3;
-const { findEmoji } = $m52;
-const { openEmoji } = $m53;
-const { openDialog, place, toast } = $m42;
-const { ICONS } = $m41;
-const { cut, sizeOf } = $m54;
+const { findEmoji } = $m51;
+const { openEmoji } = $m52;
+const { openDialog, place, toast } = $m41;
+const { ICONS } = $m40;
+const { cut, sizeOf } = $m53;
 const { isolate, plural, t } = $m8;
-const { avatar } = $m40;
+const { avatar } = $m39;
 const { excerpt, failureOf, nameOf, titleOf, typingOf } = $m11;
 const DRAFT_DELAY_MS = 400;
 const LONG_LINES = 20;
@@ -6607,11 +6603,11 @@ content: [emoji, ` ${name}`],
 return { Composer };
 })();
 // lib/web/app/log_view.ts
-const $m56 = (() => {
+const $m55 = (() => {
 const { el, icon } = $m3;
-const { toast } = $m42;
-const { ICONS } = $m41;
-const { drawRow, signatureOf } = $m48;
+const { toast } = $m41;
+const { ICONS } = $m40;
+const { drawRow, signatureOf } = $m47;
 const { dayOf, number, t } = $m8;
 const { nameOf } = $m11;
 const GROUP_MS = 5 * 60_000;
@@ -6995,15 +6991,15 @@ return a.length === b.length && a.every((value, index) => value === b[index]);
 return { LogView };
 })();
 // lib/web/app/talk_view.ts
-const $m57 = (() => {
+const $m56 = (() => {
 const { ERRNO, MSGID } = $m1;
-const { avatar } = $m40;
-const { Composer } = $m55;
+const { avatar } = $m39;
+const { Composer } = $m54;
 const { el, icon, replace } = $m3;
-const { openReactions } = $m53;
-const { askFirst, openDialog, openFloat, openMenu, toast } = $m42;
-const { ICONS } = $m41;
-const { LogView } = $m56;
+const { openReactions } = $m52;
+const { askFirst, openDialog, openFloat, openMenu, toast } = $m41;
+const { ICONS } = $m40;
+const { LogView } = $m55;
 const { fullTime, t } = $m8;
 const { failureOf, nameOf, sublineOf, titleOf } = $m11;
 const { integerOf, listOf, textOf } = $m2;
@@ -7285,19 +7281,18 @@ openFloat(el("div", { class: "float" }, ...lines), anchor, "above");
 return { TalkView };
 })();
 // lib/web/app/shell.ts
-const $m58 = (() => {
-const { DetailsView } = $m45;
+const $m57 = (() => {
+const { DetailsView } = $m44;
 const { el, replace } = $m3;
-const { askFirst, openMenu, toast } = $m42;
-const { joinDialog, newGroupDialog } = $m44;
-const { linkIn } = $m33;
-const { openJump } = $m46;
-const { ListView } = $m49;
-const { Notices } = $m50;
-const { choosePerson } = $m43;
+const { askFirst, openMenu, toast } = $m41;
+const { joinDialog, newGroupDialog } = $m43;
+const { openJump } = $m45;
+const { ListView } = $m48;
+const { Notices } = $m49;
+const { choosePerson } = $m42;
 const { prefs, setPref } = $m5;
-const { devicesDialog, keysDialog, profileDialog, settingsDialog } = $m51;
-const { TalkView } = $m57;
+const { devicesDialog, keysDialog, profileDialog, settingsDialog } = $m50;
+const { TalkView } = $m56;
 const { plural, t } = $m8;
 const { MSGID, parseConversation } = $m1;
 const QUIET_MS = 800;
@@ -7351,13 +7346,13 @@ this.#details.element,
 );
 const { signal } = this.#stop;
 addEventListener("keydown", (event) => this.#key(event), { signal });
-addEventListener("popstate", () => this.#follow(), { signal });
+addEventListener("popstate", () => this.#show(idInAddress()), { signal });
 addEventListener("focus", () => this.#looked(), { signal });
 document.addEventListener("visibilitychange", () => this.#looked(), { signal });
 addEventListener("pagehide", () => this.#leaving(), { signal });
 addEventListener("online", () => model.retry(), { signal });
 model.listen((topics) => this.#update(topics), signal);
-this.#follow();
+this.#show(idInAddress());
 this.#update(new Set (["account", "list", "log", "people", "link"]));
 }
 open(id , seq ) {
@@ -7370,20 +7365,13 @@ this.#show(id);
 if (!matchMedia(NARROW).matches) this.#talk.composer.focus();
 if (seq !== undefined) void this.#talk.log.jumpTo(seq);
 }
+join(link ) {
+joinDialog(this.#model, (id) => this.open(id), link);
+}
 close() {
 this.#stop.abort();
 clearTimeout(this.#bannerTimer);
 clearInterval(this.#countdown);
-}
-#follow() {
-const link = linkIn(location.hash);
-if (link === undefined) {
-this.#show(idInAddress());
-return;
-}
-history.replaceState(null, "", location.pathname);
-this.#show(undefined);
-joinDialog(this.#model, (id) => this.open(id), link);
 }
 #show(id ) {
 const known = id !== undefined && parseConversation(id) !== undefined ? id : undefined;
@@ -7415,7 +7403,7 @@ if (isPassing && wait > 0 && this.#banner.hidden) {
 this.#bannerTimer = setTimeout(() => this.#updateBanner(), wait);
 return;
 }
-const [text, action] = this.#state();
+const [text, ...actions] = this.#state();
 const isCounting = link.kind === "waiting";
 if (isCounting && this.#countdown === undefined) {
 this.#countdown = setInterval(() => this.#updateBanner(), 1000);
@@ -7430,7 +7418,7 @@ this.#bannerText = text;
 replace(
 this.#banner,
 el("span", {}, text),
-action !== undefined && el("button", { type: "button", onclick: action.run }, action.label),
+...actions.map(({ label, run }) => el("button", { type: "button", onclick: run }, label)),
 );
 }
 #state() {
@@ -7453,19 +7441,22 @@ return [t("state_replaced"), { label: t("use_here"), run: () => location.reload(
 case "online":
 if (this.#model.isForgetful) return [t("state_forgetful")];
 if (this.#notices.isAskingDue) {
-return [t("notify_ask"), {
-label: t("notify_yes"),
-run: () => void this.#allowNotices(),
-}];
+return [
+t("notify_ask"),
+{ label: t("notify_yes"), run: () => void this.#allowNotices() },
+{ label: t("notify_no"), run: () => this.#settleNotices("off") },
+];
 }
 return [""];
 }
 }
 async #allowNotices() {
 const permission = await Notification.requestPermission();
-setPref("notify", permission === "granted" ? "on" : "off");
-this.#notices.dismiss();
 if (permission === "denied") toast(t("notify_denied"));
+this.#settleNotices(permission === "granted" ? "on" : "off");
+}
+#settleNotices(notify ) {
+this.#notices.settle(notify);
 this.#updateBanner();
 }
 #looked() {
@@ -7584,8 +7575,8 @@ return location.hash.slice(1) || undefined;
 return { Shell };
 })();
 // lib/web/app/socket.ts
-const $m59 = (() => {
-const { within } = $m38;
+const $m58 = (() => {
+const { within } = $m37;
 const END_TIMEOUT_MS = 1000;
 function createDialer(url ) {
 const target = new URL("/ws", url);
@@ -7618,13 +7609,13 @@ await within(closed, END_TIMEOUT_MS);
 return { createDialer };
 })();
 // lib/web/app/app.ts
-const $m60 = (() => {
+const $m59 = (() => {
 const { readPageLink } = $m0;
 const { EntryView } = $m12;
-const { Model } = $m39;
+const { Model } = $m38;
 const { applyTheme, prefs } = $m5;
-const { Shell } = $m58;
-const { createDialer } = $m59;
+const { Shell } = $m57;
+const { createDialer } = $m58;
 const { languageTag, setLanguage } = $m8;
 const model = new Model(createDialer(new URL(location.href)));
 let shell ;
@@ -7648,6 +7639,8 @@ entry = undefined;
 document.body.replaceChildren();
 shell = new Shell(model, again);
 document.body.prepend(shell.element);
+if (link?.kind === "join") shell.join(link.code);
+link = undefined;
 }
 }
 function again() {
