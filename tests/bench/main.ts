@@ -22,6 +22,7 @@ import { oneNode } from "./one_node.ts";
 import { short } from "./short.ts";
 import { start } from "./start.ts";
 import { twoNodes } from "./two_nodes.ts";
+import { web } from "./web.ts";
 import { type Finding, formatTable, isMet, toJson } from "./report.ts";
 
 const BENCHES: Record<string, Bench> = {
@@ -34,6 +35,7 @@ const BENCHES: Record<string, Bench> = {
   logins,
   growth,
   start,
+  web,
 };
 
 /** What is to be measured. */

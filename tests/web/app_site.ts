@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ChatClient, PASSWORD, signUp } from "../support/chat_client.ts";
+import { ChatClient, logIn, PASSWORD, signUp } from "../support/chat_client.ts";
 import { type Browser, type Chromium, type Page, startChromium, type View } from "../support/chromium.ts";
 import { freePort, type TemporaryFolder, temporaryFolder } from "../support/process.ts";
 import { runProgram, type Server, startServer, UNMEASURED } from "../support/services.ts";
@@ -105,6 +105,25 @@ export class AppSite implements AsyncDisposable {
     await this.chromium[Symbol.asyncDispose]();
     await this.#folder[Symbol.asyncDispose]();
   }
+}
+
+/** Signs the first user up in a page, who has said something to `count` others. The site must not limit signups. */
+export async function enterWithConversations(
+  site: AppSite,
+  browser: Browser,
+  name: string,
+  count: number,
+): Promise<Page> {
+  const page = await site.enter(browser, name);
+  // On another device: that needs no login of theirs.
+  await using other = await ChatClient.connect(site.port);
+  await logIn(other, 1, { v: 3 });
+  for (let index = 0; index < count; index++) {
+    const toid = await site.signUp(`person ${index}`);
+    await other.request({ msgid: 6, toid, msg: `hello ${index}` });
+  }
+  await page.waitFor(`document.querySelectorAll('.item').length === ${count}`);
+  return page;
 }
 
 /** Logs in a user who was signed up elsewhere. */

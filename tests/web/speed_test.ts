@@ -1,7 +1,6 @@
 import { assertLess } from "@std/assert";
-import { ChatClient, logIn } from "../support/chat_client.ts";
 import { browserTest } from "../support/chromium.ts";
-import { AppSite } from "./app_site.ts";
+import { AppSite, enterWithConversations } from "./app_site.ts";
 
 /** Alone on a machine of two cores it is a small part of these; they are met on a busy one, too. */
 const PAINT_MOST_MS = 4000;
@@ -11,15 +10,7 @@ const CONVERSATIONS = 200;
 browserTest("the first paint, and a login with 200 conversations, are quick", async () => {
   await using site = await AppSite.start("--signup-rate", "0");
   await using browser = await site.chromium.browser();
-  const page = await site.enter(browser, "ann");
-  // She writes on another device: that needs no login of theirs.
-  await using other = await ChatClient.connect(site.port);
-  await logIn(other, 1, { v: 3 });
-  for (let count = 0; count < CONVERSATIONS; count++) {
-    const toid = await site.signUp(`person ${count}`);
-    await other.request({ msgid: 6, toid, msg: `hello ${count}` });
-  }
-  await page.waitFor(`document.querySelectorAll('.item').length === ${CONVERSATIONS}`);
+  const page = await enterWithConversations(site, browser, "ann", CONVERSATIONS);
   await page.reload();
   await page.waitFor(`document.querySelectorAll('.item').length === ${CONVERSATIONS}`);
   const paint = await page.waitFor<number>(

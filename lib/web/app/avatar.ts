@@ -8,11 +8,13 @@ import { el } from "./dom.ts";
 
 const TONES = 8;
 const segmenter = new Intl.Segmenter();
+/** A character that nothing behind it belongs to: most are, and it takes no segmenter to tell. */
+const PLAIN = /^[\p{L}\p{N}](?![\p{M}\u200d\ufe0f])/u;
 
 /** One or two characters that stand for a name. */
 function initials(name: string): string {
   const words = name.split(/[\s\-_.]+/).filter((word) => word !== "");
-  const first = (word = "") => [...segmenter.segment(word)][0]?.segment ?? "";
+  const first = (word = "") => PLAIN.exec(word)?.[0] ?? segmenter.segment(word).containing(0)?.segment ?? "";
   const [one, two] = [first(words[0]), first(words.length > 1 ? words.at(-1) : "")];
   // Two wide characters have no room.
   const both = /^[\p{L}\p{N}]$/u.test(one) && one.codePointAt(0) as number < 0x1100 ? one + two : one;

@@ -30,7 +30,18 @@ export function setLanguage(wanted: string, browser: readonly string[]): void {
   language = known ?? language;
   locale = browser.find((tag) => find(tag) === language) ?? language.tag;
   formats.clear();
+  plurals = remembered(() => new Intl.PluralRules(language.tag));
+  numbers = remembered(() => new Intl.NumberFormat(locale));
 }
+
+/** What is made when it is wanted first: to make one of Intl's takes longer than to draw a row. */
+function remembered<Made>(make: () => Made): () => Made {
+  let made: Made | undefined;
+  return () => made ??= make();
+}
+
+let plurals = remembered(() => new Intl.PluralRules(language.tag));
+let numbers = remembered(() => new Intl.NumberFormat(locale));
 
 /** The tag of the language that is spoken. */
 export function languageTag(): string {
@@ -51,7 +62,7 @@ export function plural<Key extends string>(
   n: number,
   values: Readonly<Record<string, string | number>> = {},
 ): string {
-  const rule = new Intl.PluralRules(language.tag).select(n);
+  const rule = plurals().select(n);
   const one = `${key}_one` as TextKey;
   return t(rule === "one" && one in language.table ? one : `${key}_other` as TextKey, { ...values, n });
 }
@@ -72,7 +83,7 @@ function format(at: number, options: Intl.DateTimeFormatOptions): string {
 
 /** "1,234". */
 export function number(value: number): string {
-  return new Intl.NumberFormat(locale).format(value);
+  return numbers().format(value);
 }
 
 /** "14:05". */

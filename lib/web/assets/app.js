@@ -826,7 +826,15 @@ const known = [wanted, ...browser].map((tag) => find(tag)).find((found) => found
 language = known ?? language;
 locale = browser.find((tag) => find(tag) === language) ?? language.tag;
 formats.clear();
+plurals = remembered(() => new Intl.PluralRules(language.tag));
+numbers = remembered(() => new Intl.NumberFormat(locale));
 }
+function remembered (make ) {
+let made ;
+return () => made ??= make();
+}
+let plurals = remembered(() => new Intl.PluralRules(language.tag));
+let numbers = remembered(() => new Intl.NumberFormat(locale));
 function languageTag() {
 return language.tag;
 }
@@ -841,7 +849,7 @@ key ,
 n ,
 values = {},
 ) {
-const rule = new Intl.PluralRules(language.tag).select(n);
+const rule = plurals().select(n);
 const one = `${key}_one` ;
 return t(rule === "one" && one in language.table ? one : `${key}_other` , { ...values, n });
 }
@@ -856,7 +864,7 @@ formats.set(key, known);
 return known.format(at);
 }
 function number(value ) {
-return new Intl.NumberFormat(locale).format(value);
+return numbers().format(value);
 }
 function time(at ) {
 return format(at, { hour: "2-digit", minute: "2-digit" });
@@ -4356,9 +4364,10 @@ const $m39 = (() => {
 const { el } = $m3;
 const TONES = 8;
 const segmenter = new Intl.Segmenter();
+const PLAIN = /^[\p{L}\p{N}](?![\p{M}\u200d\ufe0f])/u;
 function initials(name ) {
 const words = name.split(/[\s\-_.]+/).filter((word) => word !== "");
-const first = (word = "") => [...segmenter.segment(word)][0]?.segment ?? "";
+const first = (word = "") => PLAIN.exec(word)?.[0] ?? segmenter.segment(word).containing(0)?.segment ?? "";
 const [one, two] = [first(words[0]), first(words.length > 1 ? words.at(-1) : "")];
 const both = /^[\p{L}\p{N}]$/u.test(one) && one.codePointAt(0) < 0x1100 ? one + two : one;
 return both.toLocaleUpperCase() || "?";
