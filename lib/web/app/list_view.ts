@@ -25,6 +25,10 @@ export interface ListOwner {
   onJump(text: string): void;
 }
 
+/** More than a window has room for. */
+const FIRST_ROWS = 40;
+const REST_DELAY_MS = 250;
+
 /** The pane at the side. */
 export class ListView {
   /** To be put into the page. */
@@ -35,6 +39,9 @@ export class ListView {
   readonly #list = el("nav", { class: "list" });
   readonly #me = el("button", { type: "button", class: "self", "aria-haspopup": "menu" });
   readonly #rows = new Map<string, { element: HTMLElement; signature: string }>();
+  /** So many rows are made. */
+  #most = FIRST_ROWS;
+  #restTimer: number | undefined;
 
   /** Shows what is in `model`. */
   constructor(model: Model, owner: ListOwner) {
@@ -100,7 +107,9 @@ export class ListView {
       }),
       el("bdi", { class: "cut" }, account.name),
     );
-    const shown = this.shown;
+    const all = this.shown;
+    const shown = all.slice(0, this.#most);
+    if (shown.length < all.length) this.#drawRest();
     let place: ChildNode | null = this.#list.firstChild;
     const used = new Set<string>();
     for (const conversation of shown) {
@@ -116,6 +125,14 @@ export class ListView {
     }
     for (const id of this.#rows.keys()) if (!used.has(id)) this.#rows.delete(id);
     if (shown.length === 0) this.#list.append(this.#empty());
+  }
+
+  /** What is below the window is made when what is in it has been seen, and the connection is not waiting for it. */
+  #drawRest(): void {
+    this.#restTimer ??= setTimeout(() => {
+      this.#most = Infinity;
+      this.update();
+    }, REST_DELAY_MS);
   }
 
   /** Takes the focus into the list: the conversation that is open, or the first one. */

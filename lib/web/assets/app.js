@@ -5634,6 +5634,8 @@ const { ICONS } = $m40;
 const { tickOf, tickSign } = $m47;
 const { isolate, number, plural, shortTime, t } = $m8;
 const { excerpt, nameOf, systemText, titleOf, typingOf } = $m11;
+const FIRST_ROWS = 40;
+const REST_DELAY_MS = 250;
 class ListView {
 element ;
 #model ;
@@ -5642,6 +5644,8 @@ element ;
 #list = el("nav", { class: "list" });
 #me = el("button", { type: "button", class: "self", "aria-haspopup": "menu" });
 #rows = new Map ();
+#most = FIRST_ROWS;
+#restTimer ;
 constructor(model , owner ) {
 this.#model = model;
 this.#owner = owner;
@@ -5701,7 +5705,9 @@ size: "medium",
 }),
 el("bdi", { class: "cut" }, account.name),
 );
-const shown = this.shown;
+const all = this.shown;
+const shown = all.slice(0, this.#most);
+if (shown.length < all.length) this.#drawRest();
 let place = this.#list.firstChild;
 const used = new Set ();
 for (const conversation of shown) {
@@ -5717,6 +5723,12 @@ place = next;
 }
 for (const id of this.#rows.keys()) if (!used.has(id)) this.#rows.delete(id);
 if (shown.length === 0) this.#list.append(this.#empty());
+}
+#drawRest() {
+this.#restTimer ??= setTimeout(() => {
+this.#most = Infinity;
+this.update();
+}, REST_DELAY_MS);
 }
 focus() {
 const open = this.#list.querySelector ('[aria-current="true"]');
