@@ -38,7 +38,7 @@ function bytesOnWire(page: Page): Promise<number> {
 }
 
 /** All of it; nothing where there is no browser. */
-export const web: Bench = async ({ report, say }) => {
+export const web: Bench = async ({ report, say }): Promise<void> => {
   if (NO_CHROMIUM !== undefined) return say(`not the page: ${NO_CHROMIUM}`);
   say(`the page, with ${CONVERSATIONS} conversations`);
   await using site = await AppSite.start("--signup-rate", "0");
