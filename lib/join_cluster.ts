@@ -9,6 +9,7 @@ import { type Bus, type BusEvents, createLocalBus } from "./cluster/bus.ts";
 import type { Delivery } from "./log/delivery.ts";
 import { errorText, EXIT, FatalError } from "./base/errors.ts";
 import type { Logger } from "./base/logger.ts";
+import type { PresenceNews } from "./log/presence_news.ts";
 import type { ServeOptions } from "./config/options.ts";
 import type { Closer } from "./ports.ts";
 import { createMemoryPresence, type Presence, type PresenceEvents } from "./cluster/presence.ts";
@@ -25,6 +26,8 @@ export interface Late {
   delivery?: Delivery<Session>;
   /** Logins. */
   admission?: Admission;
+  /** Who comes and goes. */
+  presenceNews?: PresenceNews<Session>;
   /** The node cannot go on. */
   fail: (error: FatalError) => void;
 }
@@ -141,6 +144,7 @@ function busEvents({ late, logger }: ClusterOptions, seal: Seal, nodeChannel: st
     onUp() {
       logger.info("Redis is back");
       late.delivery?.onBusUp();
+      late.presenceNews?.lookAtAll();
     },
     onDown: (reason) =>
       logger.error("Redis is away; users of this node go on, nobody can log in", { reason }),

@@ -11,6 +11,7 @@ import { Backlogs } from "./log/backlogs.ts";
 import { type Late, openCluster, probeRedis } from "./join_cluster.ts";
 import { Delivery } from "./log/delivery.ts";
 import { DescriptorReserve } from "./net/descriptor_reserve.ts";
+import { ENVELOPE } from "./cluster/envelope.ts";
 import { Ends } from "./store/ends.ts";
 import { errorText, type FatalError, isTemporary } from "./base/errors.ts";
 import { DeviceDesk } from "./chat/device_desk.ts";
@@ -26,6 +27,7 @@ import { compareOptions, type OptionChanges } from "./config/reload.ts";
 import { News } from "./log/news.ts";
 import { PageRoom } from "./chat/page_room.ts";
 import { Passwords } from "./chat/password.ts";
+import { PresenceNews } from "./log/presence_news.ts";
 import { Positions } from "./log/positions.ts";
 import { addressesOf, bindPorts, type Closer, letIn, openHttp, type Ports, takeBeats } from "./ports.ts";
 import { conversationOfUsers } from "./protocol/protocol.ts";
@@ -50,6 +52,7 @@ import { Tokens } from "./store/tokens.ts";
 import { Users } from "./store/users.ts";
 import { TokenDesk } from "./chat/tokens.ts";
 import { turnTime } from "./base/turn.ts";
+import { Watchers } from "./log/watchers.ts";
 
 /** How often positions are written and clients are looked after. */
 const TICK_MS = 1_000;
@@ -198,12 +201,27 @@ async function assemble(
     onGiveWay: (envelope) => admission.onGiveWay(envelope),
     onCatchUp: (userId) => admission.catchUp(userId),
     onRevoked: (userId, device) => admission.onRevoked(userId, device),
-    onMet: (session, userId) => news.meet(session, [[userId]]),
-    onDetached: (session) => news.leave(session),
-    onNews: (envelope, audience) => news.onMessage(envelope, audience),
+    onMet: (session, userId, isSender) => news.hear(session, userId, isSender),
+    onPresence: (userId) => presenceNews.note(userId),
+    onDetached: (session) => {
+      watchers.leave(session);
+      presenceNews.forget(session);
+    },
+    onNews(envelope, audience) {
+      if (envelope.kind === ENVELOPE.presence) presenceNews.onMessage(envelope.frame);
+      else news.onMessage(envelope, audience);
+    },
     onUndeliverable: (sender, receiver, text, cid) => storeUndeliverable(sender, receiver, text, cid),
   });
-  const news: News<Session> = new News({ delivery, contacts });
+  const watchers = new Watchers<Session>();
+  const presenceNews: PresenceNews<Session> = new PresenceNews({ delivery, presence, watchers });
+  closers.push(() => presenceNews.close());
+  const news: News<Session> = new News({
+    delivery,
+    watchers,
+    contacts,
+    onLook: (userId) => presenceNews.look(userId),
+  });
   const log = new MessageLog({
     db,
     logger,
@@ -238,6 +256,7 @@ async function assemble(
     positions,
     readers: new Limiter(READERS),
     news,
+    presenceNews,
     users,
     groups,
     messages,
@@ -273,6 +292,7 @@ async function assemble(
   };
   late.delivery = delivery;
   late.admission = admission;
+  late.presenceNews = presenceNews;
   if (isClustered) {
     await Promise.all(
       [delivery.sweepChannel, admission.nodeChannel].map((channel) => bus.subscribe(channel)),

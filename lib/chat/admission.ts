@@ -18,6 +18,7 @@ import type { Limiter } from "../base/limiter.ts";
 import type { Logger } from "../base/logger.ts";
 import { Mailbox } from "../log/mailbox.ts";
 import type { News } from "../log/news.ts";
+import type { PresenceNews } from "../log/presence_news.ts";
 import type { Positions } from "../log/positions.ts";
 import {
   type ClaimMode,
@@ -79,6 +80,8 @@ export interface AdmissionOptions {
   readers: Limiter;
   /** What users learn of each other. */
   news: News<Session>;
+  /** Likewise, of who comes and goes. */
+  presenceNews: PresenceNews<Session>;
   /** Tables. */
   users: Users;
   /** Tables. */
@@ -577,6 +580,8 @@ export class Admission {
 
   /** This node was taken for dead for a while: its users are online all the same. */
   async restoreStates(): Promise<void> {
+    const { delivery, presenceNews } = this.#options;
+    for (const userId of delivery.userIds) presenceNews.note(userId);
     await this.#writeOnline().catch((error) => this.#stateFailed(error));
   }
 
@@ -645,7 +650,7 @@ export class Admission {
    * After a node's death, and at start for what this node left behind.
    */
   async reconcileStates(): Promise<void> {
-    const { users, presence } = this.#options;
+    const { users, presence, presenceNews } = this.#options;
     const pageSize = 500;
     let after = 0;
     for (;;) {
@@ -657,6 +662,7 @@ export class Admission {
       const gone = ids.filter((id) => !live.has(id));
       if (gone.length === 0) continue;
       await users.setState(gone, "offline");
+      for (const userId of gone) presenceNews.note(userId);
       // Somebody may have logged in between the question and the write.
       const back = await presence.online(gone);
       if (back.size > 0) await users.setState([...back], "online");

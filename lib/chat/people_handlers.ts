@@ -38,7 +38,7 @@ async function userNamed({ contacts }: Services, name: string): Promise<User> {
 
 /** ADD_FRIEND_MSG: one direction only. From version 3 on also by name. */
 export async function addFriend(services: Services, request: Request): Promise<void> {
-  const { users, contacts, admission, settings } = services;
+  const { users, contacts, admission, news, settings } = services;
   const { session, login: { userId }, frame: { friendid } } = request;
   const isByName = session.version === 3 && friendid === undefined && request.frame.friendname !== undefined;
   const named = isByName ? await userNamed(services, nameField(request, "friendname")) : undefined;
@@ -52,6 +52,7 @@ export async function addFriend(services: Services, request: Request): Promise<v
   }
   if (!isFriend) {
     await users.addFriend(userId, friendId);
+    news.meet(session, [[friendId, friend.state]]);
     await admission.changeCircle(userId);
   }
   request.reply({ friendid: friendId, name: friend.name, state: friend.state });

@@ -49,6 +49,8 @@ export const ENVELOPE = {
   own: 16,
   /** `sender` is typing in a conversation; on the channel of the other one of two, or of the group. */
   typing: 17,
+  /** Users who have come or gone, as JSON `[[user id, 1 when online, since when], …]`; for all nodes. */
+  presence: 18,
 } as const;
 
 /** A value of {@link ENVELOPE}. */
@@ -95,5 +97,5 @@ export function decodeEnvelope(text: string): Envelope | undefined {
 }
 
 function isKind(kind: number): kind is EnvelopeKind {
-  return kind >= ENVELOPE.message && kind <= ENVELOPE.typing;
+  return kind >= ENVELOPE.message && kind <= ENVELOPE.presence;
 }

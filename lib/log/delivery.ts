@@ -65,8 +65,10 @@ export interface DeliveryOptions<Session extends Receiver = Receiver> {
   onCatchUp?: (userId: number) => void;
   /** A user has another device no more. */
   onRevoked?: (userId: number, device: number) => void;
-  /** A session of version 3 is given something that the two of a conversation have said: the other one is this user. */
-  onMet?: (session: Session, userId: number) => void;
+  /** A session of version 3 is given what was said between two; the other one is this user, who has said it or not. */
+  onMet?: (session: Session, userId: number, isSender: boolean) => void;
+  /** A user has got its first session here, or its last one has left. */
+  onPresence?: (userId: number) => void;
   /** A session has left. */
   onDetached?: (session: Session) => void;
   /** Another node has something to tell that stands in no log, to whom it concerns: see news.ts. */
@@ -149,7 +151,12 @@ interface LocalGroup<Session extends Receiver> {
 export type Audience = { userId: number } | { groupId: number } | undefined;
 
 /** What is for news.ts. */
-const NEWS: ReadonlySet<EnvelopeKind> = new Set([ENVELOPE.profile, ENVELOPE.own, ENVELOPE.typing]);
+const NEWS: ReadonlySet<EnvelopeKind> = new Set([
+  ENVELOPE.profile,
+  ENVELOPE.own,
+  ENVELOPE.typing,
+  ENVELOPE.presence,
+]);
 
 /** User id, delivered, read, since: as it travels between nodes. */
 type Receipt = [number, number, number, number];
@@ -240,6 +247,7 @@ export class Delivery<Session extends Receiver = Receiver> {
     if (online) online.sessions.push(session);
     else {
       this.#users.set(login.userId, { sessions: [session], nodes: hasOthers ? 2 : 1 });
+      this.#options.onPresence?.(login.userId);
       if (hasOthers) this.#elsewhere++;
     }
     for (const groupId of login.groups.keys()) this.#addToGroup(session, groupId);
@@ -262,6 +270,7 @@ export class Delivery<Session extends Receiver = Receiver> {
     if (online?.sessions.length === 0) {
       this.#setNodes(online, 1);
       this.#users.delete(login.userId);
+      this.#options.onPresence?.(login.userId);
     }
     this.unsubscribe(login.userId, login.groups.keys());
     this.#options.onDetached?.(session);
@@ -376,8 +385,9 @@ export class Delivery<Session extends Receiver = Receiver> {
     this.counters.offered++;
     const { login, version } = session;
     if (version === 3 && frame !== undefined && conversation.startsWith("u")) {
-      const peer = sender === login?.userId ? peerIn(conversation, sender) : sender;
-      if (peer !== undefined) this.#options.onMet?.(session, peer);
+      const isOwn = sender === login?.userId;
+      const peer = isOwn ? peerIn(conversation, sender) : sender;
+      if (peer !== undefined) this.#options.onMet?.(session, peer, !isOwn);
     }
     login?.mailbox.offer(conversation, seq, sender, frame, origin !== undefined && origin === login.mailbox);
   }
@@ -561,21 +571,25 @@ export class Delivery<Session extends Receiver = Receiver> {
     this.#publish(this.userChannel(userId), { kind, seq: device });
   }
 
-  /** Tells the other nodes that it concerns, or may, of something that none of them looks for if it misses it. */
-  publishNews(audience: Audience, envelope: Parameters<typeof encodeEnvelope>[0]): void {
-    if (audience === undefined) this.#publishOnce(this.sweepChannel, envelope);
-    else if ("groupId" in audience) this.#publishOnce(this.#groupChannel(audience.groupId), envelope);
-    else if (this.nodesOf(audience.userId) !== 1) {
-      this.#publishOnce(this.userChannel(audience.userId), envelope);
-    }
+  /**
+   * Tells the other nodes that it concerns, or may, of something that none of them looks for if it misses it. Resolves with
+   * whether that could be done; never rejects.
+   */
+  publishNews(audience: Audience, envelope: Parameters<typeof encodeEnvelope>[0]): Promise<boolean> {
+    if (audience === undefined) return this.#publishOnce(this.sweepChannel, envelope);
+    if ("groupId" in audience) return this.#publishOnce(this.#groupChannel(audience.groupId), envelope);
+    return this.nodesOf(audience.userId) === 1
+      ? Promise.resolve(true)
+      : this.#publishOnce(this.userChannel(audience.userId), envelope);
   }
 
-  #publishOnce(channel: string, envelope: Parameters<typeof encodeEnvelope>[0]): void {
-    if (!this.#options.isClustered) return;
+  #publishOnce(channel: string, envelope: Parameters<typeof encodeEnvelope>[0]): Promise<boolean> {
+    if (!this.#options.isClustered) return Promise.resolve(true);
     this.counters.published++;
-    this.#options.bus.publish(channel, encodeEnvelope(envelope)).catch(() => {
+    return this.#options.bus.publish(channel, encodeEnvelope(envelope)).then(() => true, () => {
       // The bus has told of its outage.
       this.counters.publishFailures++;
+      return false;
     });
   }
 

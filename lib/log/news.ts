@@ -18,7 +18,7 @@ import type { Contacts, Friend } from "../store/contacts.ts";
 import type { Profile } from "../store/profiles.ts";
 import type { UserState } from "../store/users.ts";
 import type { Audience, Delivery, Receiver } from "./delivery.ts";
-import { Watchers } from "./watchers.ts";
+import type { Watchers } from "./watchers.ts";
 
 /** Connections that are told of something in one turn. */
 const TOLD_PER_TURN = 500;
@@ -29,8 +29,12 @@ const TYPING_INTERVAL_MS = 3_000;
 export interface NewsOptions<Session extends Receiver> {
   /** Who is online here, and the way to the other nodes. */
   delivery: Delivery<Session>;
+  /** Who looks at whom. */
+  watchers: Watchers<Session>;
   /** Tables. */
   contacts: Contacts;
+  /** A session looks at a user of whose state it has not been told, or not lately. */
+  onLook: (userId: number) => void;
 }
 
 /** Whom a user has added, and whom it does not want to hear of. */
@@ -44,23 +48,21 @@ export interface Circle {
 /** One per node. */
 export class News<Session extends Receiver> {
   readonly #options: NewsOptions<Session>;
-  readonly #watchers = new Watchers<Session>();
+  readonly #watchers: Watchers<Session>;
   readonly #typing = new Spacing(TYPING_INTERVAL_MS);
 
   /** See {@link NewsOptions}. */
   constructor(options: NewsOptions<Session>) {
     this.#options = options;
+    this.#watchers = options.watchers;
   }
 
   /** Somebody has logged in by version 3, and is told of its friends from now on. Rejects with a DatabaseError. */
   async enter(session: Session): Promise<Circle> {
     this.#watchers.enter(session);
-    return await this.#read(session);
-  }
-
-  /** It has logged out. */
-  leave(session: Session): void {
-    this.#watchers.leave(session);
+    const circle = await this.#read(session);
+    this.meet(session, circle.friends.map(({ id, state }) => [id, state]));
+    return circle;
   }
 
   async #read(session: Session): Promise<Circle> {
@@ -68,13 +70,23 @@ export class News<Session extends Receiver> {
     const userId = session.login?.userId ?? 0;
     const [friends, blocked] = await Promise.all([contacts.friends(userId), contacts.blockedIds(userId)]);
     this.#watchers.block(session, blocked);
-    for (const { id, state } of friends) this.#watchers.watch(session, id, state);
     return { friends, blocked };
   }
 
   /** The session has conversations with these users, and has been told of their states as far as they are given. */
   meet(session: Session, states: Iterable<readonly [id: number, state?: UserState]>): void {
-    for (const [id, state] of states) this.#watchers.watch(session, id, state);
+    for (const [id, state] of states) {
+      if (!this.#watchers.watch(session, id, state)) {
+        if (state !== undefined) this.#watchers.tell(session, id, state);
+      } else if (state === undefined) this.#options.onLook(id);
+    }
+  }
+
+  /** The session has a conversation with this user, who has said something in it or not: who says something is online. */
+  hear(session: Session, userId: number, isSender: boolean): void {
+    if (this.#watchers.watch(session, userId, isSender ? "online" : undefined) && !isSender) {
+      this.#options.onLook(userId);
+    }
   }
 
   /** A user has added or removed somebody, or blocks somebody else, perhaps on another node. Rejects with a DatabaseError. */
@@ -88,7 +100,13 @@ export class News<Session extends Receiver> {
       for (const id of this.#watchers.watchedBy(session)) {
         if (!friends.has(id) && !isPeer(id)) this.#watchers.unwatch(session, id);
       }
-      for (const id of before) if (isPeer(id)) this.#watchers.watch(session, id);
+      // That is what it was told of them as long as they were blocked.
+      for (const id of before) {
+        if ((friends.has(id) || isPeer(id)) && this.#watchers.watch(session, id, "offline")) {
+          this.#options.onLook(id);
+        }
+      }
+      this.meet(session, [...friends].map((id) => [id]));
     }
   }
 

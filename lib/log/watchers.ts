@@ -62,14 +62,12 @@ export class Watchers<Session extends object> {
     return this.#watches.get(session)?.blocked.has(userId) ?? false;
   }
 
-  /** The session looks at a user, of whose state it has just been told, if at all; false: it did before, or does not. */
+  /** The session looks at a user, of whose state it knows, if at all; false: it did before, or does not. */
   watch(session: Session, userId: number, told?: UserState): boolean {
     const watch = this.#watches.get(session);
     if (!watch || watch.blocked.has(userId)) return false;
-    const isNew = !watch.told.has(userId);
-    if (isNew && watch.told.size >= WATCHED_MAX) return false;
-    if (isNew || told !== undefined) watch.told.set(userId, told);
-    if (!isNew) return false;
+    if (watch.told.has(userId) || watch.told.size >= WATCHED_MAX) return false;
+    watch.told.set(userId, told);
     const watchers = this.#watchers.get(userId);
     if (watchers) watchers.add(session);
     else this.#watchers.set(userId, new Set([session]));
@@ -95,6 +93,14 @@ export class Watchers<Session extends object> {
   /** Sessions that look at a user. */
   of(userId: number): readonly Session[] {
     return [...this.#watchers.get(userId) ?? []];
+  }
+
+  /** The session is told of the state of a user; false: it does not look at it. */
+  tell(session: Session, userId: number, state: UserState): boolean {
+    const told = this.#watches.get(session)?.told;
+    if (!told?.has(userId)) return false;
+    told.set(userId, state);
+    return true;
   }
 
   /** What a session was told of a user at whom it looks; undefined: nothing yet. */

@@ -104,7 +104,12 @@ onEachDatabase("attention", {
 
   "whom one blocks does not show as typing, in groups neither": async (place) => {
     const { ann, li, conversation } = await two(place);
-    const made = await ann.client.request({ msgid: 8, groupname: place.newName("g"), groupdesc: "" });
+    const made = await ann.client.request({
+      msgid: 8,
+      groupname: place.newName("g"),
+      groupdesc: "",
+      join: "open",
+    });
     await li.client.request({ msgid: 9, groupid: made.groupid });
     await using li2 = await logInDevice(place.server.port, { id: li.id });
     await li.client.request({ msgid: 26, op: "block", id: ann.id });
@@ -123,7 +128,12 @@ onEachDatabase("attention", {
     const { ann, li } = await two(place);
     const told: unknown[] = [];
     for (const members of [50, 51]) {
-      const made = await ann.client.request({ msgid: 8, groupname: place.newName("g"), groupdesc: "" });
+      const made = await ann.client.request({
+        msgid: 8,
+        groupname: place.newName("g"),
+        groupdesc: "",
+        join: "open",
+      });
       await li.client.request({ msgid: 9, groupid: made.groupid });
       await place.sql(`UPDATE Conversation SET members = ${members} WHERE id = 'g${made.groupid}'`);
       assertEquals((await type(ann, `g${made.groupid}`)).errno, 0);

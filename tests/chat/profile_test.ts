@@ -38,7 +38,12 @@ onEachDatabase("profiles", {
       }
       const groups: number[] = [];
       for (const name of ["one", "two"]) {
-        const made = await ann.client.request({ msgid: 8, groupname: place.newName(name), groupdesc: "" });
+        const made = await ann.client.request({
+          msgid: 8,
+          groupname: place.newName(name),
+          groupdesc: "",
+          join: "open",
+        });
         groups.push(Number(made.groupid));
         for (const who of [member, friend, blocker]) {
           await who.client.request({ msgid: 9, groupid: made.groupid });

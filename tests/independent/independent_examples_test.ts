@@ -319,6 +319,9 @@ async function playEntries(play: Play, address: ServerAddress): Promise<void> {
     await play.hears(ann, (frame) => frame.cid === cid);
     await play.hears(other);
   }
+  assertHas(await ann.ask({ msgid: 7, cid: "e5", friendid: id }), { errno: 0 });
+  assertHas(await wu.ask({ msgid: 3, cid: "e6" }), { errno: 0 });
+  await play.hears(ann, (frame) => frame.id === id);
   await using asking = await RawConnection.open(address);
   asking.send(play.line({ cid: "q" }));
   assertHas(await asking.next("the refusal", ({ cid }) => cid === "q"), { errno: 11 });

@@ -35,7 +35,8 @@ function openNode() {
     isStoring: () => false,
     onUndeliverable() {},
   });
-  const news = new News<Session>({ delivery, contacts });
+  const watchers = new Watchers<Session>();
+  const news = new News<Session>({ delivery, watchers, contacts, onLook() {} });
   const logIn = async (userId: number, { isCongested = false } = {}) => {
     const frames: string[] = [];
     const outlet = { ...fakeOutlet((frame) => frames.push(frame)), isCongested };
