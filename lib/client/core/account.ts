@@ -41,6 +41,18 @@ export interface AccountPeer {
   failed(error: unknown): void;
 }
 
+/** What the entry says that a change of a group has written, by what was asked for. */
+const TOLD: Readonly<Record<string, (details: JsonObject) => JsonObject>> = {
+  leave: () => ({ what: "left" }),
+  add: () => ({ what: "added" }),
+  remove: () => ({ what: "removed" }),
+  role: ({ role }) => ({ what: "role", role }),
+  transfer: () => ({ what: "role", role: "creator" }),
+  edit: ({ groupname, groupdesc, join }) => ({ what: "edited", groupname, groupdesc, join }),
+  link: () => ({ what: "edited", join: "link" }),
+  dissolve: () => ({ what: "dissolved" }),
+};
+
 /** In a larger group only that everybody has received a message is told, not who. */
 const MOST_RECEIPTS = 10;
 
@@ -264,6 +276,25 @@ export class Account {
       ? readEntryFrame({ ...reply.frame, ...frame, id, name }, this.#peer.wallNow())
       : undefined;
     if (entry !== undefined && !this.#isClosed) this.#inbox.receive(entry, true);
+    return reply;
+  }
+
+  /**
+   * Does something about a group (GROUP_MSG), also again on another connection while there is no answer. What that has done
+   * is an entry of the log, as the others get it.
+   */
+  async changeGroup(groupId: number, op: string, details: JsonObject): Promise<Reply> {
+    const frame = { msgid: MSGID.GROUP_MSG, op, groupid: groupId, ...details };
+    const reply = await this.#peer.ask(frame);
+    const { id: me, name: myName } = this.directory.me;
+    const id = integerOf(details.id, 1) ?? me;
+    const name = this.directory.nameOf(id) ?? textOf(reply.frame.name);
+    const told = { id, name, by: me, ...(id === me ? {} : { by_name: myName }), ...TOLD[op]?.(details) };
+    const entry = reply.errno === ERRNO.OK && reply.frame.seq !== undefined
+      ? readEntryFrame({ ...reply.frame, msgid: MSGID.SYSTEM_MSG, ...told }, this.#peer.wallNow())
+      : undefined;
+    // It is shown like what others do.
+    if (entry !== undefined && !this.#isClosed) this.#inbox.receive(entry);
     return reply;
   }
 

@@ -15,6 +15,8 @@ export class Directory {
   readonly me: { readonly id: number; name: string };
   readonly #friends = new Map<number, Person>();
   readonly #groups = new Map<number, Group>();
+  /** Of those that the user is in no longer, too. */
+  readonly #groupNames = new Map<number, string>();
   readonly #names = new Map<number, string>();
   readonly #states = new Map<number, string>();
 
@@ -99,12 +101,23 @@ export class Directory {
   /** Adds a group that was made or joined after login. */
   addGroup(group: Group): void {
     this.#groups.set(group.id, group);
+    this.learnGroupName(group.id, group.name);
     for (const { id, name } of group.members) this.learnName(id, name);
   }
 
   /** The user is not in it any more. */
   removeGroup(id: number): void {
     this.#groups.delete(id);
+  }
+
+  /** Remembers what a group is called, or was when the user left it. */
+  learnGroupName(id: number, name: string): void {
+    if (name !== "") this.#groupNames.set(id, name);
+  }
+
+  /** What a group is called, or undefined while it is not known. */
+  groupName(id: number): string | undefined {
+    return this.#groupNames.get(id);
   }
 
   /** "li (2)", or "user 2" without a name. */
@@ -115,7 +128,7 @@ export class Directory {
 
   /** "devs (g1)", or "g1" without a name. */
   describeGroup(id: number): string {
-    const name = this.#groups.get(id)?.name;
+    const name = this.#groupNames.get(id);
     return name ? `${showName(name)} (${conversationOfGroup(id)})` : conversationOfGroup(id);
   }
 

@@ -91,7 +91,8 @@ export function readEntryFrame(frame: JsonObject, now: number): ChatMessage | un
     conversation,
     seq,
     sender,
-    name: textOf(frame.name),
+    // Of what somebody has done about another one, the name is the other one's.
+    name: textOf(frame.by_name) || textOf(frame.name),
     text: null,
     at: integerOf(frame.at) ?? now,
     frame,

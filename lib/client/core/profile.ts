@@ -41,6 +41,8 @@ export interface Group {
   memberCount: number;
   /** The user's own role, where the server says it by itself. */
   role: string;
+  /** How one joins: "open", "link" or "closed"; empty where the server does not say. */
+  join: string;
 }
 
 /** A login reply, read. */
@@ -87,7 +89,8 @@ export function readPerson(entry: JsonObject): Person {
   return { id: integerOf(entry.id) ?? 0, name: textOf(entry.name), state: textOf(entry.state) };
 }
 
-function readGroup(entry: JsonObject): Group {
+/** Reads a group in a list of the server's. */
+export function readGroup(entry: JsonObject): Group {
   const members = readObjects(entry.users).map((user) => ({ ...readPerson(user), role: textOf(user.role) }));
   return {
     id: integerOf(entry.id) ?? 0,
@@ -96,6 +99,7 @@ function readGroup(entry: JsonObject): Group {
     members,
     memberCount: integerOf(entry.members) ?? members.length,
     role: textOf(entry.role),
+    join: textOf(entry.join),
   };
 }
 

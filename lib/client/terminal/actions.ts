@@ -147,7 +147,15 @@ export class Actions {
       const id = integerOf(groupid, 1);
       if (id === undefined) return `group ${name} is made; its id is shown at the next login`;
       const me = { ...directory.me, role: "creator", state: "online" };
-      directory.addGroup({ id, name, description, members: [me], memberCount: 1, role: "creator" });
+      directory.addGroup({
+        id,
+        name,
+        description,
+        members: [me],
+        memberCount: 1,
+        role: "creator",
+        join: "open",
+      });
       return `group ${name} is made; its id is ${id}`;
     });
   }
@@ -159,7 +167,15 @@ export class Actions {
     const reply = await this.#session.ask({ msgid: MSGID.ADD_GROUP_MSG, id: this.#me, groupid: groupId });
     // Members and name are told at the next login. Version 1 does not say whether it worked: assumed.
     if (reply === undefined || reply.errno === ERRNO.OK) {
-      const group = { id: groupId, name: "", description: "", members: [], memberCount: 0, role: "normal" };
+      const group = {
+        id: groupId,
+        name: "",
+        description: "",
+        members: [],
+        memberCount: 0,
+        role: "normal",
+        join: "",
+      };
       directory.addGroup(group);
     }
     return outcomeOf(what, reply, () => `you are a member of group ${groupId}`);

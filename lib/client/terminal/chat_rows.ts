@@ -40,7 +40,7 @@ export function nameOf(directory: Directory, id: number): string {
 export function titleOf(directory: Directory, conversation: string): string {
   const groupId = groupIdOf(conversation);
   if (groupId !== undefined) {
-    const name = directory.group(groupId)?.name;
+    const name = directory.groupName(groupId);
     return name ? showName(name) : `g${groupId}`;
   }
   return nameOf(directory, otherOf(conversation, directory.me.id) ?? 0);

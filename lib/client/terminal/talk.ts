@@ -28,6 +28,7 @@ import { done, refused } from "./actions.ts";
 import type { Outcome } from "./actions.ts";
 import { clockTime, dayOf, entryRow, nameOf, noticeRow, summaryRow, titleOf } from "./chat_rows.ts";
 import { parseInteger } from "./commands.ts";
+import { GroupCommands } from "./group_commands.ts";
 import { FAINT } from "./row.ts";
 import type { Row } from "./row.ts";
 import type { Completion, Screen } from "./screen.ts";
@@ -47,6 +48,7 @@ export class Talk {
   readonly #account: Account;
   readonly #screen: Screen;
   readonly #list: ConversationList;
+  readonly #groups: GroupCommands;
   /** Where {@link #list} goes on at the server; undefined: nowhere. */
   #more: number | undefined;
   #current: ConversationId | undefined;
@@ -60,6 +62,8 @@ export class Talk {
     this.#account = account;
     this.#screen = screen;
     this.#list = new ConversationList(account.directory.me.id);
+    const [ask, find] = [(frame: JsonObject) => this.#ask(frame), (text: string) => this.#find(text)];
+    this.#groups = new GroupCommands({ account, ask, find });
   }
 
   /** "ann → li (offline, 1 waiting, 3 unread)> " */
@@ -87,6 +91,10 @@ export class Talk {
       const isCounted = entry.unread !== undefined;
       return isCounted ? summary : { ...summary, unread: Math.max(0, summary.lastSeq - summary.read) };
     }));
+    for (const { conversation, groupname } of entries) {
+      // The user is in it no longer.
+      this.#account.directory.learnGroupName(groupIdOf(textOf(conversation)) ?? 0, textOf(groupname));
+    }
     for (const { peer } of this.#list.all()) {
       if (peer === undefined) continue;
       this.#account.directory.learnName(peer.id, peer.name);
@@ -231,6 +239,17 @@ export class Talk {
         return await this.#joinGroup(rest);
       case "who":
         return await this.#who(rest);
+      case "members":
+      case "invite":
+      case "remove":
+      case "link":
+      case "unlink":
+      case "role":
+      case "transfer":
+      case "group":
+      case "leave":
+      case "dissolve":
+        return await this.#groups.run(command, rest, this.#current);
       case "devices":
         return await this.#devices();
       case "revoke":
@@ -323,21 +342,33 @@ export class Talk {
     const event = systemEventOf(entry);
     const groupId = groupIdOf(entry.conversation);
     if (event === undefined || groupId === undefined) return;
+    const { what, id, frame } = event;
     const { directory } = this.#account;
-    const group = directory.group(groupId) ??
-      { id: groupId, name: "", description: "", members: [], memberCount: 0, role: "normal" };
-    const isMe = event.id === directory.me.id;
-    if (isMe && (event.what === "left" || event.what === "removed")) {
+    directory.learnName(id, textOf(frame.name));
+    directory.learnGroupName(groupId, textOf(frame.groupname));
+    const isMe = id === directory.me.id;
+    const isEnd = what === "left" || what === "removed";
+    if (what === "dissolved" || (isMe && isEnd)) {
       directory.removeGroup(groupId);
-      this.#list.remove(entry.conversation);
+      // What was said can still be read.
       if (this.#current === entry.conversation) this.#current = undefined;
-    } else if (isMe || directory.group(groupId) !== undefined) {
-      directory.addGroup({
-        ...group,
-        name: textOf(event.frame.groupname) || group.name,
-        role: isMe && event.what === "role" ? textOf(event.frame.role) : group.role,
-      });
+      return;
     }
+    const group = directory.group(groupId);
+    if (group === undefined) {
+      if (isMe && !isEnd) void this.#groups.learn(groupId);
+      return;
+    }
+    const isNew = what === "added" || what === "joined";
+    const isHandedOver = what === "role" && frame.role === "creator" && entry.sender === directory.me.id;
+    directory.addGroup({
+      ...group,
+      name: textOf(frame.groupname) || group.name,
+      description: frame.groupdesc === undefined ? group.description : textOf(frame.groupdesc),
+      join: textOf(frame.join) || group.join,
+      memberCount: group.memberCount + Number(isNew && !isMe) - Number(isEnd),
+      role: what === "role" && isMe ? textOf(frame.role) : isHandedOver && !isMe ? "admin" : group.role,
+    });
   }
 
   #showStored(message: ChatMessage): void {
@@ -557,7 +588,7 @@ export class Talk {
       ...groups.map(({ id }) =>
         `  ${titleOf(directory, conversationOfGroup(id))}${this.#stateOf(conversationOfGroup(id))}`
       ),
-      ...(groups.length === 0 ? ["no groups yet: /create NAME makes one, /join ID joins one"] : []),
+      ...(groups.length === 0 ? ["no groups yet: /create NAME makes one, /join LINK joins one"] : []),
     );
   }
 
@@ -572,21 +603,16 @@ export class Talk {
       return done();
     }
     const told = directory.group(groupId)?.members ?? [];
-    const reply = this.#account.version === 3 && told.length === 0
-      ? await this.#ask({ msgid: MSGID.GROUP_MSG, op: "members", groupid: groupId, limit: 200 })
-      : undefined;
-    if (reply !== undefined && reply.errno !== ERRNO.OK) return refused(reply.text);
-    const members = reply === undefined
-      ? told
-      : listOf(reply.frame.users).filter(isJsonObject).map((user) => ({
-        ...readPerson(user),
-        role: textOf(user.role),
-      }));
+    const asked = this.#account.version === 3 && told.length === 0
+      ? await this.#groups.members(groupId)
+      : { members: told, more: false, problem: "" };
+    const { members, more, problem: refusal } = asked;
+    if (refusal !== "") return refused(refusal);
     for (const { id, name, state, role } of members) {
       directory.learnName(id, name);
       this.#screen.show(personRow(showName(name), id, role === "normal" ? state : `${state}, ${role}`));
     }
-    return done(...(reply?.frame.more === true ? ["and more"] : []));
+    return done(...(more ? ["and more"] : []));
   }
 
   async #addFriend(name: string): Promise<Outcome> {
@@ -617,19 +643,30 @@ export class Talk {
     });
     const id = integerOf(reply.frame.groupid, 1);
     if (reply.errno !== ERRNO.OK || id === undefined) return refused(`/create: ${reply.text}`);
-    directory.addGroup({ id, name: name.trim(), description, members: [], memberCount: 1, role: "creator" });
+    const group = { id, name: name.trim(), description, members: [], memberCount: 1, role: "creator" };
+    directory.addGroup({ ...group, join: this.#account.version < 3 ? "" : "closed" });
     this.#current = conversationOfGroup(id);
-    return done(`the group ${showName(name.trim())} (g${id}) is made and open`);
+    const next = this.#account.version < 3
+      ? `others join it by its number: /join g${id}`
+      : "/invite NAME adds a friend, /link makes a link for others";
+    return done(`the group ${showName(name.trim())} (g${id}) is made, and open here; ${next}`);
   }
 
   async #joinGroup(text: string): Promise<Outcome> {
+    const joined = this.#account.version < 3 ? undefined : await this.#groups.join(text);
+    if (typeof joined === "string") return await this.#open(joined, OPENED);
+    if (joined !== undefined) return joined;
     const id = parseInteger(text.replace(/^g/i, ""));
-    if (id === undefined) return refused("usage: /join ID, such as /join g7");
+    if (id === undefined) {
+      return refused("usage: /join LINK, or the number of an open group, such as /join g7");
+    }
     const { directory } = this.#account;
     const reply = await this.#ask({ msgid: MSGID.ADD_GROUP_MSG, id: directory.me.id, groupid: id });
     if (reply.errno !== ERRNO.OK) return refused(`/join g${id}: ${reply.text}`);
     if (directory.group(id) === undefined) {
-      directory.addGroup({ id, name: "", description: "", members: [], memberCount: 0, role: "normal" });
+      const group = { id, name: "", description: "", members: [], memberCount: 0, role: "normal", join: "" };
+      directory.addGroup(group);
+      await this.#groups.learn(id);
     }
     return await this.#open(conversationOfGroup(id), OPENED);
   }

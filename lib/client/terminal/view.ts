@@ -5,7 +5,7 @@
  */
 
 import { parseConversation } from "../../protocol/protocol.ts";
-import type { ConversationId } from "../../protocol/protocol.ts";
+import type { ConversationId, JsonObject } from "../../protocol/protocol.ts";
 import type { Directory } from "../core/directory.ts";
 import { actionOf, detailsOf, systemEventOf } from "../core/entries.ts";
 import type { SessionEvent } from "../core/events.ts";
@@ -96,12 +96,24 @@ function systemText(entry: ChatMessage, who: string, directory: Directory): stri
     case "role":
       return `${who} made ${whom} ${textOf(event.frame.role) || "another role"}`;
     case "edited":
-      return `${who} changed what the group is`;
+      return `${who} ${editedText(event.frame)}`;
     case "dissolved":
       return `${who} dissolved the group: nobody can write any more`;
     default:
       return `${who}: ${event.what}`;
   }
+}
+
+/** What is another one about a group. */
+function editedText({ groupname, groupdesc, join }: JsonObject): string {
+  const texts = [
+    textOf(groupname) === "" ? "" : `named the group ${showName(textOf(groupname))}`,
+    groupdesc === undefined ? "" : `described the group: ${textOf(groupdesc)}`,
+    join === undefined
+      ? ""
+      : `made the group ${join === "link" ? "one that is joined by link" : textOf(join)}`,
+  ].filter((text) => text !== "");
+  return texts.length === 0 ? "changed what the group is" : texts.join(", ");
 }
 
 /** "✓ #5 to li (2): hello" */

@@ -160,7 +160,7 @@ return {
 conversation,
 seq,
 sender,
-name: textOf(frame.name),
+name: textOf(frame.by_name) || textOf(frame.name),
 text: null,
 at: integerOf(frame.at) ?? now,
 frame,
@@ -1351,6 +1351,7 @@ class Directory {
 me ;
 #friends = new Map ();
 #groups = new Map ();
+#groupNames = new Map ();
 #names = new Map ();
 #states = new Map ();
 constructor({ id, name, friends, groups } ) {
@@ -1407,17 +1408,24 @@ return this.#groups.get(id);
 }
 addGroup(group ) {
 this.#groups.set(group.id, group);
+this.learnGroupName(group.id, group.name);
 for (const { id, name } of group.members) this.learnName(id, name);
 }
 removeGroup(id ) {
 this.#groups.delete(id);
+}
+learnGroupName(id , name ) {
+if (name !== "") this.#groupNames.set(id, name);
+}
+groupName(id ) {
+return this.#groupNames.get(id);
 }
 describeUser(id ) {
 const name = this.#names.get(id);
 return name === undefined ? `user ${id}` : `${showName(name)} (${id})`;
 }
 describeGroup(id ) {
-const name = this.#groups.get(id)?.name;
+const name = this.#groupNames.get(id);
 return name ? `${showName(name)} (${conversationOfGroup(id)})` : conversationOfGroup(id);
 }
 describeConversation(conversation ) {
@@ -1982,6 +1990,16 @@ const { integerOf, listOf, readChatFrame, readEntryFrame, readHistoryEntry, text
 const { Outbox } = $m21;
 const { movePeer } = $m22;
 const { isTemporary, readReply } = $m10;
+const TOLD = {
+leave: () => ({ what: "left" }),
+add: () => ({ what: "added" }),
+remove: () => ({ what: "removed" }),
+role: ({ role }) => ({ what: "role", role }),
+transfer: () => ({ what: "role", role: "creator" }),
+edit: ({ groupname, groupdesc, join }) => ({ what: "edited", groupname, groupdesc, join }),
+link: () => ({ what: "edited", join: "link" }),
+dissolve: () => ({ what: "dissolved" }),
+};
 const MOST_RECEIPTS = 10;
 class Account {
 directory ;
@@ -2144,6 +2162,19 @@ const entry = reply.errno === ERRNO.OK && reply.frame.seq !== undefined
 ? readEntryFrame({ ...reply.frame, ...frame, id, name }, this.#peer.wallNow())
 : undefined;
 if (entry !== undefined && !this.#isClosed) this.#inbox.receive(entry, true);
+return reply;
+}
+async changeGroup(groupId , op , details ) {
+const frame = { msgid: MSGID.GROUP_MSG, op, groupid: groupId, ...details };
+const reply = await this.#peer.ask(frame);
+const { id: me, name: myName } = this.directory.me;
+const id = integerOf(details.id, 1) ?? me;
+const name = this.directory.nameOf(id) ?? textOf(reply.frame.name);
+const told = { id, name, by: me, ...(id === me ? {} : { by_name: myName }), ...TOLD[op]?.(details) };
+const entry = reply.errno === ERRNO.OK && reply.frame.seq !== undefined
+? readEntryFrame({ ...reply.frame, msgid: MSGID.SYSTEM_MSG, ...told }, this.#peer.wallNow())
+: undefined;
+if (entry !== undefined && !this.#isClosed) this.#inbox.receive(entry);
 return reply;
 }
 recall(conversation , seq ) {
@@ -2403,6 +2434,7 @@ description: textOf(entry.groupdesc),
 members,
 memberCount: integerOf(entry.members) ?? members.length,
 role: textOf(entry.role),
+join: textOf(entry.join),
 };
 }
 function readPosition(entry ) {
@@ -2440,7 +2472,7 @@ conversations: readObjects(frame.conversations).map(readPosition),
 hasMoreConversations: frame.more === true,
 };
 }
-return { readPerson, readPosition, readProfile };
+return { readPerson, readGroup, readPosition, readProfile };
 })();
 // lib/client/core/client_session.ts
 const $m27 = (() => {

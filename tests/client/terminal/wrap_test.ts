@@ -154,6 +154,7 @@ Deno.test(
       members: [{ ...friends[0], id: 2, name, state: "online", role: "normal" }],
       memberCount: 1,
       role: "",
+      join: "",
     }];
     const profile = { id: 3, name: "me", friends, groups };
     const directory = new Directory(profile);
