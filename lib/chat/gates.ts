@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Command, COMMANDS, type FieldType } from "./commands.ts";
+import { type Command, COMMANDS } from "./commands.ts";
 import { errorText, PresenceError } from "../base/errors.ts";
 import type { RawFrame } from "../protocol/framer.ts";
 import { DEPTH_MAX, ERRNO, isJsonObject, type JsonObject, MSGID } from "../protocol/protocol.ts";
@@ -146,29 +146,49 @@ function checkLogin(session: Session, { name, needsLogin }: Command): void {
   if (needsLogin && !session.login) throw new Refusal(ERRNO.NOT_LOGGED_IN, `${name} needs a login first`);
 }
 
+/** What a field must be, taken apart: every message is held against it. */
+interface FieldCheck {
+  field: string;
+  isText: boolean;
+  isOptional: boolean;
+  isOwn: boolean;
+}
+
+function checksOf(fields: Command["fields"]): FieldCheck[] {
+  return Object.entries(fields).map(([field, type]) => ({
+    field,
+    isText: type.startsWith("string"),
+    isOptional: type.endsWith("?"),
+    isOwn: OWN_FIELDS.has(field),
+  }));
+}
+
+const CHECKS: ReadonlyMap<Command["fields"], readonly FieldCheck[]> = new Map(
+  [...COMMANDS.values()].flatMap(({ fields, fields3 = fields }) => [fields, fields3])
+    .map((fields) => [fields, checksOf(fields)]),
+);
+
 function checkFields(session: Session, command: Command, frame: JsonObject): void {
   const { needsLogin } = command;
   const isVersion3 = session.version === 3;
   const fields = isVersion3 ? command.fields3 ?? command.fields : command.fields;
   const areOwnKnown = needsLogin && isVersion3;
-  for (const field in fields) {
-    const type = fields[field];
-    if (areOwnKnown && frame[field] === undefined && OWN_FIELDS.has(field)) continue;
-    if (type !== undefined && !hasType(frame[field], type)) {
-      throw new Refusal(
-        ERRNO.MALFORMED,
-        `Field "${field}" is missing or not ${type.startsWith("string") ? "a string" : "an integer"}`,
-      );
-    }
+  for (const { field, isText, isOptional, isOwn } of CHECKS.get(fields) ?? []) {
+    const value = frame[field];
+    const isRight = value === undefined
+      ? isOptional || (areOwnKnown && isOwn)
+      : isText
+      ? typeof value === "string"
+      : Number.isSafeInteger(value);
+    if (isRight) continue;
+    throw new Refusal(
+      ERRNO.MALFORMED,
+      `Field "${field}" is missing or not ${isText ? "a string" : "an integer"}`,
+    );
   }
   if (needsLogin && "id" in fields && (frame.id ?? session.login?.userId) !== session.login?.userId) {
     throw new Refusal(ERRNO.NOT_ALLOWED, `Field "id" is not the logged-in user's`);
   }
-}
-
-function hasType(value: unknown, type: FieldType): boolean {
-  if (value === undefined) return type.endsWith("?");
-  return type.startsWith("string") ? typeof value === "string" : Number.isSafeInteger(value);
 }
 
 /** The one place where a failed request ends. */

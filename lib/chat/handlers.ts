@@ -180,6 +180,8 @@ async function answerFormer({ log }: Services, request: Request, groupId: number
   request.reply({ conversation: stored.conversation, seq: stored.seq, at: stored.at });
 }
 
+/** msgid, id, name, toid or groupid, msg, time: what has all of these, and no other but cid, has nothing of the server's. */
+const USUAL_FIELDS = 6;
 /** What only the server says of a message. */
 const SERVER_FIELDS: ReadonlySet<string> = new Set([
   "conversation",
@@ -198,8 +200,10 @@ const SERVER_FIELDS: ReadonlySet<string> = new Set([
  */
 function chatText({ frame, text, memberCount, isPlain, login }: Request): string {
   const fields = Object.keys(frame);
-  const isAsSent = frame.name === login.name && "id" in frame && "time" in frame &&
-    fields.length === memberCount && !fields.some((field) => SERVER_FIELDS.has(field));
+  const isWhole = frame.name === login.name && "id" in frame && "time" in frame;
+  const isUsual = fields.length === USUAL_FIELDS + Number("cid" in frame);
+  const isAsSent = isWhole && fields.length === memberCount &&
+    (isUsual || !fields.some((field) => SERVER_FIELDS.has(field)));
   if (isAsSent && isPlain) return text;
   const mended = mendJson(isAsSent ? text : putRight(text, login));
   if (mended.fault !== undefined) throw new Refusal(ERRNO.MALFORMED, mended.fault);
