@@ -10,7 +10,7 @@ import { invite, listCodes, withdrawCode } from "./codes.ts";
 import { Console } from "./console.ts";
 import { type AdminContext, misuse, type Result } from "./context.ts";
 import { exportRecords } from "./export.ts";
-import { listGroups, showGroup } from "./groups.ts";
+import { dissolveGroup, listGroups, showGroup, transferGroup } from "./groups.ts";
 import { importRecords } from "./import.ts";
 import { liftLimits, listLimits } from "./limits.ts";
 import { trim } from "./trim.ts";
@@ -123,6 +123,21 @@ const COMMANDS: readonly Command[] = [
     help: "a group and its members",
     options: PAGED,
     run: showGroup,
+  },
+  {
+    words: "groups dissolve",
+    operands: "GROUP",
+    count: ONE,
+    help: "nobody is in it any more; its members keep what they have read",
+    options: ["yes"],
+    run: dissolveGroup,
+  },
+  {
+    words: "groups transfer",
+    operands: "GROUP USER",
+    count: [2, 2],
+    help: "make a member its creator; who was it is an admin",
+    run: transferGroup,
   },
   {
     words: "invite",
@@ -283,7 +298,7 @@ export async function runAdmin(options: AdminOptions, logger: Logger): Promise<n
   const db = await openBeside(options, logger);
   try {
     const actor = `${options.by ?? "unknown"}@${Deno.hostname()}`;
-    const result = await command.run({ db, options, console, actor }, operands);
+    const result = await command.run({ db, options, console, actor, logger }, operands);
     if (!result) return EXIT.ok;
     if (options.json) console.print(JSON.stringify(result.json));
     else for (const line of result.lines) console.print(line);

@@ -5,6 +5,7 @@
  */
 import type { Console } from "./console.ts";
 import { EXIT, FatalError } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
 import type { AdminOptions } from "../config/options.ts";
 import type { AdminAction, NewEvent } from "../store/admin_events.ts";
 import type { Database } from "../store/database.ts";
@@ -19,6 +20,8 @@ export interface AdminContext {
   console: Console;
   /** Who does it. */
   actor: string;
+  /** For what the parts that are shared with nodes have to say. */
+  logger: Logger;
 }
 
 /** What a command prints: lines for people, or with `--json` one value. */

@@ -3,10 +3,16 @@
  *
  * @module
  */
-import { type AdminContext, pageLines, pageOf, type Result } from "./context.ts";
+import { type AdminContext, confirm, eventOf, pageLines, pageOf, refuse, type Result } from "./context.ts";
 import { tableLines } from "./console.ts";
-import { findGroup } from "./find.ts";
+import { findGroup, findUser, type GroupEntry } from "./find.ts";
+import { MessageLog } from "../log/message_log.ts";
+import { KIND, OPERATOR, systemText } from "../protocol/entries.ts";
 import { conversationOfGroup } from "../protocol/protocol.ts";
+import { recordEvent } from "../store/admin_events.ts";
+import type { SqlConnection } from "../store/database.ts";
+import { Ends } from "../store/ends.ts";
+import * as changes from "../store/group_changes.ts";
 
 /** `groups list`. */
 export async function listGroups({ db, options }: AdminContext): Promise<Result> {
@@ -56,4 +62,73 @@ export async function showGroup(
     ),
   ];
   return { lines: pageLines(page, lines), json: { ...group, ...log, members, more } };
+}
+
+/** `groups dissolve GROUP`. */
+export async function dissolveGroup(context: AdminContext, [word = ""]: readonly string[]): Promise<Result> {
+  const group = await findGroup(context.db, word);
+  const { id, groupname } = group;
+  confirm(context, `Group ${id}, ${JSON.stringify(groupname)}, is dissolved for good.`, groupname);
+  await change(context, group, async (tx, place) => {
+    const [row] = await tx.query<{ dissolved: number }>("SELECT dissolved FROM AllGroup WHERE id = ?", [id]);
+    if (row && row.dissolved > 0) throw refuse(`Group ${id} has been dissolved already`);
+    await recordEvent(tx, eventOf(context, "dissolve", null, { group: id, name: groupname }));
+    await changes.dissolve(tx, id, place);
+    return { text: systemText("dissolved", OPERATOR, OPERATOR), members: 0 };
+  });
+  return { lines: [`${groupname} (${id}) is dissolved.`], json: { id } };
+}
+
+/** `groups transfer GROUP USER`. */
+export async function transferGroup(
+  context: AdminContext,
+  [word = "", who = ""]: readonly string[],
+): Promise<Result> {
+  const group = await findGroup(context.db, word);
+  const user = await findUser(context.db, who);
+  const { id, groupname } = group;
+  await change(context, group, async (tx, place) => {
+    const role = await changes.roleOf(tx, id, user.id);
+    if (!role) throw refuse(`${user.name} (${user.id}) is not in the group ${groupname} (${id})`);
+    if (role === "creator" && await changes.otherCreators(tx, id, user.id) === 0) {
+      throw refuse(`${user.name} (${user.id}) is the creator already`);
+    }
+    await recordEvent(tx, eventOf(context, "transfer", user.id, { group: id, name: groupname }));
+    await tx.run("UPDATE GroupUser SET grouprole = 'admin' WHERE groupid = ? AND grouprole = 'creator'", [
+      id,
+    ]);
+    await changes.setRole(tx, id, user.id, "creator");
+    return { text: systemText("role", user, OPERATOR, { role: "creator" }), members: place.members };
+  });
+  return {
+    lines: [`${user.name} (${user.id}) is the creator of ${groupname} (${id}).`],
+    json: { id, user: user.id },
+  };
+}
+
+/** Does it in one transaction with the entry that tells of it, as a node does. */
+async function change(
+  { db, logger }: AdminContext,
+  { id }: GroupEntry,
+  deed: (
+    tx: SqlConnection,
+    place: { seq: number; at: number; members: number },
+  ) => Promise<{ text: string; members: number }>,
+): Promise<void> {
+  // Nodes hear of it by the event.
+  const log = new MessageLog({
+    db,
+    logger,
+    onStored() {},
+    ends: new Ends(),
+    onBehind: () => Promise.resolve(),
+  });
+  await log.change({
+    conversation: conversationOfGroup(id),
+    sender: OPERATOR.id,
+    async decide(tx, place) {
+      if (!place) throw refuse(`Group ${id} has no conversation; check --repair makes one`);
+      return { kind: KIND.system, ...await deed(tx, place) };
+    },
+  });
 }

@@ -53,8 +53,10 @@ export const FIELDS = {
   mention: { conversation: "text", seq: "integer", userid: "integer" },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, FieldType>>>>;
 
-/** Fields that name a user, group or device. */
-const IDS: ReadonlySet<string> = new Set(["id", "friendid", "groupid", "sender", "device"]);
+/** Fields that name a user, group or device … */
+const IDS: ReadonlySet<string> = new Set(["id", "friendid", "groupid", "device"]);
+/** … and those that may be 0, for everybody or an operator. */
+const USERS: ReadonlySet<string> = new Set(["userid", "sender"]);
 /** As the columns have it. */
 const MAX_ID = 2 ** 31 - 1;
 
@@ -117,7 +119,8 @@ function isKind(kind: unknown): kind is Kind {
 function readField(name: string, type: FieldType, value: unknown): SqlValue {
   if (value === null && type.endsWith("?")) return null;
   if (type.startsWith("integer") && typeof value === "number" && Number.isSafeInteger(value) && value >= 0) {
-    if (!IDS.has(name) || (value > 0 && value <= MAX_ID)) return value;
+    if (!IDS.has(name) && !USERS.has(name)) return value;
+    if (value <= MAX_ID && (value > 0 || USERS.has(name))) return value;
     throw new Error(`its field ${name} is no id`);
   }
   if (type.startsWith("text") && typeof value === "string" && value.isWellFormed()) return value;

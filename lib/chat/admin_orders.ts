@@ -140,6 +140,7 @@ export class AdminOrders {
     if (userId !== null && notice !== undefined) this.#endSessions(userId, id, notice);
     if (userId !== null && what === "delete") users.forget(userId);
     if (userId !== null && what === "device") admission.onRevoked(userId, Number(detail.device));
+    if (what === "dissolve" || what === "transfer") this.#regroup(Number(detail.group));
     if (what === "lift") await this.#lift(userId, detail);
     if (what === "announce") this.#announce(String(detail.text));
     if (what === "import") {
@@ -180,6 +181,15 @@ export class AdminOrders {
       const ended = this.#ended.get(session.login?.userId ?? 0);
       if (ended && ended.event > session.revoked) this.#end(session, ended.text);
     }
+  }
+
+  /** Who is in the group is to know what has become of it, and of the own place there. */
+  #regroup(groupId: number): void {
+    const { delivery, admission } = this.#options;
+    const userIds = [...delivery.sessions()].flatMap(({ login }) =>
+      login?.groups.has(groupId) ? [login.userId] : []
+    );
+    for (const userId of new Set(userIds)) admission.catchUp(userId);
   }
 
   /** Whatever has been counted of a user, or of an address, is forgotten; never rejects. */

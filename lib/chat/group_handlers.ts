@@ -236,10 +236,10 @@ export async function groupMessage(services: Services, request: Request): Promis
   await perform(services, request, request.integer("groupid"), plan);
 }
 
-function takeLookup({ quotas, limited, delivery }: Services, { login: { userId } }: Request): void {
+function takeLookup({ quotas, limits, delivery }: Services, { session, login: { userId } }: Request): void {
   const waitMs = quotas.of(userId).tryLookup(performance.now(), delivery.sharesOf(userId));
   if (waitMs === 0) return;
-  limited.lookups++;
+  limits.note("lookups", { userId, person: session.person }, waitMs);
   throw tooMany("You send too much in too short a time", waitMs);
 }
 

@@ -36,6 +36,9 @@ export function actionText({ id, name }: Who, ref: number, act: string, fields: 
   return toJson({ msgid: MSGID.ACTION_MSG, id, name, ref, act, ...fields });
 }
 
+/** Who has done what operators do. */
+export const OPERATOR: Who = { id: 0, name: "operator" };
+
 /** The text of a system entry: `what` has become of `who`, by `by`. */
 export function systemText(what: string, { id, name }: Who, by: Who, fields: JsonObject = {}): string {
   const doer = by.id === id ? { by: id } : { by: by.id, by_name: by.name };

@@ -21,6 +21,8 @@ export type AdminAction =
   | "grant"
   | "revoke"
   | "lift"
+  | "dissolve"
+  | "transfer"
   | "announce"
   | "trim"
   | "import"

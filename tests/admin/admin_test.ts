@@ -23,7 +23,7 @@ import {
   PASSWORD,
   type Person,
 } from "../support/chat_client.ts";
-import { logInDevice, newDevice } from "../support/devices.ts";
+import { type Device, logInDevice, newDevice } from "../support/devices.ts";
 import { onEachDatabase, type Place } from "../support/databases.ts";
 import { runProgram, startMariaDb, startServer } from "../support/services.ts";
 import { temporaryFolder, waitFor } from "../support/process.ts";
@@ -289,6 +289,56 @@ onEachDatabase("administration", {
     assertEquals(groups, [{ id: groupid, groupname, groupdesc: "d", members: 1 }]);
     const { members } = await place.adminJson(["groups", "show", groupname.toUpperCase()]);
     assertEquals(members, [{ id: li.id, name: li.name, state: "online", role: "creator" }]);
+  },
+  "groups are handed over and dissolved, and their members hear of it and by whom": async (place) => {
+    await using ann = await newDevice(place.server.port, place.newName("owner"));
+    await using li = await newDevice(place.server.port, place.newName("heir"));
+    await using old = await place.newPerson("old member", { v: 2 });
+    const groupname = place.newName("handed over");
+    const { groupid } = await ann.client.request({ msgid: 8, groupname, groupdesc: "", join: "open" });
+    for (const person of [li, old]) await person.client.request({ msgid: 9, id: person.id, groupid });
+    const take = (device: Device, what: string) =>
+      device.client.take((frame) => frame.msgid === 25 && frame.what === what);
+    assertEquals(
+      (await place.admin(["groups", "transfer", groupname, place.newName("x")])).code,
+      EXIT.failure,
+    );
+    assertEquals((await place.admin(["groups", "transfer", groupname, ann.name])).code, EXIT.failure);
+    const transferred = await place.adminJson(["groups", "transfer", groupname, li.name]);
+    assertEquals(transferred, { id: groupid, user: li.id });
+    for (const device of [ann, li]) {
+      const { id, by, by_name, role } = await take(device, "role");
+      assertEquals([id, by, by_name, role], [li.id, 0, "operator", "creator"]);
+    }
+    const shown = await place.adminJson(["groups", "show", groupname]);
+    assertEquals(shown.members.map(({ role }: { role: string }) => role), ["admin", "creator", "normal"]);
+    const own = { msgid: 24, op: "role", groupid, id: ann.id, role: "normal" };
+    assertEquals((await ann.client.request({ ...own, id: li.id })).errno, 7);
+    assertEquals((await li.client.request(own)).errno, 0);
+
+    assertEquals(
+      (await place.admin(["groups", "dissolve", groupname])).code,
+      EXIT.usage,
+      "not without --yes",
+    );
+    assertEquals(await place.adminJson(["groups", "dissolve", groupname, "--yes"]), { id: groupid });
+    for (const device of [ann, li]) {
+      const { id, name, by } = await take(device, "dissolved");
+      assertEquals([id, name, by], [0, "operator", 0]);
+      assertEquals((await device.client.request({ msgid: 10, groupid, msg: "?", cid: "c" })).errno, 7);
+    }
+    await old.client.fence();
+    const again = await place.admin(["groups", "dissolve", `${groupname} (${groupid})`, "--yes"]);
+    assertEquals(again.code, EXIT.failure, again.stdout);
+    const { events } = await place.adminJson(["audit", "--limit", "2"]);
+    assertEquals(events.map(({ what, detail }: { what: string; detail: object }) => [what, detail]), [
+      ["transfer", { group: groupid, name: groupname }],
+      ["dissolve", { group: groupid, name: groupname }],
+    ]);
+    assertEquals((await place.adminJson(["check"])).findings, []);
+    const dump = await place.admin(["export", "conversation", `g${groupid}`]);
+    const imported = await place.adminJson(["import"], dump.stdout);
+    assertEquals([imported.imported, imported.refused], [0, 0], "an operator is no user");
   },
   "an announcement reaches everybody who is online, in both versions, and ends nothing": async (place) => {
     await using li = await place.newPerson("hearing", { v: 2 });

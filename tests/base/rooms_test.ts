@@ -6,7 +6,7 @@ const ROOMS = ["base", "protocol", "store", "cluster", "config", "net", "web", "
 /** Beside them: the terminal client, what operators do, and the program of the page, which runs in browsers. */
 const BESIDE: Readonly<Record<string, readonly string[]>> = {
   client: ["base", "protocol", "config"],
-  admin: ["base", "protocol", "store", "config", "net", "chat"],
+  admin: ["base", "protocol", "store", "config", "net", "log", "chat"],
   app: ["base", "protocol", "client"],
 };
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { OPERATOR } from "../../protocol/entries.ts";
 import { conversationOfGroup, otherOf, parseConversation } from "../../protocol/protocol.ts";
 import type { ConversationId } from "../../protocol/protocol.ts";
 import type { Group, Person, Profile } from "./profile.ts";
@@ -122,6 +123,7 @@ export class Directory {
 
   /** "li (2)", or "user 2" without a name. */
   describeUser(id: number): string {
+    if (id === OPERATOR.id) return "an operator";
     const name = this.#names.get(id);
     return name === undefined ? `user ${id}` : `${showName(name)} (${id})`;
   }

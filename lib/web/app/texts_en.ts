@@ -157,6 +157,7 @@ export const ENGLISH = {
   online: "online",
   parts_one: "It is sent as {n} message.",
   parts_other: "It is sent as {n} messages.",
+  operator: "An operator",
   password: "Password",
   password_note: "All your other devices are logged out.",
   paste_lines_one: "You paste a long text in {n} line.",

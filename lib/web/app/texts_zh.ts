@@ -158,6 +158,7 @@ export const CHINESE: Readonly<Record<TextKey, string>> = {
   online: "在线",
   parts_one: "将作为 {n} 条消息发送。",
   parts_other: "将作为 {n} 条消息发送。",
+  operator: "管理员",
   password: "密码",
   password_note: "你的其他设备将全部退出登录。",
   paste_lines_one: "你粘贴了 {n} 行长文本。",

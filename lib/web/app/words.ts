@@ -5,6 +5,7 @@
  */
 
 import { integerOf, textOf } from "../../client/core/messages.ts";
+import { OPERATOR } from "../../protocol/entries.ts";
 import { ERRNO } from "../../protocol/protocol.ts";
 import type { Reply } from "../../client/core/requests.ts";
 import { NO_ANSWER } from "../../client/core/requests.ts";
@@ -76,7 +77,9 @@ export function systemText(model: Model, { frame = {}, sender }: Entry): string 
   const id = integerOf(frame.id, 1) ?? 0;
   const by = integerOf(frame.by, 1) ?? sender;
   const who = (user: number, name: string) =>
-    isolate(user === model.me ? t("you") : nameOf(model, user, name));
+    isolate(
+      user === model.me ? t("you") : user === OPERATOR.id ? t("operator") : nameOf(model, user, name),
+    );
   const name = textOf(frame.name);
   const values = { by: who(by, textOf(frame.by_name) || (by === id ? name : "")), name: who(id, name) };
   switch (frame.what) {

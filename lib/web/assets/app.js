@@ -476,6 +476,7 @@ old_password: "Present password",
 online: "online",
 parts_one: "It is sent as {n} message.",
 parts_other: "It is sent as {n} messages.",
+operator: "An operator",
 password: "Password",
 password_note: "All your other devices are logged out.",
 paste_lines_one: "You paste a long text in {n} line.",
@@ -718,6 +719,7 @@ old_password: "当前密码",
 online: "在线",
 parts_one: "将作为 {n} 条消息发送。",
 parts_other: "将作为 {n} 条消息发送。",
+operator: "管理员",
 password: "密码",
 password_note: "你的其他设备将全部退出登录。",
 paste_lines_one: "你粘贴了 {n} 行长文本。",
@@ -897,8 +899,33 @@ return format(at, { day: "numeric", month: "short" });
 }
 return { LANGUAGES, setLanguage, languageTag, t, plural, isolate, number, time, fullTime, dayOf, day, shortTime };
 })();
-// lib/client/core/cid.ts
+// lib/protocol/entries.ts
 const $m9 = (() => {
+const { MSGID, toJson } = $m1;
+const KIND = { chat: 0, action: 1, system: 2 } ;
+const ACTION = `{"msgid":${MSGID.ACTION_MSG},`;
+const SYSTEM = `{"msgid":${MSGID.SYSTEM_MSG},`;
+function kindOf(text ) {
+if (text.startsWith(ACTION)) return KIND.action;
+return text.startsWith(SYSTEM) ? KIND.system : KIND.chat;
+}
+function actionText({ id, name } , ref , act , fields = {}) {
+return toJson({ msgid: MSGID.ACTION_MSG, id, name, ref, act, ...fields });
+}
+const OPERATOR = { id: 0, name: "operator" };
+function systemText(what , { id, name } , by , fields = {}) {
+const doer = by.id === id ? { by: id } : { by: by.id, by_name: by.name };
+return toJson({ msgid: MSGID.SYSTEM_MSG, what, id, name, ...doer, ...fields });
+}
+const ENDING = new RegExp(`^\\{"msgid":${MSGID.SYSTEM_MSG},"what":"(left|removed|dissolved)","id":(\\d+),`);
+function endsMembership(text , userId ) {
+const [, what, id] = ENDING.exec(text) ?? [];
+return what === "dissolved" || (what !== undefined && Number(id) === userId);
+}
+return { KIND, kindOf, actionText, OPERATOR, systemText, endsMembership };
+})();
+// lib/client/core/cid.ts
+const $m10 = (() => {
 function createCid(nowMs ) {
 const bytes = crypto.getRandomValues(new Uint8Array(16));
 const time = Math.floor(nowMs).toString(16).padStart(12, "0");
@@ -913,9 +940,9 @@ return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 return { createCid };
 })();
 // lib/client/core/requests.ts
-const $m10 = (() => {
+const $m11 = (() => {
 const { ERRNO } = $m1;
-const { createCid } = $m9;
+const { createCid } = $m10;
 const { integerOf, textOf } = $m2;
 const NO_ANSWER = -1;
 const ANSWER_TIMEOUT_MS = 20_000;
@@ -1000,10 +1027,11 @@ return true;
 return { NO_ANSWER, readReply, noReply, isTemporary, Requests };
 })();
 // lib/web/app/words.ts
-const $m11 = (() => {
+const $m12 = (() => {
 const { integerOf, textOf } = $m2;
+const { OPERATOR } = $m9;
 const { ERRNO } = $m1;
-const { NO_ANSWER } = $m10;
+const { NO_ANSWER } = $m11;
 const { isolate, plural, t } = $m8;
 const EXCERPT_CHARACTERS = 200;
 function nameOf(model , id , name = "") {
@@ -1053,7 +1081,9 @@ function systemText(model , { frame = {}, sender } ) {
 const id = integerOf(frame.id, 1) ?? 0;
 const by = integerOf(frame.by, 1) ?? sender;
 const who = (user , name ) =>
-isolate(user === model.me ? t("you") : nameOf(model, user, name));
+isolate(
+user === model.me ? t("you") : user === OPERATOR.id ? t("operator") : nameOf(model, user, name),
+);
 const name = textOf(frame.name);
 const values = { by: who(by, textOf(frame.by_name) || (by === id ? name : "")), name: who(id, name) };
 switch (frame.what) {
@@ -1105,14 +1135,14 @@ return text || t("err_other");
 return { nameOf, titleOf, sublineOf, typingOf, roleText, systemText, excerpt, failureOf };
 })();
 // lib/web/app/entry_view.ts
-const $m12 = (() => {
+const $m13 = (() => {
 const { textOf } = $m2;
 const { ERRNO } = $m1;
 const { el, replace } = $m3;
 const { field, form } = $m4;
 const { setPref } = $m5;
 const { LANGUAGES, languageTag, t } = $m8;
-const { failureOf } = $m11;
+const { failureOf } = $m12;
 class EntryView {
 element = el("main", { class: "entry" });
 #model ;
@@ -1256,7 +1286,7 @@ this.#options.onLanguage();
 return { EntryView };
 })();
 // lib/base/clock.ts
-const $m13 = (() => {
+const $m14 = (() => {
 const systemClock = {
 now: () => performance.now(),
 after(delayMs, callback) {
@@ -1267,7 +1297,7 @@ return { cancel: () => clearTimeout(id) };
 return { systemClock };
 })();
 // lib/base/errors.ts
-const $m14 = (() => {
+const $m15 = (() => {
 const EXIT = {
 ok: 0,
 failure: 1,
@@ -1313,7 +1343,7 @@ return error instanceof Error ? error.message : String(error);
 return { EXIT, FatalError, DatabaseError, PresenceError, isTemporary, errorText };
 })();
 // lib/client/core/back_off.ts
-const $m15 = (() => {
+const $m16 = (() => {
 const FIRST_CEILING_MS = 500;
 const LAST_CEILING_MS = 30_000;
 class BackOff {
@@ -1333,7 +1363,7 @@ this.#attempts = 0;
 return { BackOff };
 })();
 // lib/client/core/show_name.ts
-const $m16 = (() => {
+const $m17 = (() => {
 const PLAIN =
 /^[\p{L}\p{N}](?: ?[\p{L}\p{M}\p{N}\p{Extended_Pictographic}\p{Regional_Indicator}\p{Emoji_Modifier}\u200c\u200d\-_.'’·・])*$/u;
 const MARKS = /[\u2611\u2705\u2714]/u;
@@ -1344,9 +1374,10 @@ return PLAIN.test(name) && !MARKS.test(name) ? name : `"${name.replace(QUOTES, "
 return { showName };
 })();
 // lib/client/core/directory.ts
-const $m17 = (() => {
+const $m18 = (() => {
+const { OPERATOR } = $m9;
 const { conversationOfGroup, otherOf, parseConversation } = $m1;
-const { showName } = $m16;
+const { showName } = $m17;
 class Directory {
 me ;
 #friends = new Map ();
@@ -1421,6 +1452,7 @@ groupName(id ) {
 return this.#groupNames.get(id);
 }
 describeUser(id ) {
+if (id === OPERATOR.id) return "an operator";
 const name = this.#names.get(id);
 return name === undefined ? `user ${id}` : `${showName(name)} (${id})`;
 }
@@ -1438,7 +1470,7 @@ return other === undefined ? conversation : this.describeUser(other);
 return { Directory };
 })();
 // lib/client/core/entries.ts
-const $m18 = (() => {
+const $m19 = (() => {
 const { isJsonObject, MSGID } = $m1;
 const { integerOf, listOf, textOf } = $m2;
 function idsOf(value ) {
@@ -1505,9 +1537,9 @@ return Object.fromEntries([...after].filter(([, ids]) => ids.length > 0));
 return { detailsOf, isMentioned, actionOf, systemEventOf, isSaid, applyAction };
 })();
 // lib/client/core/inbox.ts
-const $m19 = (() => {
+const $m20 = (() => {
 const { MSGID } = $m1;
-const { actionOf, applyAction, isSaid } = $m18;
+const { actionOf, applyAction, isSaid } = $m19;
 const HISTORY_PAGE = 200;
 const HOLE_DELAY_MS = 100;
 const HOLE_RETRY_MS = 2000;
@@ -1805,7 +1837,7 @@ this.#timers.add(timer);
 return { HISTORY_PAGE, Inbox };
 })();
 // lib/client/core/time_text.ts
-const $m20 = (() => {
+const $m21 = (() => {
 function formatTime(at ) {
 const date = new Date(at);
 if (Number.isNaN(date.getTime())) return "0000-00-00 00:00:00";
@@ -1818,11 +1850,11 @@ return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getS
 return { formatTime };
 })();
 // lib/client/core/outbox.ts
-const $m21 = (() => {
+const $m22 = (() => {
 const { ERRNO, MSGID, otherOf, parseConversation } = $m1;
-const { createCid } = $m9;
+const { createCid } = $m10;
 const { integerOf, textOf } = $m2;
-const { formatTime } = $m20;
+const { formatTime } = $m21;
 const WINDOW = 32;
 function chatFrame(
 { conversation, text, at, fields } ,
@@ -1958,7 +1990,7 @@ this.#waiting = this.#store.outbox();
 return { Outbox };
 })();
 // lib/client/core/receipts.ts
-const $m22 = (() => {
+const $m23 = (() => {
 function movePeer(
 store ,
 me ,
@@ -1980,16 +2012,16 @@ return receipts;
 return { movePeer };
 })();
 // lib/client/core/account.ts
-const $m23 = (() => {
+const $m24 = (() => {
 const { ERRNO, isJsonObject, MSGID, otherOf, parseConversation } = $m1;
-const { BackOff } = $m15;
-const { Directory } = $m17;
-const { isSaid } = $m18;
-const { HISTORY_PAGE, Inbox } = $m19;
+const { BackOff } = $m16;
+const { Directory } = $m18;
+const { isSaid } = $m19;
+const { HISTORY_PAGE, Inbox } = $m20;
 const { integerOf, listOf, readChatFrame, readEntryFrame, readHistoryEntry, textOf } = $m2;
-const { Outbox } = $m21;
-const { movePeer } = $m22;
-const { isTemporary, readReply } = $m10;
+const { Outbox } = $m22;
+const { movePeer } = $m23;
+const { isTemporary, readReply } = $m11;
 const TOLD = {
 leave: () => ({ what: "left" }),
 add: () => ({ what: "added" }),
@@ -2280,7 +2312,7 @@ if (id !== this.directory.me.id) this.#peer.emit({ kind: "recalled", conversatio
 return { Account };
 })();
 // lib/client/core/heartbeat.ts
-const $m24 = (() => {
+const $m25 = (() => {
 class Heartbeat {
 #peer ;
 #clock ;
@@ -2320,7 +2352,7 @@ this.#schedule(rhythm, rhythm.intervalMs);
 return { Heartbeat };
 })();
 // lib/client/core/link.ts
-const $m25 = (() => {
+const $m26 = (() => {
 const { isJsonObject } = $m1;
 const CONNECT_TIMEOUT_MS = 10_000;
 class Link {
@@ -2407,7 +2439,7 @@ return undefined;
 return { Link };
 })();
 // lib/client/core/profile.ts
-const $m26 = (() => {
+const $m27 = (() => {
 const { isJsonObject } = $m1;
 const { integerOf, listOf, readChatFrame, textOf } = $m2;
 function readObjects(value ) {
@@ -2475,17 +2507,17 @@ hasMoreConversations: frame.more === true,
 return { readPerson, readGroup, readPosition, readProfile };
 })();
 // lib/client/core/client_session.ts
-const $m27 = (() => {
-const { errorText } = $m14;
+const $m28 = (() => {
+const { errorText } = $m15;
 const { ERRNO, MSGID } = $m1;
-const { Account } = $m23;
-const { BackOff } = $m15;
-const { createCid } = $m9;
-const { Heartbeat } = $m24;
-const { Link } = $m25;
+const { Account } = $m24;
+const { BackOff } = $m16;
+const { createCid } = $m10;
+const { Heartbeat } = $m25;
+const { Link } = $m26;
 const { integerOf, textOf } = $m2;
-const { readProfile } = $m26;
-const { NO_ANSWER, noReply, readReply, Requests } = $m10;
+const { readProfile } = $m27;
+const { NO_ANSWER, noReply, readReply, Requests } = $m11;
 const LOGIN_TIMEOUT_MS = 20_000;
 const PROBE_TIMEOUT_MS = 1000;
 const RESUME_PATIENCE_MS = 3000;
@@ -2921,9 +2953,9 @@ this.#change = Promise.withResolvers ();
 return { ClientSession };
 })();
 // lib/client/core/conversation_list.ts
-const $m28 = (() => {
+const $m29 = (() => {
 const { isJsonObject } = $m1;
-const { isMentioned } = $m18;
+const { isMentioned } = $m19;
 const { integerOf, listOf, textOf } = $m2;
 function readSummary(entry ) {
 const { last, peer } = entry;
@@ -3025,7 +3057,7 @@ peer: undefined,
 return { readSummary, nextBefore, ConversationList };
 })();
 // lib/client/core/other_log.ts
-const $m29 = (() => {
+const $m30 = (() => {
 function fallBack(
 store ,
 positions ,
@@ -3053,10 +3085,10 @@ shown: Math.min(shown, Math.max(common, position.read)),
 return { fallBack };
 })();
 // lib/web/app/authenticate.ts
-const $m30 = (() => {
-const { createCid } = $m9;
+const $m31 = (() => {
+const { createCid } = $m10;
 const { textOf } = $m2;
-const { noReply, readReply } = $m10;
+const { noReply, readReply } = $m11;
 const { isJsonObject } = $m1;
 const TIMEOUT_MS = 20_000;
 function authenticate(dial , request ) {
@@ -3082,7 +3114,7 @@ return isJsonObject(frame) && textOf(frame.cid) !== "" ? frame : undefined;
 return { authenticate };
 })();
 // lib/web/app/database.ts
-const $m31 = (() => {
+const $m32 = (() => {
 const STORES = ["kept", "conversations", "outbox", "drafts"];
 function settle (request ) {
 return new Promise((resolve, reject) => {
@@ -3159,7 +3191,7 @@ this.#onFailure();
 return { Database };
 })();
 // lib/web/app/device_name.ts
-const $m32 = (() => {
+const $m33 = (() => {
 const BROWSERS = [
 [/\bEdg\//, "Edge"],
 [/\bOPR\//, "Opera"],
@@ -3186,7 +3218,7 @@ return system === undefined ? browser : `${browser} on ${system}`;
 return { deviceName };
 })();
 // lib/web/app/people.ts
-const $m33 = (() => {
+const $m34 = (() => {
 const { integerOf, listOf, textOf } = $m2;
 const { isJsonObject } = $m1;
 class People {
@@ -3295,8 +3327,8 @@ break;
 return { People };
 })();
 // lib/web/app/conversation.ts
-const $m34 = (() => {
-const { detailsOf } = $m18;
+const $m35 = (() => {
+const { detailsOf } = $m19;
 const { integerOf } = $m2;
 const { isJsonObject, MSGID, otherOf, parseConversation } = $m1;
 const KEPT_ENTRIES = 80;
@@ -3487,8 +3519,8 @@ return low;
 return { messageOf, Conversation };
 })();
 // lib/web/app/store.ts
-const $m35 = (() => {
-const { Conversation, messageOf } = $m34;
+const $m36 = (() => {
+const { Conversation, messageOf } = $m35;
 const KEEP_DELAY_MS = 300;
 class BrowserStore {
 all = new Map ();
@@ -3668,7 +3700,7 @@ this.#onChange(conversation);
 return { BrowserStore };
 })();
 // lib/web/app/tabs.ts
-const $m36 = (() => {
+const $m37 = (() => {
 const LOCK = "chat-connection";
 const CHANNEL = "chat-tabs";
 class Tabs {
@@ -3717,7 +3749,7 @@ this.wait();
 return { Tabs };
 })();
 // lib/web/app/within.ts
-const $m37 = (() => {
+const $m38 = (() => {
 async function within(work , timeoutMs ) {
 const late = Promise.withResolvers ();
 const timer = setTimeout(() => late.resolve(false), timeoutMs);
@@ -3730,24 +3762,24 @@ clearTimeout(timer);
 return { within };
 })();
 // lib/web/app/model.ts
-const $m38 = (() => {
-const { systemClock } = $m13;
-const { createCid } = $m9;
-const { ClientSession } = $m27;
-const { nextBefore } = $m28;
+const $m39 = (() => {
+const { systemClock } = $m14;
+const { createCid } = $m10;
+const { ClientSession } = $m28;
+const { nextBefore } = $m29;
 const { integerOf, listOf, textOf } = $m2;
-const { fallBack } = $m29;
-const { readPosition } = $m26;
-const { isTemporary, noReply } = $m10;
+const { fallBack } = $m30;
+const { readPosition } = $m27;
+const { isTemporary, noReply } = $m11;
 const { readPageLink } = $m0;
 const { conversationOfGroup, conversationOfUsers, ERRNO, isJsonObject, MSGID } = $m1;
-const { authenticate } = $m30;
-const { Database } = $m31;
-const { deviceName } = $m32;
-const { People } = $m33;
-const { BrowserStore } = $m35;
-const { Tabs } = $m36;
-const { within } = $m37;
+const { authenticate } = $m31;
+const { Database } = $m32;
+const { deviceName } = $m33;
+const { People } = $m34;
+const { BrowserStore } = $m36;
+const { Tabs } = $m37;
+const { within } = $m38;
 const PAGE = 200;
 const TYPING_INTERVAL_MS = 3000;
 const TYPING_SHOWN_MS = 5000;
@@ -4392,7 +4424,7 @@ return id.startsWith("g") ? Number(id.slice(1)) : 0;
 return { Model };
 })();
 // lib/web/app/avatar.ts
-const $m39 = (() => {
+const $m40 = (() => {
 const { el } = $m3;
 const TONES = 8;
 const segmenter = new Intl.Segmenter();
@@ -4415,7 +4447,7 @@ return el("span", { class: classes.trim(), "aria-hidden": "true" }, initials(nam
 return { avatar };
 })();
 // lib/web/app/icons.ts
-const $m40 = (() => {
+const $m41 = (() => {
 const ICONS = {
 plus: "M12 5v14M5 12h14",
 search: "M11 4a7 7 0 1 0 0 14a7 7 0 0 0 0-14zM16.2 16.2L20.5 20.5",
@@ -4440,9 +4472,9 @@ command: "M9 6l6 6l-6 6",
 return { ICONS };
 })();
 // lib/web/app/float.ts
-const $m41 = (() => {
+const $m42 = (() => {
 const { el, icon } = $m3;
-const { ICONS } = $m40;
+const { ICONS } = $m41;
 const { t } = $m8;
 const GAP = 4;
 const EDGE = 8;
@@ -4600,14 +4632,14 @@ setTimeout(() => element.remove(), 4000);
 return { place, openFloat, moveWithArrows, openMenu, openDialog, askFirst, toast };
 })();
 // lib/web/app/person_dialog.ts
-const $m42 = (() => {
+const $m43 = (() => {
 const { listOf } = $m2;
 const { ERRNO, isJsonObject, MSGID } = $m1;
-const { avatar } = $m39;
+const { avatar } = $m40;
 const { el, replace } = $m3;
-const { moveWithArrows, openDialog } = $m41;
+const { moveWithArrows, openDialog } = $m42;
 const { t } = $m8;
-const { failureOf } = $m11;
+const { failureOf } = $m12;
 const WAIT_MS = 200;
 const SHOWN = 20;
 async function findPeople(model , text ) {
@@ -4689,16 +4721,16 @@ return [input, problem, lines];
 return { findPeople, choosePerson };
 })();
 // lib/web/app/group_dialogs.ts
-const $m43 = (() => {
+const $m44 = (() => {
 const { integerOf, textOf } = $m2;
 const { pageLink } = $m0;
 const { conversationOfGroup, ERRNO, MSGID } = $m1;
 const { el, replace } = $m3;
-const { openDialog, toast } = $m41;
+const { openDialog, toast } = $m42;
 const { choice, field, form } = $m4;
-const { choosePerson } = $m42;
+const { choosePerson } = $m43;
 const { fullTime, plural, t } = $m8;
-const { failureOf } = $m11;
+const { failureOf } = $m12;
 const HOUR_MS = 3_600_000;
 const ALWAYS_MS = 10 * 365 * 24 * HOUR_MS;
 function groupOf({ frame } ) {
@@ -4868,15 +4900,15 @@ return [
 return { newGroupDialog, joinDialog, inviteDialog, linkDialog, editGroupDialog, muteChoices };
 })();
 // lib/web/app/details_view.ts
-const $m44 = (() => {
+const $m45 = (() => {
 const { conversationOfGroup, ERRNO, MSGID } = $m1;
-const { avatar } = $m39;
-const { editGroupDialog, inviteDialog, linkDialog, muteChoices } = $m43;
+const { avatar } = $m40;
+const { editGroupDialog, inviteDialog, linkDialog, muteChoices } = $m44;
 const { el, icon, replace } = $m3;
-const { askFirst, openDialog, openMenu, toast } = $m41;
-const { ICONS } = $m40;
+const { askFirst, openDialog, openMenu, toast } = $m42;
+const { ICONS } = $m41;
 const { isolate, plural, shortTime, t } = $m8;
-const { excerpt, failureOf, nameOf, roleText, sublineOf, titleOf } = $m11;
+const { excerpt, failureOf, nameOf, roleText, sublineOf, titleOf } = $m12;
 const MEMBERS_SHOWN = 50;
 class DetailsView {
 element ;
@@ -5151,17 +5183,17 @@ el("div", {}, isBlocked ? t("unblock") : t("block")),
 return { DetailsView };
 })();
 // lib/web/app/jump_dialog.ts
-const $m45 = (() => {
+const $m46 = (() => {
 const { ERRNO, MSGID } = $m1;
 const { integerOf, listOf, textOf } = $m2;
 const { isJsonObject } = $m1;
-const { avatar } = $m39;
+const { avatar } = $m40;
 const { el, icon, replace } = $m3;
-const { openDialog } = $m41;
-const { ICONS } = $m40;
-const { findPeople } = $m42;
+const { openDialog } = $m42;
+const { ICONS } = $m41;
+const { findPeople } = $m43;
 const { shortTime, t } = $m8;
-const { excerpt, nameOf, titleOf } = $m11;
+const { excerpt, nameOf, titleOf } = $m12;
 const WAIT_MS = 120;
 const MOST = 8;
 function openJump(
@@ -5310,7 +5342,7 @@ return [input, lines];
 return { openJump };
 })();
 // lib/web/app/markup.ts
-const $m46 = (() => {
+const $m47 = (() => {
 const FENCE = /```(?=([^\S\n]*))\1(?:[\w+#-]*\n)?([^]*?)\n?```/g;
 const CODE = /`([^`\n]+)`/g;
 const LINK = /\bhttps?:\/\/[^\s<>"'`\u2018-\u201f\u3000-\u303f\uff00-\uff0f]+/gi;
@@ -5394,13 +5426,13 @@ return pieces;
 return { isEmojiOnly, parse };
 })();
 // lib/web/app/rows.ts
-const $m47 = (() => {
-const { avatar } = $m39;
+const $m48 = (() => {
+const { avatar } = $m40;
 const { el, icon } = $m3;
-const { ICONS } = $m40;
-const { isEmojiOnly, parse } = $m46;
+const { ICONS } = $m41;
+const { isEmojiOnly, parse } = $m47;
 const { day, fullTime, isolate, plural, t, time } = $m8;
-const { excerpt, nameOf, systemText, titleOf } = $m11;
+const { excerpt, nameOf, systemText, titleOf } = $m12;
 function signatureOf(item , model , conversation ) {
 const name = (id ) => model.nameOf(id);
 switch (item.kind) {
@@ -5659,13 +5691,13 @@ el("span", {}, String(count)),
 return { signatureOf, drawRow, tickOf, tickSign };
 })();
 // lib/web/app/list_view.ts
-const $m48 = (() => {
-const { avatar } = $m39;
+const $m49 = (() => {
+const { avatar } = $m40;
 const { el, icon, replace } = $m3;
-const { ICONS } = $m40;
-const { tickOf, tickSign } = $m47;
+const { ICONS } = $m41;
+const { tickOf, tickSign } = $m48;
 const { isolate, number, plural, shortTime, t } = $m8;
-const { excerpt, nameOf, systemText, titleOf, typingOf } = $m11;
+const { excerpt, nameOf, systemText, titleOf, typingOf } = $m12;
 const FIRST_ROWS = 40;
 const REST_DELAY_MS = 250;
 class ListView {
@@ -5898,11 +5930,11 @@ else items[index]?.focus();
 return { ListView };
 })();
 // lib/web/app/notices.ts
-const $m49 = (() => {
-const { isMentioned } = $m18;
+const $m50 = (() => {
+const { isMentioned } = $m19;
 const { prefs, setPref } = $m5;
 const { t } = $m8;
-const { excerpt, nameOf, titleOf } = $m11;
+const { excerpt, nameOf, titleOf } = $m12;
 class Notices {
 #model ;
 #onOpen ;
@@ -5969,15 +6001,15 @@ return undefined;
 return { Notices };
 })();
 // lib/web/app/settings_dialogs.ts
-const $m50 = (() => {
+const $m51 = (() => {
 const { integerOf, listOf, textOf } = $m2;
 const { ERRNO, isJsonObject, MSGID } = $m1;
 const { el, replace } = $m3;
-const { askFirst, openDialog, toast } = $m41;
+const { askFirst, openDialog, toast } = $m42;
 const { choice, field, form } = $m4;
 const { applyTheme, prefs, setPref } = $m5;
 const { isolate, LANGUAGES, shortTime, t } = $m8;
-const { failureOf } = $m11;
+const { failureOf } = $m12;
 function profileDialog(model ) {
 openDialog(t("profile"), ({ close }) => {
 const me = model.people.user(model.me);
@@ -6133,7 +6165,7 @@ el("dd", {}, t(text)),
 return { profileDialog, devicesDialog, settingsDialog, keysDialog };
 })();
 // lib/web/app/emoji.ts
-const $m51 = (() => {
+const $m52 = (() => {
 const TABLE =
 `👍 thumbsup yes|👎 thumbsdown no|❤️ heart love|😂 joy laugh|🎉 tada party|😮 surprised wow|😢 sad cry|🙏 thanks please
 😀 grinning|😄 smile|😁 grin|😅 sweat|🤣 rofl|😊 blush|🙂 slight|🙃 upside|😉 wink|😍 hearteyes|😘 kiss|😎 cool sunglasses
@@ -6160,10 +6192,10 @@ return found.filter(({ name }) => name !== "").slice(0, most);
 return { EMOJI, findEmoji };
 })();
 // lib/web/app/emoji_menu.ts
-const $m52 = (() => {
+const $m53 = (() => {
 const { el } = $m3;
-const { EMOJI } = $m51;
-const { moveWithArrows, openFloat } = $m41;
+const { EMOJI } = $m52;
+const { moveWithArrows, openFloat } = $m42;
 const { t } = $m8;
 const COLUMNS = 8;
 function openEmoji(anchor , onChoose ) {
@@ -6203,7 +6235,7 @@ grid.querySelector("button")?.focus();
 return { openEmoji, openReactions };
 })();
 // lib/web/app/long_text.ts
-const $m53 = (() => {
+const $m54 = (() => {
 const encoder = new TextEncoder();
 const MOST_CHARACTERS = 8000;
 const CHARACTER_BYTES = 6;
@@ -6225,17 +6257,17 @@ return Array.from(
 return { sizeOf, cut };
 })();
 // lib/web/app/composer.ts
-const $m54 = (() => {
+const $m55 = (() => {
 const { ERRNO, MSGID } = $m1;
 const { el, icon, replace } = $m3;
-const { findEmoji } = $m51;
-const { openEmoji } = $m52;
-const { openDialog, place, toast } = $m41;
-const { ICONS } = $m40;
-const { cut, sizeOf } = $m53;
+const { findEmoji } = $m52;
+const { openEmoji } = $m53;
+const { openDialog, place, toast } = $m42;
+const { ICONS } = $m41;
+const { cut, sizeOf } = $m54;
 const { isolate, plural, t } = $m8;
-const { avatar } = $m39;
-const { excerpt, failureOf, nameOf, titleOf, typingOf } = $m11;
+const { avatar } = $m40;
+const { excerpt, failureOf, nameOf, titleOf, typingOf } = $m12;
 const DRAFT_DELAY_MS = 400;
 const LONG_LINES = 20;
 const LONG_CHARACTERS = 4000;
@@ -6656,13 +6688,13 @@ content: [emoji, ` ${name}`],
 return { Composer };
 })();
 // lib/web/app/log_view.ts
-const $m55 = (() => {
+const $m56 = (() => {
 const { el, icon } = $m3;
-const { toast } = $m41;
-const { ICONS } = $m40;
-const { drawRow, signatureOf } = $m47;
+const { toast } = $m42;
+const { ICONS } = $m41;
+const { drawRow, signatureOf } = $m48;
 const { dayOf, number, t } = $m8;
-const { nameOf } = $m11;
+const { nameOf } = $m12;
 const GROUP_MS = 5 * 60_000;
 const OVERSCAN_PX = 800;
 const END_PX = 48;
@@ -7044,17 +7076,17 @@ return a.length === b.length && a.every((value, index) => value === b[index]);
 return { LogView };
 })();
 // lib/web/app/talk_view.ts
-const $m56 = (() => {
+const $m57 = (() => {
 const { ERRNO, MSGID } = $m1;
-const { avatar } = $m39;
-const { Composer } = $m54;
+const { avatar } = $m40;
+const { Composer } = $m55;
 const { el, icon, replace } = $m3;
-const { openReactions } = $m52;
-const { askFirst, openDialog, openFloat, openMenu, toast } = $m41;
-const { ICONS } = $m40;
-const { LogView } = $m55;
+const { openReactions } = $m53;
+const { askFirst, openDialog, openFloat, openMenu, toast } = $m42;
+const { ICONS } = $m41;
+const { LogView } = $m56;
 const { fullTime, t } = $m8;
-const { failureOf, nameOf, sublineOf, titleOf } = $m11;
+const { failureOf, nameOf, sublineOf, titleOf } = $m12;
 const { integerOf, listOf, textOf } = $m2;
 const { isJsonObject } = $m1;
 class TalkView {
@@ -7334,18 +7366,18 @@ openFloat(el("div", { class: "float" }, ...lines), anchor, "above");
 return { TalkView };
 })();
 // lib/web/app/shell.ts
-const $m57 = (() => {
-const { DetailsView } = $m44;
+const $m58 = (() => {
+const { DetailsView } = $m45;
 const { el, replace } = $m3;
-const { askFirst, openMenu, toast } = $m41;
-const { joinDialog, newGroupDialog } = $m43;
-const { openJump } = $m45;
-const { ListView } = $m48;
-const { Notices } = $m49;
-const { choosePerson } = $m42;
+const { askFirst, openMenu, toast } = $m42;
+const { joinDialog, newGroupDialog } = $m44;
+const { openJump } = $m46;
+const { ListView } = $m49;
+const { Notices } = $m50;
+const { choosePerson } = $m43;
 const { prefs, setPref } = $m5;
-const { devicesDialog, keysDialog, profileDialog, settingsDialog } = $m50;
-const { TalkView } = $m56;
+const { devicesDialog, keysDialog, profileDialog, settingsDialog } = $m51;
+const { TalkView } = $m57;
 const { plural, t } = $m8;
 const { MSGID, parseConversation } = $m1;
 const QUIET_MS = 800;
@@ -7628,8 +7660,8 @@ return location.hash.slice(1) || undefined;
 return { Shell };
 })();
 // lib/web/app/socket.ts
-const $m58 = (() => {
-const { within } = $m37;
+const $m59 = (() => {
+const { within } = $m38;
 const END_TIMEOUT_MS = 1000;
 function createDialer(url ) {
 const target = new URL("/ws", url);
@@ -7662,13 +7694,13 @@ await within(closed, END_TIMEOUT_MS);
 return { createDialer };
 })();
 // lib/web/app/app.ts
-const $m59 = (() => {
+const $m60 = (() => {
 const { readPageLink } = $m0;
-const { EntryView } = $m12;
-const { Model } = $m38;
+const { EntryView } = $m13;
+const { Model } = $m39;
 const { applyTheme, prefs } = $m5;
-const { Shell } = $m57;
-const { createDialer } = $m58;
+const { Shell } = $m58;
+const { createDialer } = $m59;
 const { languageTag, setLanguage } = $m8;
 const model = new Model(createDialer(new URL(location.href)));
 let shell ;
