@@ -97,7 +97,7 @@ export interface MailboxOptions {
   readers: Limiter;
   /** Monotonic clock, ms. */
   now: () => number;
-  /** The user is in this group no longer, as an entry says that has just been reached. Must not throw. */
+  /** The user is in this group no longer, as an entry says that has been reached, or the database. Must not throw. */
   onEnded?: (conversation: ConversationId) => void;
   /** A read of the log failed; the mailbox goes on at the next {@link Mailbox.tick}. Must not throw. */
   onError: (error: unknown) => void;
@@ -228,6 +228,7 @@ export class Mailbox {
     };
     this.#cursors.set(conversation, cursor);
     if (cursor.newest > cursor.sent) this.#behind.add(cursor);
+    if (until < NO_END) this.#options.onEnded?.(conversation);
     return cursor;
   }
 
@@ -246,6 +247,8 @@ export class Mailbox {
       // Whoever has joined on this device has the entry that says so; the user's other devices have not.
       if (this.device > 0 && delivered > since) this.#setDelivered(cursor, delivered);
     }
+    // The user may have been removed again before it was told here that it is in.
+    if (cursor.until < NO_END) this.#options.onEnded?.(conversation);
     // A message may have been stored, and its doorbell missed, since the joining was.
     this.#notice(cursor, cursor.sent + 1);
   }
@@ -253,7 +256,9 @@ export class Mailbox {
   /** The user, who was entitled to what follows `since`, is to nothing behind `until`; up to that all of it is sent. */
   leave(conversation: ConversationId, since: number, until: number): void {
     const cursor = this.#cursors.get(conversation);
-    if (!cursor || cursor.since !== since || cursor.until <= until) return;
+    if (!cursor || cursor.since !== since) return;
+    // Once more where it is known: the session may have been put into the group since, by what was read before.
+    if (cursor.until <= until) return this.#options.onEnded?.(conversation);
     this.#end(cursor, until);
     this.#notice(cursor, until);
   }
@@ -317,6 +322,8 @@ export class Mailbox {
 
   /** An entry that has just gone out, or been passed over, may be the last one for this user. */
   #look(cursor: Cursor, seq: number, text: string): void {
+    // Of a user who has come again the former membership is over in any case.
+    if (this.#cursors.get(cursor.conversation) !== cursor) return;
     if (seq < cursor.until && endsMembership(text, this.#options.userId)) this.#end(cursor, seq);
   }
 
@@ -770,6 +777,8 @@ export class Mailbox {
     const { messages, userId } = this.#options;
     const rows = (await messages.after(cursor.conversation, sent, pageSize, userId))
       .filter(({ seq }) => seq <= cursor.until);
+    // The user has come again meanwhile, and has another cursor.
+    if (this.#cursors.get(cursor.conversation) !== cursor) return undefined;
     if (rows.length === 0) {
       // Nothing there: the doorbell promised a message that does not exist (a join looks one ahead).
       if (this.#rings === rings && cursor.sent === sent) cursor.newest = sent;

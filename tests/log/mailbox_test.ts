@@ -78,6 +78,7 @@ function open({ version = 2, places = [] }: { version?: 1 | 2; places?: Partial<
   const outlet = new FakeOutlet();
   const clock = { now: 0 };
   const errors: unknown[] = [];
+  const ended: string[] = [];
   // The mailbox uses these two methods of the model; the rest of it needs a database.
   const messages = log as unknown as Messages;
   const positions = new Positions(messages, SILENT, () => {});
@@ -90,6 +91,7 @@ function open({ version = 2, places = [] }: { version?: 1 | 2; places?: Partial<
       positions,
       readers: new Limiter(1),
       now: () => clock.now,
+      onEnded: (conversation) => ended.push(conversation),
       onError: (error) => errors.push(error),
     },
     places?.map((place) => ({ ...HOME, ...place })),
@@ -101,7 +103,7 @@ function open({ version = 2, places = [] }: { version?: 1 | 2; places?: Partial<
     mailbox.offer(conversation, seq, sender, frame(conversation, seq));
     return seq;
   };
-  return { log, outlet, clock, errors, positions, mailbox, frame, say };
+  return { log, outlet, clock, errors, ended, positions, mailbox, frame, say };
 }
 
 const range = (from: number, to: number) =>
@@ -674,3 +676,40 @@ Deno.test(
     assertEquals([outlet.seqs, mailbox.unacknowledged, errors], [range(1, 2), 2, []]);
   },
 );
+
+Deno.test("whoever is in a group no longer hears nothing of it, whatever has put it there", unit, () => {
+  // Removed between two looks into the database at login.
+  const { mailbox, ended } = open({ places: [{ conversation: "g1", delivered: 3, last_seq: 3, until: 3 }] });
+  assertEquals(ended, ["g1"]);
+  // A look from before has put the session back.
+  mailbox.leave("g1", 0, 3);
+  assertEquals(ended, ["g1", "g1"]);
+  // The answer to the joining was slower than the removal.
+  mailbox.join("g1", 0);
+  assertEquals(ended, ["g1", "g1", "g1"]);
+  // Another stay.
+  mailbox.join("g1", 5, 6);
+  mailbox.leave("g1", 0, 3);
+  assertEquals(ended, ["g1", "g1", "g1"]);
+});
+
+Deno.test("whoever comes again while the end of its former stay is read is in the group", unit, async () => {
+  const { mailbox, log, outlet, ended } = open({ places: [] });
+  mailbox.join("g1", 0);
+  mailbox.open();
+  log.add("g1", 2, 1);
+  log.add("g1", 2, 2, JSON.stringify({ msgid: 25, what: "removed", id: USER, by: 2 }));
+  log.add("g1", 2, 3);
+  log.add("g1", 2, 4, JSON.stringify({ msgid: 25, what: "added", id: USER, by: 2 }));
+  let isFirst = true;
+  log.onRead = () => {
+    if (isFirst) mailbox.join("g1", 3);
+    isFirst = false;
+  };
+  mailbox.notice("g1", 4);
+  await waitFor("the look", () => !isFirst);
+  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setTimeout(resolve));
+  assertEquals([ended, outlet.seqs, mailbox.unacknowledged], [[], [], 0]);
+  mailbox.offer("g1", 5, 2, '{"msgid":10,"conversation":"g1","seq":5}');
+  assertEquals(outlet.seqs, ["g1#5"]);
+});
