@@ -15,6 +15,7 @@ import type { Closer } from "./ports.ts";
 import { createMemoryPresence, type Presence, type PresenceEvents } from "./cluster/presence.ts";
 import { Redis, type RedisOptions } from "./cluster/redis.ts";
 import { RedisPresence } from "./cluster/redis_presence.ts";
+import { LONE_ROSTER, type Roster, SharedRoster } from "./cluster/roster.ts";
 import { Seal, sealedBus } from "./cluster/seal.ts";
 import type { Database } from "./store/database.ts";
 import { MemoryTallies, SharedTallies, type Tallies } from "./cluster/tallies.ts";
@@ -63,6 +64,8 @@ export interface ClusterParts {
   tallies: Tallies;
   /** What proves that a text is a node's of this cluster: see Seal.sign. */
   sign: (text: string) => string;
+  /** What the nodes say of themselves. */
+  roster: Roster;
 }
 
 /** Joins the cluster. Throws a FatalError when that cannot be done. */
@@ -74,7 +77,8 @@ export async function openCluster(options: ClusterOptions, closers: Closer[]): P
   const sign = (text: string) => seal.sign(text);
   if (place.redisUrl === null) {
     const tallies = new MemoryTallies(turnTime);
-    return { bus: createLocalBus(), presence: createMemoryPresence(node), channelPrefix, tallies, sign };
+    const alone = { bus: createLocalBus(), presence: createMemoryPresence(node), roster: LONE_ROSTER };
+    return { ...alone, channelPrefix, tallies, sign };
   }
   const redis = new Redis(place.redisUrl, busEvents(options, seal, `${channelPrefix}node:${node}`), {
     ...authority(place),
@@ -94,7 +98,8 @@ export async function openCluster(options: ClusterOptions, closers: Closer[]): P
   });
   closers.push(() => presence.close());
   const tallies = new SharedTallies(redis, channelPrefix, turnTime);
-  return { bus: sealedBus(redis, seal), presence, channelPrefix, tallies, sign };
+  const roster = new SharedRoster(redis, channelPrefix, node, sign);
+  return { bus: sealedBus(redis, seal), presence, channelPrefix, tallies, sign, roster };
 }
 
 /** Looks whether Redis, if there is to be one, is there and lets us in. Throws a FatalError when not. */

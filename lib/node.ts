@@ -182,7 +182,7 @@ async function assemble(
   const late: Late = { fail: () => {} };
   const failure = new Promise<FatalError>((resolve) => late.fail = resolve);
   const cluster = await openCluster({ place: options, db, node, origin, late, logger }, closers);
-  const { bus, presence, channelPrefix, tallies } = cluster;
+  const { bus, presence, channelPrefix, tallies, roster } = cluster;
   const isClustered = options.redisUrl !== null;
 
   const ends = new Ends();
@@ -415,6 +415,11 @@ async function assemble(
     db,
     limited,
     lines: logger,
+    users,
+    guesses: services.guesses,
+    roster,
+    node,
+    options,
     logger,
     passwords,
   });

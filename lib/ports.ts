@@ -21,6 +21,7 @@ import { nodeMetrics } from "./observe/node_metrics.ts";
 import type { ServeOptions } from "./config/options.ts";
 import type { Passwords } from "./chat/password.ts";
 import type { Presence } from "./cluster/presence.ts";
+import { openOperatorPage, type OperatorParts } from "./operators.ts";
 import { renderMetrics } from "./observe/prometheus.ts";
 import type { RecentLines } from "./observe/recent_lines.ts";
 import { Proxies } from "./net/proxies.ts";
@@ -207,17 +208,21 @@ export function openHttp(
   listener: Deno.TcpListener,
   options: Omit<HttpOptions, "sources">,
   closers: Closer[],
-): (parts: HttpParts) => void {
+): (parts: HttpParts & OperatorParts) => void {
   const sources: HttpSources = {
     problems: () => Promise.resolve([NOT_ACCEPTING]),
     metrics: () => "",
     makeRoom: () => false,
   };
   closers.push(serveHttp(listener, { ...options, sources }));
-  return (parts) => void Object.assign(sources, sourcesOf(parts, closers));
+  return (parts) => void Object.assign(sources, sourcesOf(parts, listener, closers));
 }
 
-function sourcesOf(parts: HttpParts, closers: Closer[]): HttpSources {
+function sourcesOf(
+  parts: HttpParts & OperatorParts,
+  listener: Deno.TcpListener,
+  closers: Closer[],
+): HttpSources {
   const { server, presence, bus, isClustered, beats, db, log, logger } = parts;
   const lag = new LoopLag(systemClock);
   lag.start();
@@ -238,8 +243,11 @@ function sourcesOf(parts: HttpParts, closers: Closer[]): HttpSources {
     bus: isClustered ? bus : undefined,
     beats: beats?.counters,
   };
+  const problems = () => readiness.problems();
+  const page = openOperatorPage({ ...parts, lag, pool: numbers.pool, problems, listener }, closers);
   return {
-    problems: () => readiness.problems(),
+    problems,
+    page: (request) => page.answer(request),
     metrics: () => renderMetrics(nodeMetrics(numbers)),
     makeRoom: (reason) => server.yieldDescriptors(reason),
   };

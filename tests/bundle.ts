@@ -15,8 +15,8 @@ const SOURCES = new URL("lib/web/app/", ROOT);
 /** Where the results lie. */
 export const ASSETS: URL = new URL("lib/web/assets/", ROOT);
 
-/** Programs: each begins with the module of that name. */
-export const PROGRAMS = ["app"] as const;
+/** Programs: each begins with the module of that name. Where its text goes, among {@link ASSETS}. */
+export const PROGRAMS = { app: "app.js", operators: "operators/operators.js" } as const;
 
 /** A module without types, comments and indentation, with its imports and exports taken out. */
 interface Module {
@@ -235,10 +235,12 @@ function braceEnd(code: string, start: number): number {
 }
 
 /** What a program's bundle is to be. */
-export function bundleProgram(name: (typeof PROGRAMS)[number]): string {
+export function bundleProgram(name: string): string {
   return bundle(new URL(`${name}.ts`, SOURCES));
 }
 
 if (import.meta.main) {
-  for (const name of PROGRAMS) Deno.writeTextFileSync(new URL(`${name}.js`, ASSETS), bundleProgram(name));
+  for (const [name, path] of Object.entries(PROGRAMS)) {
+    Deno.writeTextFileSync(new URL(path, ASSETS), bundleProgram(name));
+  }
 }

@@ -312,7 +312,7 @@ const LISTENING = {
   http: {
     flag: "http",
     placeholder: "HOST:PORT",
-    help: "answer /healthz, /readyz and /metrics here",
+    help: "answer /healthz, /readyz and /metrics here, and serve the page for operators",
     parse: hostPort,
   },
   web: {

@@ -6,11 +6,13 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { errorText } from "../base/errors.ts";
 import { isShortage } from "../net/listen.ts";
 import type { LogBudget } from "../base/log_budget.ts";
 import type { Logger } from "../base/logger.ts";
+import type { OperatorAnswer, OperatorRequest } from "./operator_port.ts";
 import { METRICS_CONTENT_TYPE } from "./prometheus.ts";
 import type { ReadGate } from "../net/read_gate.ts";
 import { SocketStream } from "../net/socket_stream.ts";
@@ -22,6 +24,8 @@ const MAX_CONNECTIONS = 32;
 const CONNECTION_MS = 10_000;
 /** Longest request with all of its headers, bytes. */
 const MAX_HEADER_BYTES = 8_192;
+/** Longest body, bytes. */
+const MAX_BODY_BYTES = 16_384;
 /** Pause after an accept that failed for want of file descriptors, ms. */
 const ACCEPT_RETRY_MS = 100;
 
@@ -33,6 +37,8 @@ export interface HttpSources {
   metrics: () => string;
   /** Gives up file descriptors that clients have, or that are kept back; false when there are none to be had. */
   makeRoom: (reason: string) => boolean;
+  /** The page for operators; undefined where there is no such thing, and before the node has started. */
+  page?: (request: OperatorRequest) => Promise<OperatorAnswer | undefined>;
 }
 
 /** What {@link serveHttp} works with. */
@@ -50,11 +56,11 @@ export interface HttpOptions {
 /** What a request is answered with. */
 interface Answer {
   status: number;
-  body: string;
-  headers?: Record<string, string>;
+  body: string | Uint8Array;
+  headers?: Readonly<Record<string, string>>;
 }
 
-/** Serves `/healthz`, `/readyz` and `/metrics` to whoever connects to `listener`; the returned function ends that. */
+/** Serves `/healthz`, `/readyz`, `/metrics` and the page for operators to whoever connects to `listener`; the returned function ends that. */
 export function serveHttp(listener: Deno.TcpListener, options: HttpOptions): () => void {
   const { logger, gate } = options;
   /** The oldest first. */
@@ -62,10 +68,12 @@ export function serveHttp(listener: Deno.TcpListener, options: HttpOptions): () 
   let isClosed = false;
   const http = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, (request, response) => {
     // A second request on the same connection finds its answer's connection closed.
-    if (!answered.has(request.socket)) respond(request, response, options);
+    if (!answered.has(request.socket)) respond(request, peers.get(request.socket) ?? "", response, options);
     answered.add(request.socket);
   });
   const answered = new WeakSet<object>();
+  /** Addresses. */
+  const peers = new WeakMap<object, string>();
   http.on("clientError", (error, socket) => {
     socket.destroy();
     if (!isClosed && options.refusalLines.take(performance.now())) {
@@ -79,6 +87,7 @@ export function serveHttp(listener: Deno.TcpListener, options: HttpOptions): () 
     const stream = new SocketStream(socket, gate);
     const late = setTimeout(() => stream.destroy(), CONNECTION_MS);
     streams.add(stream);
+    peers.set(stream, socket.remoteAddr.hostname);
     stream.once("close", () => {
       clearTimeout(late);
       streams.delete(stream);
@@ -120,12 +129,13 @@ export function serveHttp(listener: Deno.TcpListener, options: HttpOptions): () 
 
 async function respond(
   request: IncomingMessage,
+  peer: string,
   response: ServerResponse,
   { sources, logger }: HttpOptions,
 ): Promise<void> {
   let answer: Answer;
   try {
-    answer = await answerTo(request, sources);
+    answer = await answerTo(request, peer, sources);
   } catch (error) {
     logger.error("cannot answer an HTTP request", { reason: errorText(error) });
     answer = { status: 500, body: "This cannot be answered\n" };
@@ -140,11 +150,18 @@ async function respond(
   response.end(body);
 }
 
-async function answerTo({ method, url = "" }: IncomingMessage, sources: HttpSources): Promise<Answer> {
+async function answerTo(request: IncomingMessage, peer: string, sources: HttpSources): Promise<Answer> {
+  const { method = "", url = "", headers } = request;
+  const [path = "", query = ""] = url.replace(/#.*/s, "").split(/\?(.*)/s);
+  if (method === "POST" && path.startsWith("/api/") && sources.page) {
+    const body = await bodyOf(request);
+    if (body === undefined) return { status: 413, body: "The request is too long\n" };
+    return await sources.page({ method, path, query, headers, body, peer }) ?? NOTHING_THERE;
+  }
   if (method !== "GET" && method !== "HEAD") {
     return { status: 405, body: "Only GET and HEAD\n", headers: { allow: "GET, HEAD" } };
   }
-  switch (url.replace(/[?#].*/s, "")) {
+  switch (path) {
     case "/healthz":
       return { status: 200, body: "alive\n" };
     case "/readyz": {
@@ -156,6 +173,23 @@ async function answerTo({ method, url = "" }: IncomingMessage, sources: HttpSour
     case "/metrics":
       return { status: 200, body: sources.metrics(), headers: { "content-type": METRICS_CONTENT_TYPE } };
     default:
-      return { status: 404, body: "There are /healthz, /readyz and /metrics\n" };
+      return await sources.page?.({ method, path, query, headers, body: "", peer }) ?? NOTHING_THERE;
   }
+}
+
+const NOTHING_THERE: Answer = {
+  status: 404,
+  body: "There are /healthz, /readyz and /metrics, and a page for operators at /\n",
+};
+
+/** Undefined: it is too long. */
+async function bodyOf(request: IncomingMessage): Promise<string | undefined> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of request) {
+    length += part.length;
+    if (length > MAX_BODY_BYTES) return undefined;
+    parts.push(part);
+  }
+  return new TextDecoder().decode(Buffer.concat(parts));
 }

@@ -44,20 +44,30 @@ export class Asset {
 /** By the paths they are asked for with. */
 export type Assets = ReadonlyMap<string, Asset>;
 
+/** Of the pages, what both have. */
+const SHARED = ["tokens.css", "icon.svg"] as const;
+
+/** The files of the page for operators. */
+export function loadOperatorAssets(): Assets {
+  return loadAssets(new URL("operators/", FOLDER), SHARED);
+}
+
 /**
- * Reads them all. Where the page names one of the others, the name gets its hash, as in `app.js?v=0123456789abcdef`: it may
+ * Reads them all, and those that are `shared` with the page of the chat. Where the page names one of the others, the name gets its hash, as in `app.js?v=0123456789abcdef`: it may
  * be kept for good, and nodes of two versions behind one proxy never mix theirs in a browser.
  */
-export function loadAssets(folder: URL = FOLDER): Assets {
+export function loadAssets(folder: URL = FOLDER, shared: readonly string[] = []): Assets {
   const assets = new Map<string, Asset>();
-  let page = "";
-  for (const { name, isFile } of Deno.readDirSync(folder)) {
-    if (!isFile) continue;
+  const add = (name: string, from: URL) => {
     const type = TYPES[name.slice(name.lastIndexOf(".") + 1)];
     if (type === undefined) throw new Error(`${name} is of no type that a browser is given`);
-    if (name === "index.html") page = Deno.readTextFileSync(new URL(name, folder));
-    else assets.set(`/${name}`, new Asset(type, Deno.readFileSync(new URL(name, folder))));
+    assets.set(`/${name}`, new Asset(type, Deno.readFileSync(new URL(name, from))));
+  };
+  for (const name of shared) add(name, FOLDER);
+  for (const { name, isFile } of Deno.readDirSync(folder)) {
+    if (isFile && name !== "index.html") add(name, folder);
   }
+  const page = Deno.readTextFileSync(new URL("index.html", folder));
   const linked = page.replace(/\b(href|src)="([\w.-]+)"/g, (all, attribute, name) => {
     const asset = assets.get(`/${name}`);
     return asset ? `${attribute}="${name}?v=${asset.hash}"` : all;

@@ -133,7 +133,7 @@ Deno.test("a node answers health checks, and only to GET and HEAD", async () => 
   const { status, text } = await ask(server, "/readyz", { method: "HEAD" });
   assertEquals([status, text], [200, ""]);
   assertEquals((await ask(server, "/readyz", { method: "POST", body: "x" })).status, 405);
-  assertEquals((await ask(server, "/")).status, 404);
+  assertEquals((await ask(server, "/nothing")).status, 404);
   assertMatch(server.stderr, /listening .*http=127\.0\.0\.1:\d+/);
 });
 

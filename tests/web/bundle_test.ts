@@ -2,9 +2,9 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { ASSETS, bundle, bundleProgram, PROGRAMS } from "../bundle.ts";
 import { runOrThrow, temporaryFolder } from "../support/process.ts";
 
-for (const name of PROGRAMS) {
-  Deno.test(`lib/web/assets/${name}.js is what the sources give (deno task bundle)`, async () => {
-    assertEquals(await Deno.readTextFile(new URL(`${name}.js`, ASSETS)), bundleProgram(name));
+for (const [name, path] of Object.entries(PROGRAMS)) {
+  Deno.test(`lib/web/assets/${path} is what the sources give (deno task bundle)`, async () => {
+    assertEquals(await Deno.readTextFile(new URL(path, ASSETS)), bundleProgram(name));
   });
 }
 

@@ -68,7 +68,10 @@ Deno.test("text stands out from what it stands on, and so do marks, in light and
 });
 
 Deno.test("the style sheets take colours from the tokens only", async () => {
-  const sheet = await Deno.readTextFile(new URL("app.css", SHEET));
+  const sheets = ["app.css", "operators/operators.css"].map((name) =>
+    Deno.readTextFile(new URL(name, SHEET))
+  );
+  const sheet = (await Promise.all(sheets)).join("");
   assertEquals(sheet.match(/#[0-9a-f]{3,8}\b(?=[^{]*;)/gi) ?? [], []);
   const tokens = await readColours();
   const used = [...sheet.matchAll(/var\(--([\w-]+)\)/g)].map(([, name = ""]) => name);

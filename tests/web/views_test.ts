@@ -3,7 +3,7 @@ import { ChatClient, type Frame, logIn } from "../support/chat_client.ts";
 import { browserTest, type Page, type View } from "../support/chromium.ts";
 import { AppSite, openConversation } from "./app_site.ts";
 
-/** Where the pictures are put, to be looked at; nowhere by default. README has two of them, from tests/web/pictures. */
+/** Where the pictures are put, to be looked at; nowhere by default. README has two of them, and one of the page for operators, from tests/web/pictures. */
 const FOLDER = Deno.env.get("CHAT_TEST_PICTURES");
 
 const PEOPLE = [
