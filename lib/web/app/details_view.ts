@@ -119,11 +119,11 @@ export class DetailsView {
         (anchor) => openMenu(anchor, muteChoices(model, conversation)),
       ),
       canAdd && line(t("add_people"), ICONS.plus, () => inviteDialog(model, group)),
-      canManage && isAdmin && line(t("invite_link"), ICONS.reply, () => linkDialog(model, group)),
+      canManage && isAdmin && line(t("invite_link"), ICONS.link, () => linkDialog(model, group)),
       canManage && isAdmin && line(t("edit_group"), ICONS.edit, () => editGroupDialog(model, group)),
-      canManage && line(t("leave"), ICONS.back, () => this.#leave(group)),
+      canManage && line(t("leave"), ICONS.leave, () => this.#leave(group)),
       canManage && group.role === "creator" &&
-        line(t("dissolve"), ICONS.alert, () => this.#end(group, "dissolve", "dissolve_ask")),
+        line(t("dissolve"), ICONS.trash, () => this.#end(group, "dissolve", "dissolve_ask")),
     );
   }
 

@@ -72,6 +72,8 @@ const TYPING_SHOWN_MS = 5000;
 const FRESH_MS = 60_000;
 /** Whoever logs out does not wait longer for the server. */
 const LOG_OUT_MS = 2000;
+/** Nobody waits longer for a connection before it is said that there is none. */
+const CONNECT_MS = 10_000;
 /** Where no other tab is connected the browser says so sooner. */
 const OTHER_TAB_MS = 100;
 /** After an older page was refused for the moment. */
@@ -119,6 +121,7 @@ export class Model {
   #databaseOf = 0;
   #store: BrowserStore | undefined;
   #session: ClientSession | undefined;
+  #online = Promise.withResolvers<void>();
   #currentId: ConversationId | undefined;
   #isScheduled = false;
   #typingSentAt = 0;
@@ -363,6 +366,8 @@ export class Model {
    */
   async join(what: string): Promise<Reply> {
     const groupId = /^\d{1,9}$/.test(what) ? Number(what) : undefined;
+    // Who follows a link has just opened the page.
+    await within(this.#online.promise, CONNECT_MS);
     const reply = await this.ask(
       groupId === undefined
         ? { msgid: MSGID.GROUP_MSG, op: "join", link: readPageLink(what)?.code ?? what }
@@ -663,7 +668,9 @@ export class Model {
   }
 
   #setLink(state: LinkState | { kind: "elsewhere" }): void {
+    if (this.isOnline) this.#online = Promise.withResolvers();
     this.link = { ...state, since: Date.now() };
+    if (this.isOnline) this.#online.resolve();
     // For whoever measures how long it takes.
     performance.mark(state.kind);
     if (state.kind === "ended" && state.code !== "replaced") void this.#end();

@@ -41,7 +41,12 @@ export function signatureOf(item: Item, model: Model, conversation: Conversation
   const name = (id: number) => model.nameOf(id);
   switch (item.kind) {
     case "top":
-      return [item.isComplete, titleOf(model, conversation), model.isLoading(conversation)];
+      return [
+        item.isComplete,
+        titleOf(model, conversation),
+        aboutOf(model, conversation),
+        model.isLoading(conversation),
+      ];
     case "day":
       return [day(item.at, model.now())];
     case "new":
@@ -94,16 +99,22 @@ function drawTop(isComplete: boolean, model: Model, conversation: Conversation):
     isGroup: groupId !== undefined,
     size: "large",
   });
-  const about = groupId === undefined
-    ? peerId === model.me ? t("beginning_notes") : t("beginning_one", { name: isolate(title) })
-    : model.people.groups.get(groupId)?.description || t("beginning_group", { name: isolate(title) });
   return el(
     "div",
     { class: "beginning" },
     sign,
     el("h2", {}, el("bdi", {}, title)),
-    el("p", { class: "secondary", dir: "auto" }, about),
+    el("p", { class: "secondary", dir: "auto" }, aboutOf(model, conversation)),
   );
+}
+
+/** What stands above the first entry. */
+function aboutOf(model: Model, conversation: Conversation): string {
+  const { groupId, peerId } = conversation;
+  if (groupId === undefined && peerId === model.me) return t("beginning_notes");
+  const name = isolate(titleOf(model, conversation));
+  if (groupId === undefined) return t("beginning_one", { name });
+  return model.people.groups.get(groupId)?.description || t("beginning_group", { name });
 }
 
 function drawEntry(

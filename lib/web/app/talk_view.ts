@@ -103,7 +103,7 @@ export class TalkView {
     this.composer.element.hidden = isOver;
     this.#closed.hidden = !isOver;
     if (isOver) {
-      this.#closed.textContent = conversation.groupId === undefined ? t("closed_blocked") : t("closed_group");
+      this.#closed.textContent = closedText(conversation);
     }
   }
 
@@ -334,4 +334,11 @@ export class TalkView {
     });
     openFloat(el("div", { class: "float" }, ...lines), anchor, "above");
   }
+}
+
+/** Why nothing can be said in a conversation. */
+function closedText({ groupId, entries }: Conversation): string {
+  if (groupId === undefined) return t("closed_blocked");
+  const isDissolved = entries.at(-1)?.frame?.what === "dissolved";
+  return isDissolved ? t("closed_dissolved") : t("closed_group");
 }

@@ -21,6 +21,7 @@ export const ENGLISH = {
   change_password: "Change password",
   close: "Close",
   closed_blocked: "You have blocked this person. Unblock them in the details to write.",
+  closed_dissolved: "This group was dissolved. What was said stays here.",
   closed_group: "You are not in this group any more. What was said stays here.",
   conversations: "Conversations",
   copied: "Copied",
@@ -215,7 +216,7 @@ export const ENGLISH = {
   sys_other: "{by} changed something in the group",
   sys_removed: "{by} removed {name}",
   sys_renamed: "{by} named the group {group}",
-  sys_role: "{name}: now {role} (by {by})",
+  sys_role: "{by} made {name} {role}",
   theme: "Appearance",
   theme_dark: "Dark",
   theme_light: "Light",
@@ -244,4 +245,5 @@ export const ENGLISH = {
   wrong_password: "The name or the password is wrong.",
   yesterday: "Yesterday",
   you: "You",
+  you_object: "you",
 } as const;

@@ -23,6 +23,7 @@ export const CHINESE: Readonly<Record<TextKey, string>> = {
   change_password: "修改密码",
   close: "关闭",
   closed_blocked: "你已拉黑此人。要发送消息，请在详情中取消拉黑。",
+  closed_dissolved: "此群组已解散。之前的消息会保留在这里。",
   closed_group: "你已不在此群组中。之前的消息会保留在这里。",
   conversations: "会话",
   copied: "已复制",
@@ -245,4 +246,5 @@ export const CHINESE: Readonly<Record<TextKey, string>> = {
   wrong_password: "用户名或密码错误。",
   yesterday: "昨天",
   you: "你",
+  you_object: "你",
 };

@@ -76,12 +76,15 @@ export function roleText(role: string): string {
 export function systemText(model: Model, { frame = {}, sender }: Entry): string {
   const id = integerOf(frame.id, 1) ?? 0;
   const by = integerOf(frame.by, 1) ?? sender;
-  const who = (user: number, name: string) =>
-    isolate(
-      user === model.me ? t("you") : user === OPERATOR.id ? t("operator") : nameOf(model, user, name),
-    );
+  const who = (user: number, name: string, you: string) =>
+    isolate(user === model.me ? you : user === OPERATOR.id ? t("operator") : nameOf(model, user, name));
   const name = textOf(frame.name);
-  const values = { by: who(by, textOf(frame.by_name) || (by === id ? name : "")), name: who(id, name) };
+  // At the beginning of a sentence, and within one.
+  const isAlone = frame.what === "joined" || frame.what === "left";
+  const values = {
+    by: who(by, textOf(frame.by_name) || (by === id ? name : ""), t("you")),
+    name: who(id, name, isAlone ? t("you") : t("you_object")),
+  };
   switch (frame.what) {
     case "created":
       return t("sys_created", values);

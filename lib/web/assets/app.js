@@ -340,6 +340,7 @@ cancel: "Cancel",
 change_password: "Change password",
 close: "Close",
 closed_blocked: "You have blocked this person. Unblock them in the details to write.",
+closed_dissolved: "This group was dissolved. What was said stays here.",
 closed_group: "You are not in this group any more. What was said stays here.",
 conversations: "Conversations",
 copied: "Copied",
@@ -534,7 +535,7 @@ sys_left: "{name} left",
 sys_other: "{by} changed something in the group",
 sys_removed: "{by} removed {name}",
 sys_renamed: "{by} named the group {group}",
-sys_role: "{name}: now {role} (by {by})",
+sys_role: "{by} made {name} {role}",
 theme: "Appearance",
 theme_dark: "Dark",
 theme_light: "Light",
@@ -563,6 +564,7 @@ write_to: "Message {name}",
 wrong_password: "The name or the password is wrong.",
 yesterday: "Yesterday",
 you: "You",
+you_object: "you",
 } ;
 return { ENGLISH };
 })();
@@ -584,6 +586,7 @@ cancel: "取消",
 change_password: "修改密码",
 close: "关闭",
 closed_blocked: "你已拉黑此人。要发送消息，请在详情中取消拉黑。",
+closed_dissolved: "此群组已解散。之前的消息会保留在这里。",
 closed_group: "你已不在此群组中。之前的消息会保留在这里。",
 conversations: "会话",
 copied: "已复制",
@@ -806,6 +809,7 @@ write_to: "发消息给 {name}",
 wrong_password: "用户名或密码错误。",
 yesterday: "昨天",
 you: "你",
+you_object: "你",
 };
 return { CHINESE };
 })();
@@ -1080,12 +1084,14 @@ return t(ROLES[role] ?? "role_normal");
 function systemText(model , { frame = {}, sender } ) {
 const id = integerOf(frame.id, 1) ?? 0;
 const by = integerOf(frame.by, 1) ?? sender;
-const who = (user , name ) =>
-isolate(
-user === model.me ? t("you") : user === OPERATOR.id ? t("operator") : nameOf(model, user, name),
-);
+const who = (user , name , you ) =>
+isolate(user === model.me ? you : user === OPERATOR.id ? t("operator") : nameOf(model, user, name));
 const name = textOf(frame.name);
-const values = { by: who(by, textOf(frame.by_name) || (by === id ? name : "")), name: who(id, name) };
+const isAlone = frame.what === "joined" || frame.what === "left";
+const values = {
+by: who(by, textOf(frame.by_name) || (by === id ? name : ""), t("you")),
+name: who(id, name, isAlone ? t("you") : t("you_object")),
+};
 switch (frame.what) {
 case "created":
 return t("sys_created", values);
@@ -3785,6 +3791,7 @@ const TYPING_INTERVAL_MS = 3000;
 const TYPING_SHOWN_MS = 5000;
 const FRESH_MS = 60_000;
 const LOG_OUT_MS = 2000;
+const CONNECT_MS = 10_000;
 const OTHER_TAB_MS = 100;
 const OLDER_RETRY_MS = 2000;
 const FRAME_REST_BYTES = 5536;
@@ -3819,6 +3826,7 @@ drafts = new Map ();
 #databaseOf = 0;
 #store ;
 #session ;
+#online = Promise.withResolvers ();
 #currentId ;
 #isScheduled = false;
 #typingSentAt = 0;
@@ -3990,6 +3998,7 @@ await new Promise((resolve) => setTimeout(resolve, delayMs));
 }
 async join(what ) {
 const groupId = /^\d{1,9}$/.test(what) ? Number(what) : undefined;
+await within(this.#online.promise, CONNECT_MS);
 const reply = await this.ask(
 groupId === undefined
 ? { msgid: MSGID.GROUP_MSG, op: "join", link: readPageLink(what)?.code ?? what }
@@ -4245,7 +4254,9 @@ this.isForgetful = true;
 this.changed("link");
 }
 #setLink(state ) {
+if (this.isOnline) this.#online = Promise.withResolvers();
 this.link = { ...state, since: Date.now() };
+if (this.isOnline) this.#online.resolve();
 performance.mark(state.kind);
 if (state.kind === "ended" && state.code !== "replaced") void this.#end();
 this.changed("link");
@@ -4465,6 +4476,10 @@ bellOff: "M6 9a6 6 0 0 1 9.500-4.900M18 10c0 5 2 6 2 6H9M5 16s1-1 1-4M10 19.500a
 check: "M3 12.500l5 5L20 5.500",
 checks: "M1.500 12.500l5 5L18 5.500M10.500 16l1.500 1.500L23 6",
 clock: "M12 3a9 9 0 1 0 0 18a9 9 0 0 0 0-18zM12 7v5l3 2",
+link:
+"M10 14a4 4 0 0 0 5.700 0l3.500-3.500a4 4 0 0 0-5.700-5.700l-1 1M14 10a4 4 0 0 0-5.700 0l-3.500 3.500a4 4 0 0 0 5.700 5.700l1-1",
+leave: "M13 5h6v14h-6M15 12H4M8 8l-4 4l4 4",
+trash: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13",
 alert: "M12 4l9 16H3zM12 10v4M12 17h.01",
 edit: "M4 20h4L19 9l-4-4L4 16z",
 command: "M9 6l6 6l-6 6",
@@ -4990,11 +5005,11 @@ ICONS.bellOff,
 (anchor) => openMenu(anchor, muteChoices(model, conversation)),
 ),
 canAdd && line(t("add_people"), ICONS.plus, () => inviteDialog(model, group)),
-canManage && isAdmin && line(t("invite_link"), ICONS.reply, () => linkDialog(model, group)),
+canManage && isAdmin && line(t("invite_link"), ICONS.link, () => linkDialog(model, group)),
 canManage && isAdmin && line(t("edit_group"), ICONS.edit, () => editGroupDialog(model, group)),
-canManage && line(t("leave"), ICONS.back, () => this.#leave(group)),
+canManage && line(t("leave"), ICONS.leave, () => this.#leave(group)),
 canManage && group.role === "creator" &&
-line(t("dissolve"), ICONS.alert, () => this.#end(group, "dissolve", "dissolve_ask")),
+line(t("dissolve"), ICONS.trash, () => this.#end(group, "dissolve", "dissolve_ask")),
 );
 }
 #leave(group ) {
@@ -5437,7 +5452,12 @@ function signatureOf(item , model , conversation ) {
 const name = (id ) => model.nameOf(id);
 switch (item.kind) {
 case "top":
-return [item.isComplete, titleOf(model, conversation), model.isLoading(conversation)];
+return [
+item.isComplete,
+titleOf(model, conversation),
+aboutOf(model, conversation),
+model.isLoading(conversation),
+];
 case "day":
 return [day(item.at, model.now())];
 case "new":
@@ -5487,16 +5507,20 @@ name: title,
 isGroup: groupId !== undefined,
 size: "large",
 });
-const about = groupId === undefined
-? peerId === model.me ? t("beginning_notes") : t("beginning_one", { name: isolate(title) })
-: model.people.groups.get(groupId)?.description || t("beginning_group", { name: isolate(title) });
 return el(
 "div",
 { class: "beginning" },
 sign,
 el("h2", {}, el("bdi", {}, title)),
-el("p", { class: "secondary", dir: "auto" }, about),
+el("p", { class: "secondary", dir: "auto" }, aboutOf(model, conversation)),
 );
+}
+function aboutOf(model , conversation ) {
+const { groupId, peerId } = conversation;
+if (groupId === undefined && peerId === model.me) return t("beginning_notes");
+const name = isolate(titleOf(model, conversation));
+if (groupId === undefined) return t("beginning_one", { name });
+return model.people.groups.get(groupId)?.description || t("beginning_group", { name });
 }
 function drawEntry(
 entry ,
@@ -7152,7 +7176,7 @@ const isOver = this.#isOver(conversation);
 this.composer.element.hidden = isOver;
 this.#closed.hidden = !isOver;
 if (isOver) {
-this.#closed.textContent = conversation.groupId === undefined ? t("closed_blocked") : t("closed_group");
+this.#closed.textContent = closedText(conversation);
 }
 }
 async react(entry , emoji ) {
@@ -7362,6 +7386,11 @@ el("bdi", { class: "cut" }, name),
 });
 openFloat(el("div", { class: "float" }, ...lines), anchor, "above");
 }
+}
+function closedText({ groupId, entries } ) {
+if (groupId === undefined) return t("closed_blocked");
+const isDissolved = entries.at(-1)?.frame?.what === "dissolved";
+return isDissolved ? t("closed_dissolved") : t("closed_group");
 }
 return { TalkView };
 })();
