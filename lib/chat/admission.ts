@@ -218,11 +218,7 @@ export class Admission {
       delivery.attach(session, hasOthers);
       // The channel is subscribed: whoever comes later, or is there already, hears of this one.
       if (isFirst && (device > 0 || hasOthers)) delivery.announce(userId);
-      const [positions] = await Promise.all([
-        this.#positionsOf(login),
-        this.#states.add({ userId, state: "online" }),
-      ]);
-      login.mailbox.place(positions);
+      await Promise.all([this.#place(login), this.#states.add({ userId, state: "online" })]);
       return login;
     } catch (error) {
       if (session.login) await this.dismiss(session);
@@ -234,6 +230,18 @@ export class Admission {
   #positionsOf({ userId, device }: Pick<Login, "userId" | "device">): Promise<readonly MemberPosition[]> {
     const { messages } = this.#options;
     return device === 0 ? messages.positions(userId) : messages.positionsOfDevice(device);
+  }
+
+  /** Takes up where the database says the user stands. */
+  async #place(login: Login): Promise<void> {
+    const positions = await this.#positionsOf(login);
+    login.mailbox.place(positions);
+    // Added after the groups were read, and told of it before it could be heard here.
+    const isNew = positions.some(({ conversation, until }) => {
+      const place = until === NO_END ? parseConversation(conversation) : undefined;
+      return place && "groupId" in place && !login.groups.has(place.groupId);
+    });
+    if (isNew) this.catchUp(login.userId);
   }
 
   async #prepare(session: Session, arrival: Arrival, generation: number): Promise<Login> {
@@ -366,7 +374,7 @@ export class Admission {
       delivery.detach(session, login);
       session.login = fresh;
       delivery.attach(session, hasOthers);
-      fresh.mailbox.place(await this.#positionsOf(fresh));
+      await this.#place(fresh);
       fresh.mailbox.open();
     } catch (error) {
       logger.warn("cannot place a user anew; it has to log in again", {
