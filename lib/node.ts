@@ -14,6 +14,7 @@ import { DescriptorReserve } from "./net/descriptor_reserve.ts";
 import { ENVELOPE } from "./cluster/envelope.ts";
 import { Ends } from "./store/ends.ts";
 import { errorText, type FatalError, isTemporary } from "./base/errors.ts";
+import { Deletions } from "./chat/deletions.ts";
 import { DeviceDesk } from "./chat/device_desk.ts";
 import { giveUpAfter } from "./base/give_up_after.ts";
 import { Guesses } from "./chat/guesses.ts";
@@ -334,6 +335,8 @@ async function assemble(
     logger,
   });
   await orders.begin();
+  const deletions = new Deletions(db, logger);
+  closers.push(() => deletions.close());
   const passwords = new Passwords();
   closers.push(() => passwords[Symbol.dispose]());
   const tokens = new TokenDesk(new Tokens(db), options.tokenTtlMs, Date.now, (error) => {
@@ -382,6 +385,7 @@ async function assemble(
     log,
     delivery,
     news,
+    deletions,
     admission,
     orders,
     passwords,
@@ -435,6 +439,7 @@ async function assemble(
     admission.tick();
     tokens.catchUp();
     orders.tick();
+    deletions.tick();
     deviceDesk.catchUp();
     // The embedded database is this process's own: nobody else writes to it or puts another in its place.
     if (isInDoubt) makeSure();

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import * as accounts from "./account_handlers.ts";
 import * as actions from "./action_handlers.ts";
 import * as attention from "./attention_handlers.ts";
 import * as codes from "./code_handlers.ts";
@@ -278,6 +279,15 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     fields: { op: "string", device_id: "integer?", device: "string?" },
     answer: ACK,
     handler: logins.deviceMessage,
+  }],
+  [MSGID.ACCOUNT_MSG, {
+    name: "ACCOUNT_MSG",
+    needsLogin: true,
+    version: 3,
+    isCostly: true,
+    fields: { op: "string", password: "string?", after: "string?" },
+    answer: ACK,
+    handler: accounts.account,
   }],
   [MSGID.RESET_MSG, {
     name: "RESET_MSG",

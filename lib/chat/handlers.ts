@@ -334,7 +334,11 @@ export async function history(services: Services, request: Request): Promise<voi
 }
 
 /** What was read counts, and not how often it was asked for: who reads more than its share waits before the next request. */
-async function payForPage({ quotas, limits }: Services, { userId }: Login, cost: number): Promise<void> {
+export async function payForPage(
+  { quotas, limits }: Services,
+  { userId }: Login,
+  cost: number,
+): Promise<void> {
   const waitMs = quotas.of(userId).takeHistory(performance.now(), cost);
   if (waitMs === 0) return;
   limits.note("history", { userId }, waitMs);
@@ -346,7 +350,7 @@ async function payForPage({ quotas, limits }: Services, { userId }: Login, cost:
  * once: 200 long messages are 13 MB, and 60 clients that asked for those again and again took the whole node. Between its
  * parts it is others' turn. What is hidden is left out, and before version 3 what is no chat.
  */
-async function readHistory(
+export async function readHistory(
   { messages, settings }: Services,
   { login: { userId }, session: { version } }: Request,
   conversation: ConversationId,
@@ -384,7 +388,7 @@ async function readHistory(
 }
 
 /** The first rows that fit into one reply; at least one. */
-function keepWithin(rows: StoredMessage[], limit: number, room: number): StoredMessage[] {
+export function keepWithin(rows: StoredMessage[], limit: number, room: number): StoredMessage[] {
   let chars = 0;
   const kept: StoredMessage[] = [];
   for (const row of rows) {

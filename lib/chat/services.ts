@@ -7,6 +7,7 @@ import type { LimitBook } from "./limit_book.ts";
 import type { Session } from "./session.ts";
 import type { Admission } from "./admission.ts";
 import type { AdminOrders } from "./admin_orders.ts";
+import type { Deletions } from "./deletions.ts";
 import type { DeviceDesk } from "./device_desk.ts";
 import type { Backlogs } from "../log/backlogs.ts";
 import type { Delivery } from "../log/delivery.ts";
@@ -131,6 +132,8 @@ export interface Services {
   log: MessageLog;
   /** Online users and the way to them. */
   delivery: Delivery<Session>;
+  /** What is left to be done of users who are deleted. */
+  deletions: Deletions;
   /** What users learn of each other. */
   news: News<Session>;
   /** Logins and logouts. */

@@ -40,6 +40,7 @@ export const MSGID = {
   SEARCH_MSG: 32,
   SEARCH_MSG_ACK: 33,
   CONVERSATIONS_MSG: 34,
+  ACCOUNT_MSG: 35,
   RESET_MSG: 36,
 } as const;
 

@@ -114,6 +114,21 @@ export class Conversations {
     return { rows: [...rows.filter(({ at }) => at > last.at), ...same], more: older.length > 0 };
   }
 
+  /** The conversations of a user behind `after`, in the order of their ids, at most `limit`: as an export has them. */
+  async places(
+    userId: number,
+    after: ConversationId,
+    limit: number,
+  ): Promise<{ conversation: ConversationId; since: number; read: number; muted_until: number }[]> {
+    return await this.#db.query<
+      { conversation: string; since: number; read: number; muted_until: number }
+    >(
+      "SELECT conversation, since, `read`, muted_until FROM Member WHERE userid = ? AND conversation > ? " +
+        `ORDER BY conversation LIMIT ${limit}`,
+      [userId, after],
+    );
+  }
+
   /** Mutes a conversation that the user is in until then, ms since the epoch, or not at all (0). */
   async mute(userId: number, conversation: ConversationId, until: number): Promise<void> {
     await this.#db.run("UPDATE Member SET muted_until = ? WHERE userid = ? AND conversation = ?", [

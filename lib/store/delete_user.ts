@@ -1,6 +1,6 @@
 /**
  * Deleting a user: the account is shut and its name free at once, in one transaction; what is long, memberships and the
- * texts of its messages, follows in short ones. Cut off, it goes on when it is done again.
+ * texts of its messages, follows in short ones. That it is to follow is stored with the first: cut off, any node goes on.
  *
  * @module
  */
@@ -18,12 +18,19 @@ export const DELETED_NAME = "deleted user";
 /** Places of the log looked at in one transaction. */
 const PLACES = 1_000;
 
-/** How a user is to be deleted. */
-export interface Deletion {
+/** Whoever works on a deletion says so at least this often, or somebody else goes on with it, ms. */
+const ABANDONED_MS = 60_000;
+
+/** Who is deleted, and how. */
+export interface Deleted {
   /** Whom. */
   userId: number;
   /** Take the texts away, too; else only the name in them. */
   withMessages: boolean;
+}
+
+/** How a user is to be deleted. */
+export interface Deletion extends Deleted {
   /** What is recorded. */
   event: NewEvent;
   /** Called between two transactions; others wait for each of them. */
@@ -40,24 +47,72 @@ export interface DeletionReport {
 
 /** Deletes a user. */
 export async function deleteUser(db: Database, deletion: Deletion): Promise<DeletionReport> {
-  const { userId, event } = deletion;
-  await db.transaction(async (tx) => {
-    await recordEvent(tx, event);
+  await beginDeletion(db, deletion, deletion.event, Date.now() + ABANDONED_MS);
+  return await finishDeletion(db, deletion);
+}
+
+/**
+ * The account is shut when this resolves, with the event's id. What is long is left to {@link finishDeletion}, by anybody when
+ * it is `due`, ms since the epoch.
+ */
+export function beginDeletion(
+  db: Database,
+  { userId, withMessages }: Deleted,
+  event: NewEvent,
+  due: number,
+): Promise<number> {
+  return db.transaction(async (tx) => {
+    const id = await recordEvent(tx, event);
     await shut(tx, userId);
+    await tx.run("DELETE FROM Deletion WHERE userid = ?", [userId]);
+    await tx.run("INSERT INTO Deletion (userid, with_messages, due) VALUES (?, ?, ?)", [
+      userId,
+      Number(withMessages),
+      due,
+    ]);
+    return id;
   });
+}
+
+/**
+ * A deletion that is due at `now`, ms since the epoch, and is the caller's from then on; undefined: there is none. Who is
+ * deleted is logged in nowhere any more by then.
+ */
+export async function takeDeletion(db: Database, now: number): Promise<Deleted | undefined> {
+  const [row] = await db.query<{ userid: number; with_messages: number; due: number }>(
+    "SELECT userid, with_messages, due FROM Deletion WHERE due < ? ORDER BY due LIMIT 1",
+    [now],
+  );
+  if (!row) return undefined;
+  const { changes } = await db.run("UPDATE Deletion SET due = ? WHERE userid = ? AND due = ?", [
+    now + ABANDONED_MS,
+    row.userid,
+    row.due,
+  ]);
+  return changes > 0 ? { userId: row.userid, withMessages: row.with_messages === 1 } : undefined;
+}
+
+/** Does what is left of a deletion. */
+export async function finishDeletion(
+  db: Database,
+  deletion: Omit<Deletion, "event">,
+): Promise<DeletionReport> {
+  const { userId } = deletion;
   const groups = await db.query<{ groupid: number }>("SELECT groupid FROM GroupUser WHERE userid = ?", [
     userId,
   ]);
   for (const { groupid } of groups) {
     await db.transaction((tx) => leave(tx, db.dialect.forUpdate, groupid, userId));
   }
-  return { groups: groups.length, messages: await changeMessages(db, deletion) };
+  const messages = await changeMessages(db, deletion);
+  await db.run("DELETE FROM Deletion WHERE userid = ?", [userId]);
+  return { groups: groups.length, messages };
 }
 
 /** A name in parentheses with a number is nobody else's: see names.ts. */
 async function shut(tx: SqlConnection, userId: number): Promise<void> {
   await tx.run(
-    "UPDATE User SET status = ?, name = ?, name_key = NULL, password = ?, administrator = 0 WHERE id = ?",
+    "UPDATE User SET status = ?, name = ?, name_key = NULL, password = ?, status_text = '', administrator = 0 WHERE id = ?",
     [
       USER_STATUSES.indexOf("deleted"),
       `${DELETED_NAME} (${userId})`,
@@ -101,7 +156,7 @@ async function leave(tx: SqlConnection, forUpdate: string, groupId: number, user
   ]);
 }
 
-async function changeMessages(db: Database, deletion: Deletion): Promise<number> {
+async function changeMessages(db: Database, deletion: Omit<Deletion, "event">): Promise<number> {
   const { userId, onProgress } = deletion;
   const conversations = await db.query<{ conversation: string; last: number }>(
     "SELECT conversation, MAX(seq) AS last FROM Message WHERE sender = ? GROUP BY conversation ORDER BY conversation",
@@ -113,6 +168,7 @@ async function changeMessages(db: Database, deletion: Deletion): Promise<number>
     for (let start = 0; start < last; start += PLACES) {
       const startedAt = performance.now();
       changed += await changeSome(db, deletion, conversation, start);
+      await db.run("UPDATE Deletion SET due = ? WHERE userid = ?", [Date.now() + ABANDONED_MS, userId]);
       await onProgress(done + Math.min(last, start + PLACES), total, startedAt);
     }
     done += last;
@@ -123,7 +179,7 @@ async function changeMessages(db: Database, deletion: Deletion): Promise<number>
 /** Actions and what the system says stay as entries, whatever becomes of the texts in them. */
 function changeSome(
   db: Database,
-  { userId, withMessages }: Deletion,
+  { userId, withMessages }: Deleted,
   conversation: string,
   start: number,
 ): Promise<number> {

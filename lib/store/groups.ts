@@ -187,6 +187,11 @@ export class Groups {
     }
   }
 
+  /** What a group is called; undefined: there is none. */
+  async nameOf(groupId: number): Promise<string | undefined> {
+    return (await this.#groups.rows(groupId))[0]?.groupname;
+  }
+
   /** How many members a group has; 0: there is none. */
   async memberCount(groupId: number): Promise<number> {
     return (await this.#counts.rows(groupId))[0]?.members ?? 0;

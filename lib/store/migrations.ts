@@ -57,6 +57,7 @@ const SEQUENCE: readonly { name: string; code?: (dialect: Dialect["name"]) => re
   { name: "0019_node_reports" },
   { name: "0020_group_columns", code: groupColumns },
   { name: "0021_groups" },
+  { name: "0022_deletions" },
 ];
 
 /** Options of {@linkcode migrate}. */

@@ -314,6 +314,15 @@ async function playEntries(play: Play, address: ServerAddress): Promise<void> {
   await tablet.ask({ msgid: 1, v: 3, cid: "e4", id: 1, password: PASSWORD });
   wu.send(play.line({ password: { old: PASSWORD, new: "battery staple" } }));
   await play.hears(wu, ({ cid }) => cid === "p6");
+  wu.send(play.line());
+  await play.hears(wu, ({ cid }) => cid === "p7");
+  {
+    const gone = await signUp(address, "gone");
+    await using leaver = await RawConnection.open(address);
+    await leaver.ask({ msgid: 1, v: 3, cid: "e7", id: gone, password: PASSWORD });
+    leaver.send(play.line({ password: PASSWORD }));
+    await play.hears(leaver, ({ cid }) => cid === "p8");
+  }
   for (const [cid, other] of [["t1", tablet], ["t2", wu]] as const) {
     ann.send(play.line());
     await play.hears(ann, (frame) => frame.cid === cid);

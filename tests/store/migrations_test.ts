@@ -35,6 +35,7 @@ const LATER = [
   "0019_node_reports",
   "0020_group_columns",
   "0021_groups",
+  "0022_deletions",
 ].map((name) => `${name}: done`);
 
 function closing(db: Database): Database & AsyncDisposable {
@@ -65,7 +66,7 @@ Deno.test("SQLite: an empty file gets all tables, and nothing the second time", 
   );
   assertEquals(
     tables.map(({ name }) => name).filter((name) => !String(name).startsWith("sqlite_")).join(" "),
-    "AccessCode AdminCounter AdminEvent AllGroup Block Cluster Conversation Device DeviceCursor Epoch Friend GroupLink GroupUser Member Mention Message " +
+    "AccessCode AdminCounter AdminEvent AllGroup Block Cluster Conversation Deletion Device DeviceCursor Epoch Friend GroupLink GroupUser Member Mention Message " +
       "Migration NodeReport OfflineMessage Pin Probe Reaction ReactionCount Token User Version",
   );
   const [cluster] = await db.query<{ id: string; secret: string }>("SELECT id, secret FROM Cluster");
