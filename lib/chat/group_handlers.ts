@@ -93,11 +93,9 @@ function joinField({ frame: { join } }: Request, otherwise: JoinMode): JoinMode 
 /** ADD_GROUP_MSG: the user becomes a member of an open group and gets what is said from now on. */
 export async function addGroup(services: Services, request: Request): Promise<void> {
   const groupId = request.integer("groupid");
-  if (!request.login.groups.has(groupId)) {
-    await joinGroup(services, request, groupId, ({ join }) => {
-      if (join !== "open") throw noSuchGroup(groupId);
-    });
-  }
+  await joinGroup(services, request, groupId, ({ join }) => {
+    if (join !== "open") throw noSuchGroup(groupId);
+  });
   request.reply({ groupid: groupId });
 }
 
@@ -111,6 +109,7 @@ async function joinGroup(
   const { delivery, log, settings } = services;
   const { userId } = login;
   let membership: Membership | undefined;
+  let isNew = false;
   // First listen, then join: no message can be stored for the new member unheard.
   await delivery.subscribeGroup(groupId);
   try {
@@ -118,6 +117,7 @@ async function joinGroup(
       conversation: conversationOfGroup(groupId),
       sender: userId,
       async decide(tx, place) {
+        isNew = false;
         membership = place && await changes.membershipOf(tx, groupId, userId);
         // The answer to a first joining, or the connection it came on, may have been lost.
         if (membership) return undefined;
@@ -127,6 +127,7 @@ async function joinGroup(
         checkRoom(place.members, settings.maxMembers);
         checkCount((await changes.groupCounts(tx, userId)).groups, settings.maxGroups);
         membership = await changes.enter(tx, services.dialect, groupId, userId, "normal", place.seq - 1);
+        isNew = true;
         const who = whoIs(login);
         return { kind: KIND.system, text: systemText("joined", who, who), members: place.members + 1 };
       },
@@ -136,7 +137,12 @@ async function joinGroup(
     delivery.unsubscribeGroup(groupId);
     throw error;
   }
-  enterGroup(services, session, login, groupId, membership);
+  // How far the user has come elsewhere says nothing of what this device has.
+  const isBehind = !isNew && login.device > 0;
+  enterGroup(services, session, login, groupId, {
+    ...membership,
+    ...(isBehind ? { delivered: membership.since } : {}),
+  });
 }
 
 function checkCount(groups: number, max: number): void {
@@ -156,11 +162,13 @@ function enterGroup(
   groupId: number,
   { role, since, delivered, read }: Membership,
 ): void {
-  // The connection may have ended, and with it the login, while the database was asked; or another device was quicker.
-  if (session.login !== login || login.groups.has(groupId)) delivery.unsubscribeGroup(groupId);
-  else {
+  // The connection may have ended, and with it the login, while the database was asked.
+  const isHere = session.login === login;
+  // Another device was quicker; or the user has been removed, and nobody has told here, and comes again.
+  if (!isHere || login.groups.has(groupId)) delivery.unsubscribeGroup(groupId);
+  else delivery.joinGroup(session, groupId);
+  if (isHere) {
     login.groups.set(groupId, role);
-    delivery.joinGroup(session, groupId);
     login.mailbox.join(conversationOfGroup(groupId), since, delivered, read);
   }
   admission.regroup(login.userId, session);
@@ -205,6 +213,8 @@ type Deed = (scene: Scene) => Promise<Told | undefined>;
 /** Looks at what is asked for, before anything else is looked at. */
 interface Plan {
   deed: Deed;
+  /** Done anew when its `cid` comes again: what the first answer had cannot be told again. */
+  isAnew?: boolean;
   /** Whose sessions are to know besides. */
   concerned?: number;
   /** Done behind the commit. */
@@ -252,7 +262,7 @@ async function perform(services: Services, request: Request, groupId: number, pl
   const stored = await log.change({
     conversation,
     sender: who.id,
-    ...(cid === undefined ? {} : { cid }),
+    ...(cid === undefined || plan.isAnew ? {} : { cid }),
     origin: login.mailbox,
     async decide(tx, place) {
       const role = place && await changes.roleOf(tx, groupId, who.id);
@@ -471,6 +481,7 @@ function link(_services: Services, request: Request): Plan {
   const text = createLink();
   const created = Date.now();
   return {
+    isAnew: true,
     async deed({ tx, groupId, who, role, group }) {
       checkAdmin(role);
       const isAdded = await addLink(
@@ -517,13 +528,10 @@ async function joinByLink(services: Services, request: Request): Promise<void> {
   const text = request.string("link");
   const groupId = isLink(text) ? await services.groups.ofLink(text) : undefined;
   if (groupId === undefined) throw noSuchLink();
-  const { login } = request;
-  if (!login.groups.has(groupId)) {
-    await joinGroup(services, request, groupId, async ({ join }, tx) => {
-      if (join === "closed" || !await takeLink(tx, text, groupId, Date.now())) throw noSuchLink();
-    });
-  }
-  const group = await services.groups.summary(groupId, login.groups.get(groupId) ?? "normal");
+  await joinGroup(services, request, groupId, async ({ join }, tx) => {
+    if (join === "closed" || !await takeLink(tx, text, groupId, Date.now())) throw noSuchLink();
+  });
+  const group = await services.groups.summary(groupId, request.login.groups.get(groupId) ?? "normal");
   request.reply({ groupid: groupId, ...(group ? { group } : {}) });
 }
 

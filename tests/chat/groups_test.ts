@@ -460,6 +460,67 @@ onEachDatabase("groups", {
     for (const { client } of people) client.close();
   },
 
+  "a link that is asked for again, under the same cid, is a good one": async (place) => {
+    await using ann = await place.newPerson("ann", { v: 3 });
+    await using li = await place.newPerson("li", { v: 3 });
+    const groupid = await newGroup(place, ann);
+    const cid = crypto.randomUUID();
+    const [first, again] = [
+      await act(ann, "link", groupid, { cid }),
+      await act(ann, "link", groupid, { cid }),
+    ];
+    assertEquals([first.seq, again.seq, again.errno], [2, undefined, 0]);
+    for (const link of [again.link, first.link]) {
+      assertEquals((await li.client.request({ msgid: 24, op: "join", link })).errno, 0);
+      assertEquals(await errnoOf(li, "leave", groupid), 0);
+    }
+  },
+
+  "who was made a member on another node, unheard, gets all of it when it joins here": async (place) => {
+    await using ann = await place.newPerson("ann", { v: 3 });
+    await using li = await place.newPerson("li", { v: 3 });
+    const groupid = await newGroup(place, ann, { join: "open" });
+    const conversation = `g${groupid}`;
+    for (let seq = 2; seq <= 4; seq++) await ann.client.request(groupChat(ann, groupid, `text ${seq}`));
+    // Another device of the user has had all of it.
+    await place.sql(`INSERT INTO GroupUser (groupid, userid) VALUES (${groupid}, ${li.id})`);
+    await place.sql(
+      "INSERT INTO Member (userid, conversation, since, delivered, `read`) " +
+        `VALUES (${li.id}, '${conversation}', 1, 4, 4)`,
+    );
+    assertEquals((await li.client.request({ msgid: 9, groupid })).errno, 0);
+    const frames = await li.client.receiveUntil(({ seq }) => seq === 4);
+    assertEquals(frames.map(({ seq }) => seq), [2, 3, 4]);
+  },
+
+  "who was removed on another node, unheard, joins when it asks for it here": async (place) => {
+    await using ann = await place.newPerson("ann", { v: 3 });
+    await using li = await place.newPerson("li", { v: 3 });
+    const groupid = await newGroup(place, ann, { join: "link" });
+    const conversation = `g${groupid}`;
+    const { link } = await act(ann, "link", groupid);
+    const join = () => li.client.request({ msgid: 24, op: "join", link });
+    assertEquals((await join()).errno, 0);
+    const entry = JSON.stringify({ msgid: 25, what: "removed", id: li.id, name: li.name, by: ann.id });
+    await place.sql(`DELETE FROM GroupUser WHERE groupid = ${groupid} AND userid = ${li.id}`);
+    await place.sql(
+      `UPDATE Member SET until = 3, ended = 1 WHERE conversation = '${conversation}' AND userid = ${li.id}`,
+    );
+    await place.sql(
+      "INSERT INTO Message (conversation, seq, sender, at, message, kind) " +
+        `VALUES ('${conversation}', 3, ${ann.id}, 1, '${entry}', 2)`,
+    );
+    await place.sql(
+      `UPDATE Conversation SET last_seq = 3, parted = 3, members = 1 WHERE id = '${conversation}'`,
+    );
+    assertEquals((await join()).errno, 0);
+    assertEquals(await rolesOf(ann, groupid), [`${ann.id} creator`, `${li.id} normal`]);
+    await ann.client.request(groupChat(ann, groupid, "again"));
+    assertEquals((await li.client.receiveUntil(({ msg }) => msg === "again")).at(-1)?.seq, 5);
+    assertEquals((await li.client.request(groupChat(li, groupid, "thanks"))).seq, 6);
+    assertEquals(await seqsOf(li, conversation), [4, 5, 6]);
+  },
+
   "of many who use one link at once only so many come in": async (place) => {
     await using ann = await place.newPerson("ann", { v: 3 });
     const people = await Promise.all(
