@@ -63,7 +63,8 @@ export class V2User extends LoadUser {
   #token: string | undefined;
   #toldAt = 0;
   #untold = 0;
-  #hasAsked = false;
+  /** When it asked for a sign of life that has not come yet, performance clock. */
+  #askedAt: number | undefined;
 
   /** Does nothing yet. */
   constructor(options: LoadUserOptions, version: Version = 2) {
@@ -137,7 +138,7 @@ export class V2User extends LoadUser {
     }
     // The server may have forgotten the last second of what it was told.
     for (const progress of this.#progress.values()) progress.told = 0;
-    this.#hasAsked = false;
+    this.#askedAt = undefined;
   }
 
   /** What else a login with the password says. */
@@ -171,10 +172,11 @@ export class V2User extends LoadUser {
       this.send(entry.frame);
     }
     if (!this.isIn) return;
-    const silenceMs = now - this.heardAt;
-    if (silenceMs > 2 * SILENCE_MS && this.#hasAsked) this.drop();
-    else if (silenceMs > SILENCE_MS && !this.#hasAsked) {
-      this.#hasAsked = true;
+    if (this.#askedAt !== undefined) {
+      // Not counted from what was heard last: this process may have stood still itself.
+      if (now - this.#askedAt > SILENCE_MS) this.drop();
+    } else if (now - this.heardAt > SILENCE_MS) {
+      this.#askedAt = now;
       this.send({ msgid: 18 });
     }
   }
@@ -192,7 +194,7 @@ export class V2User extends LoadUser {
 
   /** See {@link LoadUser.onFrame}. */
   protected override onFrame(frame: Frame): void {
-    this.#hasAsked = false;
+    this.#askedAt = undefined;
     switch (frame.msgid) {
       case 6:
       case 10:
