@@ -49,10 +49,10 @@ export class V3Device extends V2User {
     if (errno === 0) this.#deviceId = Number(deviceId);
   }
 
-  /** See {@link LoadUser.onFrame}. */
+  /** See {@link LoadUser.onFrame}: who comes and goes is not looked at. */
   protected override onFrame(frame: Frame): void {
     if (frame.msgid === 25) this.onEntry(frame);
-    else super.onFrame(frame);
+    else if (frame.msgid !== 31) super.onFrame(frame);
   }
 
   /** See {@link V2User.onPlaced}: also what it says to itself goes to the other devices only. */
