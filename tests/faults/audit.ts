@@ -10,6 +10,8 @@ import type { Store } from "./store.ts";
 
 /** Generous: it is only ever reached by a failure. */
 const DEADLINE_MS = 90_000;
+/** Where it is not known what is still to be stored: nothing has been for so long. */
+const QUIET_MS = 1_000;
 
 /** A row of the table Message. */
 interface Row {
@@ -69,12 +71,15 @@ async function entitled(store: Store, ledger: Ledger): Promise<Map<Hearer, numbe
 /** Resolves when everyone has heard what the database holds for them, or it takes so long that it never will. */
 export async function everyoneHasHeard(store: Store, ledger: Ledger, allowance: Allowance): Promise<void> {
   let stored = -1;
+  let storedAt = 0;
   await waitFor("everybody to have heard everything", async () => {
-    const storedBefore = stored;
     const [[count = "0"] = []] = await store.sql("SELECT COUNT(*) FROM Message WHERE kind = 0");
+    if (stored !== Number(count)) storedAt = performance.now();
     stored = Number(count);
     // What version 1 users said last may still be on its way.
-    if (allowance.unstoredV1 ? stored !== storedBefore : stored < ledger.said.size) return false;
+    if (allowance.unstoredV1 ? performance.now() - storedAt < QUIET_MS : stored < ledger.said.size) {
+      return false;
+    }
     for (const [{ keys }, expected] of await entitled(store, ledger)) if (keys.size < expected) return false;
     return true;
   }, DEADLINE_MS).catch((error) => ledger.oddities.push(String(error)));

@@ -17,6 +17,9 @@ export const NODES = ["A", "B"] as const;
 /** A node's lease in Redis, and some more. */
 export const LONGER_THAN_LEASE_MS = 12_000;
 
+/** Longer than a node waits for a statement. */
+export const LONGER_THAN_STATEMENT_MS = 11_000;
+
 /** Whom the nodes are to MySQL; the tests are root. */
 export const MYSQL_USER = "nodes";
 

@@ -7,11 +7,9 @@
 import { assert } from "@std/assert";
 import { waitFor } from "../support/process.ts";
 import type { MariaDb } from "../support/services.ts";
-import { ClusterSite, MYSQL_USER } from "./cluster_site.ts";
+import { ClusterSite, LONGER_THAN_STATEMENT_MS, MYSQL_USER } from "./cluster_site.ts";
 import { someMoment } from "./site.ts";
 
-/** Longer than a node waits for a statement. */
-const LONGER_THAN_STATEMENT_MS = 11_000;
 /** So many a round. */
 const DEADLOCKS = 4;
 

@@ -7,9 +7,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { ChatClient, PASSWORD } from "../support/chat_client.ts";
 import { waitFor } from "../support/process.ts";
-import { ClusterSite, LONGER_THAN_LEASE_MS, NODES } from "./cluster_site.ts";
+import type { Server } from "../support/services.ts";
+import { ClusterSite, LONGER_THAN_LEASE_MS, LONGER_THAN_STATEMENT_MS, NODES } from "./cluster_site.ts";
 import { CrookedClock } from "./crooked_clock.ts";
 import { random, someMoment } from "./site.ts";
+import { readMetrics } from "./vitals.ts";
 
 const HOUR_S = 3_600;
 /** Generous: it is only ever reached by a failure. */
@@ -87,6 +89,7 @@ Deno.test("faults of nodes", async (context) => {
       await someMoment(LONGER_THAN_LEASE_MS + 1_000, LONGER_THAN_LEASE_MS);
       cluster.node(name).signal("SIGCONT");
       site.use(...NODES);
+      await storesAgain(cluster.node(name));
     },
   });
 
@@ -162,6 +165,21 @@ async function freezeBeforeAnswers({ cluster, crowd, store }: ClusterSite, name:
     if (stored === "0") cluster.node(name).signal("SIGCONT");
     return Number(stored);
   }, DEADLINE_MS);
+}
+
+/**
+ * Resolves when a node that was frozen has stored something, which has waited in it or in its sockets, or has had the time to:
+ * what it has asked MySQL for before that may never be answered.
+ */
+async function storesAgain(node: Server): Promise<void> {
+  const stored = async () => (await readMetrics(node)).get("chat_messages_stored_total") ?? 0;
+  const thawedAt = performance.now();
+  const before = await stored();
+  await waitFor(
+    "the frozen node to store again",
+    async () => await stored() > before || performance.now() - thawedAt > LONGER_THAN_STATEMENT_MS,
+    DEADLINE_MS,
+  );
 }
 
 /** Freezes a node, again and again, until it is caught with a transaction open that has locked something. */
