@@ -7,8 +7,8 @@
 import { newCode } from "./codes.ts";
 import { Console } from "./console.ts";
 import { type AdminContext, misuse, refuse, type Result } from "./context.ts";
-import { findUser, type GroupEntry, type UserEntry, usersWhere } from "./find.ts";
-import { showGroup } from "./groups.ts";
+import { findGroup, findUser, type UserEntry, usersWhere } from "./find.ts";
+import { dissolveGroup, showGroup } from "./groups.ts";
 import { changePassword, disableUser, enableUser, endSessions } from "./users.ts";
 import { announce } from "./watch.ts";
 import type { Logger } from "../base/logger.ts";
@@ -44,25 +44,27 @@ export interface PageRequest {
 }
 
 type Look = (db: Database, of: string, page: PageContext) => Promise<unknown>;
+/** `nameOf`: of one that hurts, the name that has to be typed. */
 type Deed = {
   run: (context: AdminContext, words: readonly string[]) => Promise<Result>;
-  isHarmful?: boolean;
+  nameOf?: (db: Database, of: string) => Promise<string>;
 };
 
 const LOOKS: Readonly<Record<string, Look>> = {
   users: async (db, text) => ({ users: await usersBeginning(db, text) }),
   user: describeUser,
   groups: async (db, text) => ({ groups: await groupsBeginning(db, text) }),
-  group: async (_, of, page) => (await showGroup(contextOf(page), [of])).json,
+  group: describeGroup,
   audit: async (db) => ({
     events: await new AdminEvents(db).list({ before: Number.MAX_SAFE_INTEGER, limit: ROWS }),
   }),
 };
 
 const DEEDS: Readonly<Record<string, Deed>> = {
-  disable: { run: disableUser, isHarmful: true },
+  disable: { run: disableUser, nameOf: userName },
   enable: { run: enableUser },
-  end: { run: endSessions, isHarmful: true },
+  end: { run: endSessions, nameOf: userName },
+  dissolve: { run: dissolveGroup, nameOf: groupName },
   code: { run: changePassword },
   invite: { run: (context) => newCode(context, "invite") },
   announce: { run: announce },
@@ -87,7 +89,7 @@ export async function look(page: PageContext, { what, of }: PageRequest): Promis
 export async function act(page: PageContext, { what, of, name }: PageRequest): Promise<Result> {
   const deed = Object.hasOwn(DEEDS, what) ? DEEDS[what] : undefined;
   if (!deed) throw misuse("There is no such thing to do.");
-  if (deed.isHarmful && (await findUser(page.db, of)).name !== name) {
+  if (deed.nameOf && await deed.nameOf(page.db, of) !== name) {
     throw refuse("That is not the name: nothing was done");
   }
   return await deed.run(contextOf(page), [of]);
@@ -101,20 +103,36 @@ async function usersBeginning(db: Database, text: string): Promise<UserEntry[]> 
   return known ? [known, ...named.filter(({ id }) => id !== known.id)] : named;
 }
 
-async function groupsBeginning(db: Database, text: string): Promise<GroupEntry[]> {
-  const columns = "SELECT id, groupname, groupdesc FROM AllGroup";
-  if (text === "") return await db.query<Columns>(`${columns} ORDER BY id LIMIT ${ROWS}`);
-  const named = await db.query<Columns>(
+async function groupsBeginning(db: Database, text: string): Promise<GroupRow[]> {
+  const columns = "SELECT id, groupname, groupdesc, dissolved FROM AllGroup";
+  if (text === "") return await db.query<GroupRow>(`${columns} ORDER BY id LIMIT ${ROWS}`);
+  const named = await db.query<GroupRow>(
     `${columns} WHERE groupname_key >= ? AND groupname_key < ? ORDER BY id LIMIT ${ROWS}`,
     keysOf(text),
   );
   const known = /^[1-9]\d{0,9}$/.test(text)
-    ? await db.query<Columns>(`${columns} WHERE id = ?`, [Number(text)])
+    ? await db.query<GroupRow>(`${columns} WHERE id = ?`, [Number(text)])
     : [];
   return [...known, ...named.filter(({ id }) => id !== known[0]?.id)];
 }
 
-type Columns = { id: number; groupname: string; groupdesc: string };
+/** `dissolved`: when it was, or 0. */
+type GroupRow = { id: number; groupname: string; groupdesc: string; dissolved: number };
+
+async function userName(db: Database, of: string): Promise<string> {
+  return (await findUser(db, of)).name;
+}
+
+async function groupName(db: Database, of: string): Promise<string> {
+  return (await findGroup(db, of)).groupname;
+}
+
+async function describeGroup(db: Database, of: string, page: PageContext): Promise<unknown> {
+  const { id } = await findGroup(db, of);
+  const { json } = await showGroup(contextOf(page), [String(id)]);
+  const [row] = await db.query<{ dissolved: number }>("SELECT dissolved FROM AllGroup WHERE id = ?", [id]);
+  return { ...Object(json), dissolved: row?.dissolved ?? 0 };
+}
 
 /** The keys that begin as the text's does: no byte of UTF-8 is 255. */
 function keysOf(text: string): [Uint8Array, Uint8Array] {

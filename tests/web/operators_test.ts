@@ -320,6 +320,10 @@ Deno.test("users and groups are found by the beginning of a name or an id; what 
     assertEquals((await act(what, "bob", "bob")).status, 409);
   }
   assertEquals(await bob.client.request({ msgid: 18, id: bob.id }).then(({ errno }) => errno), 0);
+  assertEquals((await act("dissolve", "1", "annals")).status, 409);
+  assertEquals((await act("dissolve", "1", "Annals")).status, 200);
+  const { json: dissolved } = await look("group", "1");
+  assertEquals([dissolved.dissolved > 0, dissolved.members], [true, []]);
   const code = await act("code", "bob");
   await using client = await ChatClient.connect(site.server.port);
   const fresh = { msgid: 36, v: 2, code: code.json.json.code, password: "another secret" };

@@ -62,7 +62,17 @@ class Desk {
     this.#auditElement = el(
       "main",
       { id: "audit" },
-      el("section", {}, el("h2", {}, "What operators have done, the newest first"), this.#audit.element),
+      el(
+        "section",
+        {},
+        el(
+          "div",
+          { class: "head" },
+          el("h2", {}, "What operators have done, the newest first"),
+          this.#audit.copyButton(),
+        ),
+        this.#audit.element,
+      ),
     );
     this.#tabs = VIEWS.map((view) => el("a", { href: `#${view}` }, TITLES[view]));
     replace(

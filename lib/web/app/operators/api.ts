@@ -102,6 +102,8 @@ export interface GroupRow {
   groupname: string;
   /** Description. */
   groupdesc: string;
+  /** When it was dissolved; 0: it was not. */
+  dissolved: number;
 }
 
 /** A group, with more. */

@@ -84,7 +84,12 @@ export class Overview {
       "main",
       { id: "overview" },
       this.#problems,
-      el("section", {}, el("div", { class: "head" }, el("h2", {}, "Nodes")), this.#nodes.element),
+      el(
+        "section",
+        {},
+        el("div", { class: "head" }, el("h2", {}, "Nodes"), this.#nodes.copyButton()),
+        this.#nodes.element,
+      ),
       this.#charts.element,
       el(
         "div",
@@ -92,7 +97,17 @@ export class Overview {
         el("section", {}, el("h2", {}, "Redis and database"), this.#summary),
         el("section", {}, el("h2", {}, "Limits hit"), this.#limits.element),
       ),
-      el("section", {}, el("h2", {}, "Warnings and errors, the newest first"), this.#lines.element),
+      el(
+        "section",
+        {},
+        el(
+          "div",
+          { class: "head" },
+          el("h2", {}, "Warnings and errors, the newest first"),
+          this.#lines.copyButton(),
+        ),
+        this.#lines.element,
+      ),
     );
   }
 

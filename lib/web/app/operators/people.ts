@@ -52,7 +52,13 @@ export class People {
       {
         head: "Name",
         key: ({ groupname }) => groupname,
-        cell: ({ id, groupname }) => this.#opener(groupname, () => this.#showGroup(id)),
+        cell: ({ id, groupname, dissolved }) =>
+          el(
+            "span",
+            {},
+            this.#opener(groupname, () => this.#showGroup(id)),
+            dissolved > 0 && el("span", { class: "bad" }, " dissolved"),
+          ),
       },
       { head: "Description", key: ({ groupdesc }) => groupdesc, cell: ({ groupdesc }) => groupdesc },
     ], "No group has a name that begins like this.");
@@ -99,7 +105,7 @@ export class People {
       await work();
     } catch (error) {
       this.#problem.hidden = false;
-      this.#problem.textContent = error instanceof Error ? error.message : String(error);
+      this.#problem.textContent = textOf(error);
     }
   }
 
@@ -152,10 +158,22 @@ export class People {
   }
 
   async #showGroup(id: number): Promise<void> {
-    const { groupname, groupdesc, members, more, first_seq = 1, last_seq = 0 } = await look<GroupDetails>(
-      "group",
-      String(id),
-    );
+    const { groupname, groupdesc, members, more, dissolved, first_seq = 1, last_seq = 0 } = await look<
+      GroupDetails
+    >("group", String(id));
+    const dissolve = async () => {
+      const isDone = await confirmDeed({
+        title: `Dissolve ${groupname}?`,
+        text:
+          "It is over for good: nobody is a member any more, and its name is free. What was said stays in the log.",
+        name: groupname,
+        button: "Dissolve",
+        run: (typed) => act("dissolve", String(id), typed),
+      });
+      if (!isDone) return;
+      await this.#showGroup(id);
+      await this.open();
+    };
     const table = new Table<GroupDetails["members"][number]>("Members", [
       { head: "Member", cell: ({ id, name }) => this.#opener(name, () => this.#showUser(id)) },
       { head: "State", cell: stateOf },
@@ -166,7 +184,7 @@ export class People {
     this.#open(
       `${groupname} (group ${id})`,
       el("p", { class: "secondary", dir: "auto" }, groupdesc === "" ? places : `${groupdesc} · ${places}`),
-      [],
+      dissolved > 0 ? [] : [deedButton("Dissolve…", dissolve, true)],
       table.element,
       more &&
         el("p", { class: "secondary" }, "There are more members: chatserver admin groups show has them all."),
@@ -222,17 +240,24 @@ function deedsOf({ id, name, status }: UserDetails, again: () => Promise<void>):
       lines,
     );
   };
-  const button = (text: string, run: () => Promise<void>, isDangerous = false) =>
-    el("button", {
-      type: "button",
-      class: `button${isDangerous ? " danger" : ""}`,
-      onclick: () => void run().catch((error: unknown) => say("It was not done", String(error), [])),
-    }, text);
   return [
-    button("Password code", code),
-    status === "disabled" ? button("Enable", enable) : button("Disable…", disable, true),
-    button("End sessions…", end, true),
+    deedButton("Password code", code),
+    status === "disabled" ? deedButton("Enable", enable) : deedButton("Disable…", disable, true),
+    deedButton("End sessions…", end, true),
   ];
+}
+
+/** A button that does something and says what went wrong. */
+function deedButton(text: string, run: () => Promise<void>, isDangerous = false): HTMLElement {
+  return el("button", {
+    type: "button",
+    class: `button${isDangerous ? " danger" : ""}`,
+    onclick: () => void run().catch((error: unknown) => say("It was not done", textOf(error), [])),
+  }, text);
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 async function invite(): Promise<void> {
@@ -240,7 +265,7 @@ async function invite(): Promise<void> {
     const { lines } = await act("invite", "");
     await say("An invitation", "With this code one person can sign up. It is shown only now.", lines);
   } catch (error) {
-    await say("It was not done", String(error), []);
+    await say("It was not done", textOf(error), []);
   }
 }
 

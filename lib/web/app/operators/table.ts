@@ -6,6 +6,9 @@
 
 import { type Child, el, replace } from "../dom.ts";
 
+/** What has come of copying is told for so long, ms. */
+const TOLD_MS = 2_000;
+
 /** A column. */
 export interface Column<Row> {
   /** Above it. */
@@ -42,6 +45,23 @@ export class Table<Row> {
       this.#none,
     );
     this.#drawHead();
+  }
+
+  /** A button that copies what stands in it, as a spreadsheet takes it. */
+  copyButton(): HTMLElement {
+    const button = el("button", {
+      type: "button",
+      class: "button small",
+      onclick: async () => {
+        const rows = [...this.element.querySelectorAll("tr")].map((row) =>
+          [...row.cells].map(({ textContent }) => textContent?.replace(/\s+/g, " ").trim()).join("\t")
+        );
+        const isCopied = await navigator.clipboard.writeText(rows.join("\n")).then(() => true, () => false);
+        button.textContent = isCopied ? "Copied" : "Cannot copy";
+        setTimeout(() => button.textContent = "Copy", TOLD_MS);
+      },
+    }, "Copy");
+    return button;
   }
 
   /** Shows these. */

@@ -353,6 +353,7 @@ return { Charts };
 // lib/web/app/operators/table.ts
 const $m5 = (() => {
 const { el, replace } = $m0;
+const TOLD_MS = 2_000;
 class Table {
 element ;
 #columns ;
@@ -373,6 +374,21 @@ el("table", { "aria-label": label }, this.#head, this.#body),
 this.#none,
 );
 this.#drawHead();
+}
+copyButton() {
+const button = el("button", {
+type: "button",
+class: "button small",
+onclick: async () => {
+const rows = [...this.element.querySelectorAll("tr")].map((row) =>
+[...row.cells].map(({ textContent }) => textContent?.replace(/\s+/g, " ").trim()).join("\t")
+);
+const isCopied = await navigator.clipboard.writeText(rows.join("\n")).then(() => true, () => false);
+button.textContent = isCopied ? "Copied" : "Cannot copy";
+setTimeout(() => button.textContent = "Copy", TOLD_MS);
+},
+}, "Copy");
+return button;
 }
 show(rows ) {
 this.#rows = rows;
@@ -510,7 +526,12 @@ this.element = el(
 "main",
 { id: "overview" },
 this.#problems,
-el("section", {}, el("div", { class: "head" }, el("h2", {}, "Nodes")), this.#nodes.element),
+el(
+"section",
+{},
+el("div", { class: "head" }, el("h2", {}, "Nodes"), this.#nodes.copyButton()),
+this.#nodes.element,
+),
 this.#charts.element,
 el(
 "div",
@@ -518,7 +539,17 @@ el(
 el("section", {}, el("h2", {}, "Redis and database"), this.#summary),
 el("section", {}, el("h2", {}, "Limits hit"), this.#limits.element),
 ),
-el("section", {}, el("h2", {}, "Warnings and errors, the newest first"), this.#lines.element),
+el(
+"section",
+{},
+el(
+"div",
+{ class: "head" },
+el("h2", {}, "Warnings and errors, the newest first"),
+this.#lines.copyButton(),
+),
+this.#lines.element,
+),
 );
 }
 show(state ) {
@@ -710,7 +741,13 @@ this.#groups = new Table ("Groups", [
 {
 head: "Name",
 key: ({ groupname }) => groupname,
-cell: ({ id, groupname }) => this.#opener(groupname, () => this.#showGroup(id)),
+cell: ({ id, groupname, dissolved }) =>
+el(
+"span",
+{},
+this.#opener(groupname, () => this.#showGroup(id)),
+dissolved > 0 && el("span", { class: "bad" }, " dissolved"),
+),
 },
 { head: "Description", key: ({ groupdesc }) => groupdesc, cell: ({ groupdesc }) => groupdesc },
 ], "No group has a name that begins like this.");
@@ -753,7 +790,7 @@ try {
 await work();
 } catch (error) {
 this.#problem.hidden = false;
-this.#problem.textContent = error instanceof Error ? error.message : String(error);
+this.#problem.textContent = textOf(error);
 }
 }
 #opener(text , open ) {
@@ -802,10 +839,21 @@ el("div", { class: "columns" }, devicesTable.element, groupsTable.element),
 );
 }
 async #showGroup(id ) {
-const { groupname, groupdesc, members, more, first_seq = 1, last_seq = 0 } = await look (
-"group",
-String(id),
-);
+const { groupname, groupdesc, members, more, dissolved, first_seq = 1, last_seq = 0 } = await look
+("group", String(id));
+const dissolve = async () => {
+const isDone = await confirmDeed({
+title: `Dissolve ${groupname}?`,
+text:
+"It is over for good: nobody is a member any more, and its name is free. What was said stays in the log.",
+name: groupname,
+button: "Dissolve",
+run: (typed) => act("dissolve", String(id), typed),
+});
+if (!isDone) return;
+await this.#showGroup(id);
+await this.open();
+};
 const table = new Table ("Members", [
 { head: "Member", cell: ({ id, name }) => this.#opener(name, () => this.#showUser(id)) },
 { head: "State", cell: stateOf },
@@ -816,7 +864,7 @@ const places = last_seq === 0 ? "Nothing has been said." : `Log from ${first_seq
 this.#open(
 `${groupname} (group ${id})`,
 el("p", { class: "secondary", dir: "auto" }, groupdesc === "" ? places : `${groupdesc} · ${places}`),
-[],
+dissolved > 0 ? [] : [deedButton("Dissolve…", dissolve, true)],
 table.element,
 more &&
 el("p", { class: "secondary" }, "There are more members: chatserver admin groups show has them all."),
@@ -869,24 +917,28 @@ await say(
 lines,
 );
 };
-const button = (text , run , isDangerous = false) =>
-el("button", {
+return [
+deedButton("Password code", code),
+status === "disabled" ? deedButton("Enable", enable) : deedButton("Disable…", disable, true),
+deedButton("End sessions…", end, true),
+];
+}
+function deedButton(text , run , isDangerous = false) {
+return el("button", {
 type: "button",
 class: `button${isDangerous ? " danger" : ""}`,
-onclick: () => void run().catch((error ) => say("It was not done", String(error), [])),
+onclick: () => void run().catch((error ) => say("It was not done", textOf(error), [])),
 }, text);
-return [
-button("Password code", code),
-status === "disabled" ? button("Enable", enable) : button("Disable…", disable, true),
-button("End sessions…", end, true),
-];
+}
+function textOf(error ) {
+return error instanceof Error ? error.message : String(error);
 }
 async function invite() {
 try {
 const { lines } = await act("invite", "");
 await say("An invitation", "With this code one person can sign up. It is shown only now.", lines);
 } catch (error) {
-await say("It was not done", String(error), []);
+await say("It was not done", textOf(error), []);
 }
 }
 async function announce() {
@@ -985,7 +1037,17 @@ cell: ({ userId }) => userId === null ? "" : String(userId),
 this.#auditElement = el(
 "main",
 { id: "audit" },
-el("section", {}, el("h2", {}, "What operators have done, the newest first"), this.#audit.element),
+el(
+"section",
+{},
+el(
+"div",
+{ class: "head" },
+el("h2", {}, "What operators have done, the newest first"),
+this.#audit.copyButton(),
+),
+this.#audit.element,
+),
 );
 this.#tabs = VIEWS.map((view) => el("a", { href: `#${view}` }, TITLES[view]));
 replace(
