@@ -397,7 +397,7 @@ function changeRole(_services: Services, request: Request): Plan {
 }
 
 /** Op `transfer`: another member is the creator from now on, and who was it is an admin. */
-function transfer(_services: Services, request: Request): Plan {
+function transfer({ settings: { maxGroupsCreated } }: Services, request: Request): Plan {
   const userId = otherField(request);
   const { login } = request;
   const groupId = request.integer("groupid");
@@ -406,6 +406,9 @@ function transfer(_services: Services, request: Request): Plan {
       checkCreator(scene.role);
       if (userId === scene.who.id) return undefined;
       const { user } = await memberOf(scene, userId);
+      if ((await changes.groupCounts(scene.tx, userId)).created >= maxGroupsCreated) {
+        throw notAllowed(`A user can be the creator of at most ${maxGroupsCreated} groups`);
+      }
       await changes.setRole(scene.tx, groupId, scene.who.id, "admin");
       await changes.setRole(scene.tx, groupId, userId, "creator");
       return { what: "role", id: user, fields: { role: "creator" } };

@@ -7,6 +7,7 @@
 import type { NewEvent } from "./admin_events.ts";
 import { recordEvent } from "./admin_events.ts";
 import type { Database, SqlConnection } from "./database.ts";
+import { dissolve } from "./group_changes.ts";
 import { KIND } from "../protocol/entries.ts";
 import { membersOf } from "../protocol/members.ts";
 import { conversationOfGroup } from "../protocol/protocol.ts";
@@ -132,7 +133,10 @@ async function shut(tx: SqlConnection, userId: number): Promise<void> {
 async function leave(tx: SqlConnection, forUpdate: string, groupId: number, userId: number): Promise<void> {
   const conversation = conversationOfGroup(groupId);
   // As whoever writes or joins: the count of members agrees with what a message's transaction sees.
-  await tx.query(`SELECT last_seq FROM Conversation WHERE id = ?${forUpdate}`, [conversation]);
+  const [end] = await tx.query<{ last_seq: number }>(
+    `SELECT last_seq FROM Conversation WHERE id = ?${forUpdate}`,
+    [conversation],
+  );
   const [own] = await tx.query<{ grouprole: string }>(
     "SELECT grouprole FROM GroupUser WHERE groupid = ? AND userid = ?",
     [groupId, userId],
@@ -143,13 +147,14 @@ async function leave(tx: SqlConnection, forUpdate: string, groupId: number, user
   await tx.run("UPDATE Conversation SET members = members - 1, parted = last_seq WHERE id = ?", [
     conversation,
   ]);
-  if (own.grouprole !== "creator") return;
   const [heir] = await tx.query<{ userid: number }>(
     "SELECT userid FROM GroupUser WHERE groupid = ? " +
       "ORDER BY CASE grouprole WHEN 'creator' THEN 0 WHEN 'admin' THEN 1 ELSE 2 END, userid LIMIT 1",
     [groupId],
   );
-  if (!heir) return;
+  // As when the last one leaves: whoever has a link would come into a group that nobody can lead.
+  if (!heir) return await dissolve(tx, groupId, { seq: end?.last_seq ?? 0, at: Date.now() });
+  if (own.grouprole !== "creator") return;
   await tx.run("UPDATE GroupUser SET grouprole = 'creator' WHERE groupid = ? AND userid = ?", [
     groupId,
     heir.userid,

@@ -230,6 +230,17 @@ onEachDatabase("administration", {
     const { messages } = await wu.client.request({ msgid: 15, conversation });
     assertEquals(messages?.map(({ seq, recalled }) => [seq, recalled]), [[1, true], [2, true], [3, true]]);
   },
+  "a group whose last member is deleted is dissolved": async (place) => {
+    await using li = await place.newPerson("alone", { v: 3 });
+    await using wu = await place.newPerson("invited", { v: 3 });
+    const groupname = place.newName("only mine");
+    const make = (who: Person) => who.client.request({ msgid: 8, id: who.id, groupname, groupdesc: "" });
+    const { groupid } = await make(li);
+    const { link } = await li.client.request({ msgid: 24, op: "link", groupid });
+    await place.adminJson(["delete", li.name, "--yes"]);
+    assertEquals((await wu.client.request({ msgid: 24, op: "join", link })).errno, 6);
+    assertEquals((await make(wu)).errno, 0);
+  },
   "sessions are listed and ended": async (place) => {
     await using li = await place.newPerson("kicked", { v: 2 });
     const { sessions: [session] } = await place.adminJson(["sessions", "list", li.name]);

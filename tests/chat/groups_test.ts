@@ -617,5 +617,10 @@ onEachDatabase("groups", {
     assertEquals((await ann.client.request({ msgid: 9, groupid: open[1] })).errno, 7);
     assertEquals((await wu.client.request({ msgid: 9, id: wu.id, groupid: open[0] })).errno, 7);
     assertEquals((await wu.client.request({ msgid: 9, id: wu.id, groupid: open[1] })).errno, 0);
+    // Whoever has as many as it can is not handed another one.
+    assertEquals(await errnoOf(ann, "transfer", first, { id: li.id }), 7);
+    assertEquals(await errnoOf(li, "leave", open[1] ?? 0), 7);
+    assertEquals(await errnoOf(li, "transfer", open[1] ?? 0, { id: wu.id }), 0);
+    assertEquals(await errnoOf(ann, "transfer", first, { id: li.id }), 0);
   },
 });
