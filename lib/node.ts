@@ -203,6 +203,7 @@ async function assemble(
     onCatchUp: (userId) => admission.catchUp(userId),
     onRevoked: (userId, device) => admission.onRevoked(userId, device),
     onMet: (session, userId, isSender) => news.hear(session, userId, isSender),
+    isBlocked: (session, userId) => watchers.isBlocked(session, userId),
     onPresence: (userId) => presenceNews.note(userId),
     onDetached: (session) => {
       watchers.leave(session);

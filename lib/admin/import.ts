@@ -162,6 +162,8 @@ type Row = Readonly<Record<string, SqlValue>>;
 /** Into the table that has the kind's name, and its fields as columns. */
 async function insertRow(db: Database, tx: SqlConnection, kind: Kind, row: Row): Promise<boolean> {
   const columns = Object.keys(FIELDS[kind]);
+  // An export of before there was such a column: see it as everybody does.
+  if (columns.includes("hidden")) row = { ...row, hidden: row.hidden ?? 0 };
   return await insertNew(
     db,
     tx,

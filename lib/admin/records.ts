@@ -48,8 +48,15 @@ export const FIELDS = {
     message: "text?",
   },
   version: { conversation: "text", seq: "integer", until: "integer", at: "integer", message: "text" },
-  reaction: { conversation: "text", seq: "integer", emoji: "bytes?", userid: "integer", at: "integer" },
-  pin: { conversation: "text", seq: "integer", userid: "integer", at: "integer" },
+  reaction: {
+    conversation: "text",
+    seq: "integer",
+    emoji: "bytes?",
+    userid: "integer",
+    at: "integer",
+    hidden: "integer?",
+  },
+  pin: { conversation: "text", seq: "integer", userid: "integer", at: "integer", hidden: "integer?" },
   mention: { conversation: "text", seq: "integer", userid: "integer" },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, FieldType>>>>;
 

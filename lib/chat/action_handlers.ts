@@ -202,7 +202,7 @@ function react({ actions }: Services, request: Request): Deed {
   return async ({ tx, conversation, ref, target, place }) => {
     if (target.message === null) throw noSuchMessage();
     const isNew = on
-      ? await actions.addReaction(tx, conversation, ref, emoji, userId, place.at)
+      ? await actions.addReaction(tx, conversation, ref, emoji, userId, place)
       : await actions.removeReaction(tx, conversation, ref, emoji, userId);
     if (!isNew) return undefined;
     if (on && await actions.reactionKinds(tx, conversation, ref) > EMOJI_KINDS) {
@@ -227,8 +227,8 @@ function pin({ actions }: Services, request: Request): Deed {
     if (target.message === null) throw noSuchMessage();
     if (role === "normal") throw notAllowed("Only the group's creator and admins can pin a message");
     const isNew = on
-      ? await actions.pin(tx, conversation, ref, userId, place.at)
-      : await actions.unpin(tx, conversation, ref);
+      ? await actions.pin(tx, conversation, ref, userId, place)
+      : await actions.unpin(tx, conversation, ref, userId, place);
     if (!isNew) return undefined;
     if (on && await actions.pins(tx, conversation) > PINS_MAX) {
       throw notAllowed(`A conversation has at most ${PINS_MAX} pinned messages`);

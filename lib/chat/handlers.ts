@@ -321,7 +321,10 @@ export async function history(services: Services, request: Request): Promise<voi
     if (newest > cursor.newest) login.mailbox.notice(conversation, newest);
     if (!isForward) kept.reverse();
     const [marks, begin] = version === 3
-      ? await Promise.all([marksOf(services, conversation, kept), services.messages.begin(conversation)])
+      ? await Promise.all([
+        marksOf(services, conversation, kept, login.userId),
+        services.messages.begin(conversation),
+      ])
       : [];
     const reply = historyReply(conversation, kept, more, marks, begin);
     const release = () => pages.release(room);
@@ -422,11 +425,12 @@ async function marksOf(
   { actions }: Services,
   conversation: ConversationId,
   rows: readonly StoredMessage[],
+  viewer: number,
 ): Promise<ReadonlyMap<number, Marks> | undefined> {
   const [first, last] = [rows[0]?.seq, rows.at(-1)?.seq];
   return first === undefined || last === undefined
     ? undefined
-    : await actions.marks(conversation, first, last);
+    : await actions.marks(conversation, first, last, viewer);
 }
 
 /** Members of a chat frame, each with a comma before it. */

@@ -292,6 +292,7 @@ async function welcome(
   }
   session.refusedLogins = 0;
   try {
+    if (device === 0) await services.news.enterLegacy(session);
     if (session.version >= 2) {
       const [friends, groups] = await Promise.all([
         device === 0

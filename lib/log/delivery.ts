@@ -67,6 +67,8 @@ export interface DeliveryOptions<Session extends Receiver = Receiver> {
   onRevoked?: (userId: number, device: number) => void;
   /** A session of version 3 is given what was said between two; the other one is this user, who has said it or not. */
   onMet?: (session: Session, userId: number, isSender: boolean) => void;
+  /** Whether the user of a session does not want to hear of that user. */
+  isBlocked?: (session: Session, userId: number) => boolean;
   /** A user has got its first session here, or its last one has left. */
   onPresence?: (userId: number) => void;
   /** A session has left. */
@@ -420,6 +422,8 @@ export class Delivery<Session extends Receiver = Receiver> {
     if (!session || !isOnlyLegacy(online)) return false;
     const { outlet, login } = session;
     if (login === undefined || this.#options.isStoring(sender, receiver)) return false;
+    // What is hidden has its place in the log, like anything that is said to somebody who is away.
+    if (this.#options.isBlocked?.(session, sender)) return false;
     // The connection may die between the queue and the wire; then the log takes the message after all.
     const dropped = () => this.#options.onUndeliverable(sender, receiver, text);
     const written = { written: () => outlet.isPeerGone && dropped(), dropped };

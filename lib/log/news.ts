@@ -65,6 +65,12 @@ export class News<Session extends Receiver> {
     return circle;
   }
 
+  /** Somebody has logged in by version 1 or 2, whom nothing is told but what nobody else is kept from either. */
+  async enterLegacy(session: Session): Promise<void> {
+    this.#watchers.enter(session);
+    this.#watchers.block(session, await this.#options.contacts.blockedIds(session.login?.userId ?? 0));
+  }
+
   async #read(session: Session): Promise<Circle> {
     const { contacts } = this.#options;
     const userId = session.login?.userId ?? 0;
@@ -92,7 +98,10 @@ export class News<Session extends Receiver> {
   /** A user has added or removed somebody, or blocks somebody else, perhaps on another node. Rejects with a DatabaseError. */
   async refresh(userId: number): Promise<void> {
     for (const session of this.#options.delivery.sessionsOf(userId)) {
-      if (session.version < 3) continue;
+      if (session.version < 3) {
+        await this.enterLegacy(session);
+        continue;
+      }
       const before = this.#watchers.blockedBy(session);
       const friends = new Set((await this.#read(session)).friends.map(({ id }) => id));
       const isPeer = (id: number) =>

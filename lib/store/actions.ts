@@ -29,6 +29,14 @@ export interface Edition {
   message: string;
 }
 
+/** When something is done, and whether only who has done it is to see that. */
+export interface DoneAt {
+  /** ms since the epoch. */
+  at: number;
+  /** Left out: everybody. */
+  isHidden?: boolean;
+}
+
 /** What members have put to an entry. */
 export interface Marks {
   /** By emoji, how many have put it there. */
@@ -118,13 +126,13 @@ export class Actions {
     seq: number,
     emoji: string,
     userId: number,
-    at: number,
+    { at, isHidden = false }: DoneAt,
   ): Promise<boolean> {
     const { dialect } = this.#db;
     const bytes = encoder.encode(emoji);
     const { changes } = await tx.run(
-      `${dialect.insertIgnore} INTO Reaction (conversation, seq, emoji, userid, at) VALUES (?, ?, ?, ?, ?)`,
-      [conversation, seq, bytes, userId, at],
+      `${dialect.insertIgnore} INTO Reaction (conversation, seq, emoji, userid, at, hidden) VALUES (?, ?, ?, ?, ?, ?)`,
+      [conversation, seq, bytes, userId, at, Number(isHidden)],
     );
     if (changes === 0) return false;
     await tx.insert({
@@ -175,13 +183,19 @@ export class Actions {
     conversation: ConversationId,
     seq: number,
     userId: number,
-    at: number,
+    { at, isHidden = false }: DoneAt,
   ): Promise<boolean> {
     const { changes } = await tx.run(
-      `${this.#db.dialect.insertIgnore} INTO Pin (conversation, seq, userid, at) VALUES (?, ?, ?, ?)`,
-      [conversation, seq, userId, at],
+      `${this.#db.dialect.insertIgnore} INTO Pin (conversation, seq, userid, at, hidden) VALUES (?, ?, ?, ?, ?)`,
+      [conversation, seq, userId, at, Number(isHidden)],
     );
-    return changes > 0;
+    if (changes > 0 || isHidden) return changes > 0;
+    // One that only who is blocked sees is nobody else's.
+    const { changes: shown } = await tx.run(
+      "UPDATE Pin SET userid = ?, at = ?, hidden = 0 WHERE conversation = ? AND seq = ? AND hidden = 1",
+      [userId, at, conversation, seq],
+    );
+    return shown > 0;
   }
 
   /** How many entries of a conversation are pinned. */
@@ -193,17 +207,28 @@ export class Actions {
     return row?.count ?? 0;
   }
 
-  /** Takes the pin from an entry; false: there is none. */
-  async unpin(tx: SqlConnection, conversation: ConversationId, seq: number): Promise<boolean> {
-    const { changes } = await tx.run("DELETE FROM Pin WHERE conversation = ? AND seq = ?", [
-      conversation,
-      seq,
-    ]);
+  /** Takes the pin from an entry; false: there is none, or none for who is blocked to take. */
+  async unpin(
+    tx: SqlConnection,
+    conversation: ConversationId,
+    seq: number,
+    userId: number,
+    { isHidden = false }: DoneAt,
+  ): Promise<boolean> {
+    const { changes } = await tx.run(
+      `DELETE FROM Pin WHERE conversation = ? AND seq = ?${isHidden ? " AND userid = ?" : ""}`,
+      isHidden ? [conversation, seq, userId] : [conversation, seq],
+    );
     return changes > 0;
   }
 
-  /** What has been put to the entries from seq `first` to `last`, which are a page at most. */
-  async marks(conversation: ConversationId, first: number, last: number): Promise<Map<number, Marks>> {
+  /** What `viewer` sees to have been put to the entries from seq `first` to `last`, which are a page at most. */
+  async marks(
+    conversation: ConversationId,
+    first: number,
+    last: number,
+    viewer: number,
+  ): Promise<Map<number, Marks>> {
     const marks = new Map<number, Marks>();
     const of = (seq: number) => {
       const found = marks.get(seq) ?? { counts: new Map(), users: new Map(), isPinned: false };
@@ -217,7 +242,10 @@ export class Actions {
         `SELECT seq, emoji, users FROM ReactionCount ${range}`,
         params,
       ),
-      this.#db.query<{ seq: number }>(`SELECT seq FROM Pin ${range}`, params),
+      this.#db.query<{ seq: number }>(
+        `SELECT seq FROM Pin ${range} AND (hidden = 0 OR userid = ?)`,
+        [...params, viewer],
+      ),
     ]);
     let total = 0;
     for (const { seq, emoji, users } of counts) {
@@ -226,8 +254,8 @@ export class Actions {
     }
     for (const { seq } of pins) of(seq).isPinned = true;
     if (total === 0) return marks;
-    const select = "SELECT seq, emoji, userid FROM Reaction";
-    type ReactionRow = { seq: number; emoji: Uint8Array; userid: number };
+    const select = "SELECT seq, emoji, userid, hidden FROM Reaction";
+    type ReactionRow = { seq: number; emoji: Uint8Array; userid: number; hidden: number };
     const rows = total <= ROWS_AT_ONCE
       ? await this.#db.query<ReactionRow>(`${select} ${range} ORDER BY seq, emoji, userid`, params)
       : await queryAll<ReactionRow>(
@@ -238,9 +266,13 @@ export class Actions {
           params: [conversation, seq, emoji],
         })),
       );
-    for (const { seq, emoji, userid } of rows) {
-      const { users } = of(seq);
+    for (const { seq, emoji, userid, hidden } of rows) {
+      const { users, counts } = of(seq);
       const text = decoder.decode(emoji);
+      if (hidden === 1 && userid !== viewer) {
+        counts.set(text, (counts.get(text) ?? 0) - 1);
+        continue;
+      }
       const named = users.get(text);
       if (!named) users.set(text, [userid]);
       else if (named.length < USERS_NAMED) named.push(userid);

@@ -22,7 +22,7 @@ import { type InStep, underLock } from "./migration_lock.ts";
 import type { MigrationStep, StepContext } from "./migration_step.ts";
 import { NAME_KEYS } from "./name_keys.ts";
 import { hasTable } from "./mysql_schema.ts";
-import { mutedColumn, peopleColumns } from "./people_columns.ts";
+import { hiddenMarkColumns, mutedColumn, peopleColumns } from "./people_columns.ts";
 
 /** A migration with its steps. */
 interface Migration {
@@ -58,6 +58,7 @@ const SEQUENCE: readonly { name: string; code?: (dialect: Dialect["name"]) => re
   { name: "0020_group_columns", code: groupColumns },
   { name: "0021_groups" },
   { name: "0022_deletions" },
+  { name: "0023_hidden_marks", code: hiddenMarkColumns },
 ];
 
 /** Options of {@linkcode migrate}. */

@@ -38,6 +38,19 @@ const MUTED: NewColumn = {
   sqlite: "INTEGER NOT NULL DEFAULT 0",
 };
 
+// 1: put there while the other of two blocked who has done it; nobody else sees it.
+const HIDDEN_MARKS: readonly NewColumn[] = ["Reaction", "Pin"].map((table) => ({
+  table,
+  column: "hidden",
+  mysql: "TINYINT NOT NULL DEFAULT 0",
+  sqlite: "INTEGER NOT NULL DEFAULT 0",
+}));
+
+/** The columns for what is put to entries by somebody who is blocked, for an engine of this name. */
+export function hiddenMarkColumns(dialect: "mysql" | "sqlite"): readonly MigrationStep[] {
+  return addColumns(dialect, HIDDEN_MARKS);
+}
+
 /** The column for conversations that are muted, for an engine of this name. */
 export function mutedColumn(dialect: "mysql" | "sqlite"): readonly MigrationStep[] {
   return addColumns(dialect, [MUTED]);

@@ -269,4 +269,67 @@ onEachDatabase("people", {
     assertEquals((await contact(again, "blocked")).users, []);
     assertEquals((await bo.client.request({ msgid: 26, op: "blocked" })).errno, 5);
   },
+
+  "whom one blocks puts no emoji and no pin to anything that one sees, and takes none of one's own away":
+    async (
+      place,
+    ) => {
+      await using ann = await place.newPerson("ann", { v: 3 });
+      await using li = await place.newPerson("li", { v: 3 });
+      const conversation = `u${ann.id}-${li.id}`;
+      for (const msg of ["1", "2", "3"]) await ann.client.request(chat(ann, li.id, msg));
+      const act = async (who: Person, ref: number, fields: object) => {
+        const { errno } = await who.client.request({ msgid: 23, conversation, ref, ...fields });
+        assertEquals(errno, 0, JSON.stringify(fields));
+      };
+      const marks = async (who: Person) => {
+        const { messages = [] } = await who.client.request({ msgid: 15, conversation });
+        return messages.filter(({ msgid }) => msgid === 6).map((frame) => [
+          frame.reactions,
+          frame.reaction_counts,
+          frame.pinned,
+        ]);
+      };
+      await act(ann, 1, { act: "react", emoji: "👍", on: true });
+      await act(li, 2, { act: "pin", on: true });
+      await contact(li, "block", ann.id);
+      await act(ann, 1, { act: "react", emoji: "👎", on: true });
+      await act(ann, 1, { act: "pin", on: true });
+      await act(ann, 2, { act: "pin", on: false });
+      await act(li, 1, { act: "react", emoji: "👎", on: true });
+      const seen = [
+        [{ "👍": [ann.id], "👎": [li.id] }, undefined, undefined],
+        [undefined, undefined, true],
+        [undefined, undefined, undefined],
+      ];
+      assertEquals(await marks(li), seen);
+      const [first] = await marks(ann);
+      assertEquals(first, [{ "👍": [ann.id], "👎": [ann.id, li.id] }, undefined, true]);
+      // What was hidden stays so; what one pins oneself is seen.
+      await contact(li, "unblock", ann.id);
+      assertEquals(await marks(li), seen);
+      await act(li, 1, { act: "pin", on: true });
+      assertEquals((await marks(li))[0]?.[2], true);
+    },
+
+  "past the log nothing reaches who blocks it either": async (shared) => {
+    await using place = await shared.elsewhere(["--persist", "offline"]);
+    await using ann = await place.newPerson("ann", { v: 2 });
+    const li = await place.newPerson("li", { v: 3 });
+    await contact(li, "block", ann.id);
+    li.client.close();
+    await place.offline(li.id);
+    for (const v of [undefined, 2] as const) {
+      await using old = await place.comeBack(li, v === undefined ? {} : { v });
+      const { errno } = await ann.client.request(chat(ann, li.id, "hidden"));
+      assertEquals(errno, 0);
+      await old.client.fence();
+      await ann.client.request(chat(ann, ann.id, "to oneself"));
+      old.client.close();
+      await place.offline(li.id);
+    }
+    assertEquals(await place.sql(`SELECT hidden FROM Message WHERE message LIKE '%"hidden"%'`), [["1"], [
+      "1",
+    ]]);
+  },
 });

@@ -36,6 +36,7 @@ const LATER = [
   "0020_group_columns",
   "0021_groups",
   "0022_deletions",
+  "0023_hidden_marks",
 ].map((name) => `${name}: done`);
 
 function closing(db: Database): Database & AsyncDisposable {

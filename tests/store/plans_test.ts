@@ -92,7 +92,7 @@ async function statementsOf(db: Database): Promise<Statement[]> {
     await new Messages(noted).peers(1, rows.map(({ conversation }) => conversation));
     await new Users(noted).some(rows.map(({ conversation }) => Number(conversation.slice(3))));
   }
-  const marks = await new Actions(noted).marks("u1-7", 1, 200);
+  const marks = await new Actions(noted).marks("u1-7", 1, 200, 1);
   assertEquals(marks.get(1)?.isPinned, true);
   await new Actions(noted).editions("u1-7", 1);
   assert(statements.length > 10);
