@@ -30,6 +30,8 @@ export interface GroupEntry {
   groupname: string;
   /** As created. */
   groupdesc: string;
+  /** When, ms since the epoch; 0: it is not. */
+  dissolved: number;
 }
 
 /** A row of {@link USER_COLUMNS}. */
@@ -76,8 +78,8 @@ export async function findUser(db: Database, word: string): Promise<UserEntry> {
 /** The group that is meant. Throws a FatalError when there is none. */
 export async function findGroup(db: Database, word: string): Promise<GroupEntry> {
   const who = parseWho(word);
-  const columns = "SELECT id, groupname, groupdesc FROM AllGroup WHERE";
-  type Row = { id: number; groupname: string; groupdesc: string };
+  const columns = "SELECT id, groupname, groupdesc, dissolved FROM AllGroup WHERE";
+  type Row = { id: number; groupname: string; groupdesc: string; dissolved: number };
   const [group] = "id" in who
     ? await db.query<Row>(`${columns} id = ?`, [who.id])
     : await db.query<Row>(`${columns} groupname_key = ? OR groupname = ?`, [

@@ -5,6 +5,7 @@
  */
 import { type AdminContext, confirm, eventOf, pageLines, pageOf, refuse, type Result } from "./context.ts";
 import { tableLines } from "./console.ts";
+import { momentText } from "../base/moment.ts";
 import { findGroup, findUser, type GroupEntry } from "./find.ts";
 import { MessageLog } from "../log/message_log.ts";
 import { KIND, OPERATOR, systemText } from "../protocol/entries.ts";
@@ -14,14 +15,14 @@ import type { SqlConnection } from "../store/database.ts";
 import { Ends } from "../store/ends.ts";
 import * as changes from "../store/group_changes.ts";
 
-/** `groups list`. */
+/** `groups list`: those that there are; one that was dissolved is shown by its id. */
 export async function listGroups({ db, options }: AdminContext): Promise<Result> {
   const page = await pageOf(
     options,
     (after, limit) =>
       db.query<{ id: number; groupname: string; groupdesc: string; members: number }>(
         "SELECT g.id, g.groupname, g.groupdesc, (SELECT COUNT(*) FROM GroupUser m WHERE m.groupid = g.id) AS members " +
-          `FROM AllGroup g WHERE g.id > ? ORDER BY g.id LIMIT ${limit}`,
+          `FROM AllGroup g WHERE g.id > ? AND g.dissolved = 0 ORDER BY g.id LIMIT ${limit}`,
         [after],
       ),
   );
@@ -55,6 +56,7 @@ export async function showGroup(
   );
   const lines = [
     ...tableLines(["id", "name", "description"], [[group.id, group.groupname, group.groupdesc]]),
+    ...(group.dissolved > 0 ? [`dissolved: ${momentText(group.dissolved)}`] : []),
     `log: from ${log?.first_seq ?? 1} to ${log?.last_seq ?? 0}`,
     ...tableLines(
       ["member", "name", "state", "role"],

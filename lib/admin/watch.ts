@@ -52,7 +52,7 @@ const COUNTS: Readonly<Record<string, string>> = {
   online: "SELECT COUNT(*) AS n FROM User WHERE state = 'online'",
   disabled: "SELECT COUNT(*) AS n FROM User WHERE status = 1",
   deleted: "SELECT COUNT(*) AS n FROM User WHERE status = 2",
-  groups: "SELECT COUNT(*) AS n FROM AllGroup",
+  groups: "SELECT COUNT(*) AS n FROM AllGroup WHERE dissolved = 0",
   conversations: "SELECT COUNT(*) AS n FROM Conversation",
   messages: "SELECT COALESCE(SUM(last_seq - first_seq + 1), 0) AS n FROM Conversation",
   devices: "SELECT COUNT(*) AS n FROM Device",

@@ -11,7 +11,7 @@ import { DEPTH_MAX, ERRNO, isJsonObject, type JsonObject, MSGID } from "../proto
 import type { Subject } from "./limit_book.ts";
 import { type Answer, Refusal, refusalOf, Request, tooMany } from "./request.ts";
 import type { Services } from "./services.ts";
-import type { Notice, Session } from "./session.ts";
+import { type Notice, type Session, traceOf } from "./session.ts";
 import type { Throttle } from "../base/throttle.ts";
 import { turnTime } from "../base/turn.ts";
 
@@ -194,23 +194,26 @@ function checkFields(session: Session, command: Command, frame: JsonObject): voi
 /** The one place where a failed request ends. */
 function refuse(services: Services, request: Request, error: unknown): void {
   const { logger, refusalLines, failureLines, limited } = services;
-  const { session } = request;
+  const { session, frame: { msgid } } = request;
   const refusal = refusalOf(error);
   request.refuse(refusal);
   // An outage is told of once, and not for each who meets it.
   if (error instanceof PresenceError) return;
-  const fields = {
-    session: session.id,
-    remote: session.outlet.remote,
+  const fields = () => ({
+    ...traceOf(session),
+    request: typeof msgid === "number" ? msgid : undefined,
+    cid: request.cid,
     errno: refusal.errno,
     reason: errorText(error),
-  };
+  });
   const now = performance.now();
   if (!(error instanceof Refusal)) {
-    if (failureLines.take(now)) logger.error("request failed", fields);
+    if (failureLines.take(now)) logger.error("request failed", fields());
     return;
   }
-  if (session.refusedFrames < REFUSALS_LOGGED && refusalLines.take(now)) logger.info("frame refused", fields);
+  if (session.refusedFrames < REFUSALS_LOGGED && refusalLines.take(now)) {
+    logger.info("frame refused", fields());
+  }
   if (error instanceof Refusal && !session.noteRefusal(now)) {
     limited.refusals++;
     session.end(TOO_MANY_REFUSED);

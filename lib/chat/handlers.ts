@@ -25,7 +25,7 @@ import { noSuchUser } from "./people_handlers.ts";
 import { checkReferences, hasReferences } from "./references.ts";
 import { Refusal, refusalOf, type Request, tooMany } from "./request.ts";
 import type { Services } from "./services.ts";
-import type { Login, Session } from "./session.ts";
+import { type Login, type Session, traceOf } from "./session.ts";
 import type { Marks } from "../store/actions.ts";
 import { type HistoryRange, isVisible, type StoredMessage } from "../store/messages.ts";
 import { anotherTurn } from "../base/turn.ts";
@@ -248,7 +248,7 @@ function append(
       const isLost = request.cid === undefined && isMember;
       if ((isLost || (isMember && !isTemporary(error))) && failureLines.take(performance.now())) {
         const message = isLost ? "message lost" : "the database does not take a message";
-        logger.error(message, { session: session.id, reason: errorText(error) });
+        logger.error(message, { ...traceOf(session), cid: request.cid, reason: errorText(error) });
       }
       origin.endSending(draft.conversation, draft.text);
       request.refuse(refusalOf(error));

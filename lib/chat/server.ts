@@ -15,7 +15,7 @@ import { isShortage } from "../net/listen.ts";
 import type { Logger } from "../base/logger.ts";
 import type { ReadGate } from "../net/read_gate.ts";
 import type { Services } from "./services.ts";
-import { type Notice, Session } from "./session.ts";
+import { type Notice, Session, traceOf } from "./session.ts";
 import { ERRNO, MSGID } from "../protocol/protocol.ts";
 import { anotherTurn, turnTime } from "../base/turn.ts";
 import type { WebCounters } from "../web/web_door.ts";
@@ -297,7 +297,7 @@ export class ChatServer {
         this.#clients.delete(client);
         if (isWebSocket) this.#webSockets--;
         if (this.#clients.size === 0) this.#onEmpty?.();
-        this.#logger.debug("connection closed", { session: session.id, reason });
+        this.#logger.debug("connection closed", { ...traceOf(session), reason });
         // A proxy ends its side in good order also when its client was cut off.
         services.admission.dismiss(session, {
           isOrderly: isDirect && reason === "eof",
@@ -317,6 +317,7 @@ export class ChatServer {
       this.#end(session, CROWDED, { isAbrupt: true });
     };
     session.onLogin = (isLoggedIn) => {
+      this.#logger.debug(isLoggedIn ? "logged in" : "logged out", traceOf(session));
       if (isLoggedIn) this.#guests.leave(guest);
       else if (!connection.isEnding) this.#guests.comeBack(guest);
     };
@@ -333,8 +334,7 @@ export class ChatServer {
       ? `A frame is longer than ${this.#options.maxFrameBytes} bytes.`
       : FAILURE_TEXTS[failure];
     if (this.#services.refusalLines.take(performance.now())) {
-      const { id, outlet: { remote } } = session;
-      this.#logger.info("stream refused", { session: id, remote, reason: text });
+      this.#logger.info("stream refused", { ...traceOf(session), reason: text });
     }
     // Who does not speak the WebSocket protocol is told by its own means why it is closed, and nothing else.
     if (failure !== "too_long" && failure !== "garbage") return session.outlet.end();
@@ -365,8 +365,7 @@ export class ChatServer {
 
   #end(session: Session, notice: Notice, options: EndOptions): void {
     if (this.#services.refusalLines.take(performance.now())) {
-      const { id, outlet: { remote } } = session;
-      this.#logger.info("connection ended", { session: id, remote, reason: notice.code });
+      this.#logger.info("connection ended", { ...traceOf(session), reason: notice.code });
     }
     session.end(notice, options);
   }

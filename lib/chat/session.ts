@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { LogFields } from "../base/logger.ts";
 import type { EndOptions } from "../net/connection.ts";
 import type { Mailbox, Outlet } from "../log/mailbox.ts";
 import type { Who } from "../protocol/entries.ts";
@@ -68,6 +69,11 @@ export interface Login {
 /** As entries of the log name who is logged in. */
 export function whoIs({ userId: id, name }: Login): Who {
   return { id, name };
+}
+
+/** What lines of the log say about a session: which it is, and whose as far as that is known. */
+export function traceOf({ id, outlet, login }: Session): LogFields {
+  return { session: id, remote: outlet.remote, user: login?.userId, device: login?.device || undefined };
 }
 
 /** One connection's session. */

@@ -339,6 +339,9 @@ onEachDatabase("administration", {
       assertEquals((await device.client.request({ msgid: 10, groupid, msg: "?", cid: "c" })).errno, 7);
     }
     await old.client.fence();
+    const listed = await place.adminJson(["groups", "list", "--after", String(Number(groupid) - 1)]);
+    assertEquals(listed.groups, []);
+    assertGreater((await place.adminJson(["groups", "show", String(groupid)])).dissolved, 0);
     const again = await place.admin(["groups", "dissolve", `${groupname} (${groupid})`, "--yes"]);
     assertEquals(again.code, EXIT.failure, again.stdout);
     const { events } = await place.adminJson(["audit", "--limit", "2"]);
