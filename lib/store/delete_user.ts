@@ -11,6 +11,7 @@ import { dissolve } from "./group_changes.ts";
 import { KIND } from "../protocol/entries.ts";
 import { membersOf } from "../protocol/members.ts";
 import { conversationOfGroup } from "../protocol/protocol.ts";
+import { NO_END } from "./messages.ts";
 import { USER_STATUSES } from "./users.ts";
 
 /** What others read in the place of the name. */
@@ -106,6 +107,7 @@ export async function finishDeletion(
     await db.transaction((tx) => leave(tx, db.dialect.forUpdate, groupid, userId));
   }
   const messages = await changeMessages(db, deletion);
+  await db.run("DELETE FROM Member WHERE userid = ? AND conversation LIKE 'g%'", [userId]);
   await db.run("DELETE FROM Deletion WHERE userid = ?", [userId]);
   return { groups: groups.length, messages };
 }
@@ -143,7 +145,12 @@ async function leave(tx: SqlConnection, forUpdate: string, groupId: number, user
   );
   if (!own) return;
   await tx.run("DELETE FROM GroupUser WHERE groupid = ? AND userid = ?", [groupId, userId]);
-  await tx.run("DELETE FROM Member WHERE userid = ? AND conversation = ?", [userId, conversation]);
+  // The place stays until what names the user there has been changed.
+  await tx.run(
+    "UPDATE Member SET until = (SELECT last_seq FROM Conversation WHERE id = ?) WHERE userid = ? AND conversation = ? " +
+      `AND until = ${NO_END}`,
+    [conversation, userId, conversation],
+  );
   await tx.run("UPDATE Conversation SET members = members - 1, parted = last_seq WHERE id = ?", [
     conversation,
   ]);
@@ -163,10 +170,18 @@ async function leave(tx: SqlConnection, forUpdate: string, groupId: number, user
 
 async function changeMessages(db: Database, deletion: Omit<Deletion, "event">): Promise<number> {
   const { userId, onProgress } = deletion;
-  const conversations = await db.query<{ conversation: string; last: number }>(
-    "SELECT conversation, MAX(seq) AS last FROM Message WHERE sender = ? GROUP BY conversation ORDER BY conversation",
+  const said = await db.query<{ conversation: string; last: number }>(
+    "SELECT conversation, MAX(seq) AS last FROM Message WHERE sender = ? GROUP BY conversation",
     [userId],
   );
+  // In a group others may have done something about the user.
+  const places = await db.query<{ conversation: string; last: number }>(
+    "SELECT m.conversation, c.last_seq AS last FROM Member m JOIN Conversation c ON c.id = m.conversation " +
+      "WHERE m.userid = ? AND m.conversation LIKE 'g%'",
+    [userId],
+  );
+  const ends = new Map([...said, ...places].map(({ conversation, last }) => [conversation, last]));
+  const conversations = [...ends].map(([conversation, last]) => ({ conversation, last }));
   const total = conversations.reduce((sum, { last }) => sum + last, 0);
   let [done, changed] = [0, 0];
   for (const { conversation, last } of conversations) {
@@ -191,10 +206,11 @@ function changeSome(
   const where = "conversation = ? AND seq > ? AND seq <= ?";
   const range = [conversation, start, start + PLACES];
   return db.transaction(async (tx) => {
-    const rows = await tx.query<{ seq: number; kind: number; message: string }>(
-      `SELECT seq, kind, message FROM Message WHERE ${where} AND sender = ? AND message IS NOT NULL`,
-      [...range, userId],
+    const found = await tx.query<{ seq: number; kind: number; message: string }>(
+      `SELECT seq, kind, message FROM Message WHERE ${where} AND (sender = ? OR kind = ?) AND message IS NOT NULL`,
+      [...range, userId, KIND.system],
     );
+    const rows = found.filter(({ kind, message }) => kind !== KIND.system || isNamed(message, userId));
     const editions = await tx.query<{ seq: number; until: number; message: string }>(
       "SELECT v.seq, v.until, v.message FROM Version v JOIN Message m ON m.conversation = v.conversation AND " +
         "m.seq = v.seq WHERE v.conversation = ? AND v.seq > ? AND v.seq <= ? AND m.sender = ?",
@@ -215,7 +231,11 @@ function changeSome(
       const isErased = withMessages && kind === KIND.chat;
       if (isErased) await eraseMarks(tx, conversation, seq);
       await tx.run("UPDATE Message SET message = ?, recalled = ? WHERE conversation = ? AND seq = ?", [
-        isErased ? null : withoutName(message, withMessages ? ["msg"] : []),
+        isErased
+          ? null
+          : kind === KIND.system
+          ? withoutUser(message, userId)
+          : withoutName(message, withMessages ? ["msg"] : []),
         isErased ? 1 : 0,
         conversation,
         seq,
@@ -232,10 +252,32 @@ async function eraseMarks(tx: SqlConnection, conversation: string, seq: number):
   }
 }
 
+/** What a system entry says of users: `id` is called `name`, and `by`, where that is another one, `by_name`. */
+const NAMED = [["id", "name"], ["by", "by_name"]] as const;
+
+function isNamed(message: string, userId: number): boolean {
+  const members = membersOf(message);
+  return NAMED.some(([id]) => members.get(id) === String(userId));
+}
+
+function withoutUser(message: string, userId: number): string {
+  const members = membersOf(message);
+  for (const [id, name] of NAMED) {
+    if (members.get(id) === String(userId) && members.has(name)) {
+      members.set(name, JSON.stringify(DELETED_NAME));
+    }
+  }
+  return objectText(members);
+}
+
 /** Without these fields, too. The other values stay as they were sent, and the msgid stays the first of them. */
 function withoutName(message: string, fields: readonly string[] = []): string {
   const members = membersOf(message);
   members.set("name", JSON.stringify(DELETED_NAME));
   for (const field of fields) members.delete(field);
+  return objectText(members);
+}
+
+function objectText(members: ReadonlyMap<string, string>): string {
   return `{${[...members].map(([key, value]) => `${JSON.stringify(key)}:${value}`).join(",")}}`;
 }

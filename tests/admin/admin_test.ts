@@ -221,6 +221,28 @@ onEachDatabase("administration", {
     assertEquals(audit.events.map(({ what }: { what: string }) => what), ["delete"]);
     assertMatch(audit.events[0].actor, /^tester@/);
   },
+  "what was done by and to who is deleted stays, and names nobody but the others": async (place) => {
+    await using ann = await newDevice(place.server.port, place.newName("host"));
+    await using li = await newDevice(place.server.port, place.newName("named"));
+    await using wu = await newDevice(place.server.port, place.newName("other"));
+    const { groupid } = await ann.client.request({
+      ...{ msgid: 8, groupname: place.newName("named"), groupdesc: "", join: "open" },
+    });
+    await li.client.request({ msgid: 9, groupid });
+    await ann.client.request({ msgid: 24, op: "role", groupid, id: li.id, role: "admin" });
+    await wu.client.request({ msgid: 7, friendid: li.id });
+    assertEquals((await li.client.request({ msgid: 24, op: "add", groupid, id: wu.id })).errno, 0);
+    await place.adminJson(["delete", li.name, "--yes"]);
+    const { messages } = await ann.client.request({ msgid: 15, conversation: `g${groupid}` });
+    const gone = "deleted user";
+    assertEquals(messages?.map(({ what, name, by, by_name }: Frame) => [what, name, by, by_name]), [
+      ["created", ann.name, ann.id, undefined],
+      ["joined", gone, li.id, undefined],
+      ["role", gone, ann.id, ann.name],
+      ["added", wu.name, li.id, gone],
+    ]);
+    assertEquals(await place.sql(`SELECT conversation FROM Member WHERE userid = ${li.id}`), []);
+  },
   "with messages their texts go, too": async (place) => {
     await using li = await place.newPerson("erased", { v: 2 });
     await using wu = await place.newPerson("reader", { v: 2 });
