@@ -15,7 +15,7 @@ const encoder = new TextEncoder();
 
 /** How far long work is. */
 export interface Progress {
-  /** So much is done; `total`: of so much, if that has changed. */
+  /** So much is done; `total`: of so much, if that has changed; 0: nobody knows. */
   at(done: number, total?: number): void;
   /** It is over. */
   end(): void;
@@ -79,6 +79,7 @@ export class Console {
     let drawnAt = -Infinity;
     let [done, total] = [0, 0];
     const draw = () => {
+      if (total === 0) return writeAll(Deno.stderr, `\r${label}: ${done}\x1b[K`);
       const share = total > 0 ? Math.min(1, done / total) : 0;
       const full = Math.round(share * BAR_WIDTH);
       const bar = "#".repeat(full) + "-".repeat(BAR_WIDTH - full);

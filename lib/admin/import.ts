@@ -1,5 +1,6 @@
 /**
- * `import [FILE]`: brings the lines of an export back, or into another database. What is there already stays as it is, and
+ * `import { Buffer } from "node:buffer";
+import [FILE]`: brings the lines of an export back, or into another database. What is there already stays as it is, and
  * so a line counts once however often it is imported; what contradicts it is told and left out.
  *
  * @module
@@ -47,7 +48,9 @@ interface Report {
 export async function importRecords(context: AdminContext, [path = "-"]: readonly string[]): Promise<Result> {
   const { db, console } = context;
   const report: Report = { imported: 0, present: 0, contradictions: [], refused: 0 };
-  let [number, some] = [0, [] as Line[]];
+  const size = path === "-" ? 0 : await sizeOf(path);
+  const bar = console.progress("importing");
+  let [number, bytes, some] = [0, 0, [] as Line[]];
   const flush = async () => {
     const startedAt = performance.now();
     if (some.length > 0) await importSome(db, some, report);
@@ -56,6 +59,8 @@ export async function importRecords(context: AdminContext, [path = "-"]: readonl
   };
   for await (const text of path === "-" ? console.lines() : console.linesOfFile(path)) {
     number++;
+    bytes += Buffer.byteLength(text) + 1;
+    bar.at(size === 0 ? number : Math.min(bytes, size), size);
     if (text.trim() === "") continue;
     try {
       some.push({ ...readRecord(text), number });
@@ -67,6 +72,7 @@ export async function importRecords(context: AdminContext, [path = "-"]: readonl
     if (some.length >= LINES) await flush();
   }
   await flush();
+  bar.end();
   const { imported, present, refused, contradictions } = report;
   // Nodes look into the log then.
   await db.transaction((tx) =>
@@ -80,6 +86,11 @@ export async function importRecords(context: AdminContext, [path = "-"]: readonl
     ],
     json: report,
   };
+}
+
+/** In bytes; 0: nobody knows. Whoever cannot read it is told when it is opened. */
+async function sizeOf(path: string): Promise<number> {
+  return (await Deno.stat(path).catch(() => undefined))?.size ?? 0;
 }
 
 async function importSome(db: Database, lines: readonly Line[], report: Report): Promise<void> {
