@@ -34,6 +34,9 @@ export interface GroupEntry {
   dissolved: number;
 }
 
+/** A row of AllGroup with these columns. */
+export type GroupRow = { id: number; groupname: string; groupdesc: string; dissolved: number };
+
 /** A row of {@link USER_COLUMNS}. */
 export type UserRow = { id: number; name: string; state: UserState; status: number; administrator: number };
 
@@ -79,10 +82,9 @@ export async function findUser(db: Database, word: string): Promise<UserEntry> {
 export async function findGroup(db: Database, word: string): Promise<GroupEntry> {
   const who = parseWho(word);
   const columns = "SELECT id, groupname, groupdesc, dissolved FROM AllGroup WHERE";
-  type Row = { id: number; groupname: string; groupdesc: string; dissolved: number };
   const [group] = "id" in who
-    ? await db.query<Row>(`${columns} id = ?`, [who.id])
-    : await db.query<Row>(`${columns} groupname_key = ? OR groupname = ?`, [
+    ? await db.query<GroupRow>(`${columns} id = ?`, [who.id])
+    : await db.query<GroupRow>(`${columns} groupname_key = ? OR groupname = ?`, [
       nameKey(who.name),
       normalizeName(who.name),
     ]);

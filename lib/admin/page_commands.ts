@@ -7,7 +7,7 @@
 import { newCode } from "./codes.ts";
 import { Console } from "./console.ts";
 import { type AdminContext, misuse, refuse, type Result } from "./context.ts";
-import { findGroup, findUser, type UserEntry, usersWhere } from "./find.ts";
+import { findGroup, findUser, type GroupRow, type UserEntry, usersWhere } from "./find.ts";
 import { dissolveGroup, showGroup } from "./groups.ts";
 import { changePassword, disableUser, enableUser, endSessions } from "./users.ts";
 import { announce } from "./watch.ts";
@@ -116,9 +116,6 @@ async function groupsBeginning(db: Database, text: string): Promise<GroupRow[]> 
   return [...known, ...named.filter(({ id }) => id !== known[0]?.id)];
 }
 
-/** `dissolved`: when it was, or 0. */
-type GroupRow = { id: number; groupname: string; groupdesc: string; dissolved: number };
-
 async function userName(db: Database, of: string): Promise<string> {
   return (await findUser(db, of)).name;
 }
@@ -127,11 +124,8 @@ async function groupName(db: Database, of: string): Promise<string> {
   return (await findGroup(db, of)).groupname;
 }
 
-async function describeGroup(db: Database, of: string, page: PageContext): Promise<unknown> {
-  const { id } = await findGroup(db, of);
-  const { json } = await showGroup(contextOf(page), [String(id)]);
-  const [row] = await db.query<{ dissolved: number }>("SELECT dissolved FROM AllGroup WHERE id = ?", [id]);
-  return { ...Object(json), dissolved: row?.dissolved ?? 0 };
+async function describeGroup(_db: Database, of: string, page: PageContext): Promise<unknown> {
+  return (await showGroup(contextOf(page), [of])).json;
 }
 
 /** The keys that begin as the text's does: no byte of UTF-8 is 255. */
