@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { KIND, systemText, type Who } from "../protocol/entries.ts";
+import { endsMembership, KIND, systemText, type Who } from "../protocol/entries.ts";
 import { nameKey, normalizeName } from "../protocol/names.ts";
 import { conversationOfGroup, ERRNO, type JsonObject } from "../protocol/protocol.ts";
 import type { Stored } from "../log/message_log.ts";
@@ -295,15 +295,18 @@ function leave({ admission }: Services, { session, login }: Request): Plan {
       return { what: "left", members: members - 1 };
     },
     done(stored) {
-      if (!stored) return;
-      const cursor = login.mailbox.cursor(stored.conversation);
-      // Of a repeat: who has come again since stays.
-      if (cursor && cursor.since < stored.seq) {
-        login.mailbox.leave(stored.conversation, cursor.since, stored.seq);
-      }
-      admission.regroup(login.userId, session);
+      if (stored && endHere(login, stored)) admission.regroup(login.userId, session);
     },
   };
+}
+
+/** The session's user is in a group no longer; false: not by this entry, which is another one's of the same `cid`. */
+function endHere({ userId, mailbox }: Login, { conversation, seq, text }: Stored): boolean {
+  if (text === null || !endsMembership(text, userId)) return false;
+  const cursor = mailbox.cursor(conversation);
+  // Of a repeat: who has come again since stays.
+  if (cursor && cursor.since < seq) mailbox.leave(conversation, cursor.since, seq);
+  return true;
 }
 
 /** Somebody else, whom the request names. */
@@ -469,9 +472,7 @@ function dissolve(_services: Services, { login }: Request): Plan {
       return { what: "dissolved", members: 0 };
     },
     done(stored) {
-      if (!stored) return;
-      const cursor = login.mailbox.cursor(stored.conversation);
-      if (cursor) login.mailbox.leave(stored.conversation, cursor.since, stored.seq);
+      if (stored) endHere(login, stored);
     },
   };
 }

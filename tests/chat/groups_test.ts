@@ -476,6 +476,19 @@ onEachDatabase("groups", {
     }
   },
 
+  "a cid that was another message's ends nothing": async (place) => {
+    await using ann = await place.newPerson("ann", { v: 3 });
+    await using li = await place.newPerson("li", { v: 3 });
+    const groupid = await newGroup(place, ann, { join: "open" });
+    await li.client.request({ msgid: 9, groupid });
+    const cid = crypto.randomUUID();
+    const said = await li.client.request({ ...groupChat(li, groupid, "once"), cid });
+    assertEquals((await act(li, "leave", groupid, { cid })).seq, said.seq);
+    await ann.client.request(groupChat(ann, groupid, "still there?"));
+    assertEquals((await li.client.receiveUntil(({ msg }) => msg === "still there?")).length, 1);
+    assertEquals((await li.client.request(groupChat(li, groupid, "yes"))).errno, 0);
+  },
+
   "who was made a member on another node, unheard, gets all of it when it joins here": async (place) => {
     await using ann = await place.newPerson("ann", { v: 3 });
     await using li = await place.newPerson("li", { v: 3 });
