@@ -56,6 +56,8 @@ export interface ModernClient {
   onLink(state: LinkState): void;
   /** A login reply, also after a reconnect, before anything that follows from it. Its token replaces the one before. */
   onLogin(frame: JsonObject): void;
+  /** Another token, in place of the one before: the password was changed here. */
+  onToken?(token: string): void;
   /** A frame that came by itself, after the session has taken from it what concerns messages. */
   onFrame(frame: JsonObject): void;
 }
@@ -335,6 +337,20 @@ export class ClientSession {
   /** As {@link ask} in version 2, but without an answer where the connection is away or gets lost. */
   askOnce(frame: JsonObject): Promise<Reply> {
     return this.#requests.ask(frame, { isRepeatable: false });
+  }
+
+  /**
+   * Changes the password, from version 3 on. All tokens are worthless then; the one that comes with the answer is resumed
+   * with from then on.
+   */
+  async changePassword(old: string, wanted: string): Promise<Reply> {
+    const reply = await this.askOnce({ msgid: MSGID.PROFILE_MSG, password: { old, new: wanted } });
+    const token = textOf(reply.frame.token);
+    if (reply.errno !== ERRNO.OK || this.#identity === undefined || token === "") return reply;
+    const { id, password } = this.#identity;
+    this.#identity = { id, password: password === undefined ? undefined : wanted, token };
+    this.#options.modern?.onToken?.(token);
+    return reply;
   }
 
   /** Logs out, sends what is queued and closes. Nothing happens afterwards. */

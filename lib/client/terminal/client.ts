@@ -240,7 +240,9 @@ class Client {
         const name = parseSlash(line).command?.name;
         if (name === "quit") return false;
         if (name === "logout") return await this.#logout(account);
-        this.#report(talk.run(line));
+        const reporting = this.#report(talk.run(line));
+        // It has lines of its own to read.
+        if (name === "password" || name === "account") await reporting;
       } else if (talk.isMessage(line) && !ORIGINAL.test(line)) {
         await this.#say(talk, line.replace(/^\/\//, "/"));
       } else {
@@ -470,6 +472,7 @@ class Client {
         if (isOurs && this.#store !== undefined) keepDevice(this.#store, frame);
         this.#talk?.takeLogin(frame);
       },
+      onToken: (token) => this.#store?.saveSetting("token", token),
       onFrame: (frame) => this.#talk?.takeFrame(frame),
     };
   }

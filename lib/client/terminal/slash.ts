@@ -33,6 +33,12 @@ export const SLASH_COMMANDS: readonly SlashCommand[] = [
   { name: "next", args: "", help: "open the next conversation with something unread", subject: "chats" },
   { name: "chats", args: "", help: "list your conversations", subject: "chats" },
   { name: "close", args: "", help: "leave the conversation that is open", subject: "chats" },
+  {
+    name: "mute",
+    args: "[1h|8h|7d|off]",
+    help: "hear nothing of the conversation that is open",
+    subject: "chats",
+  },
   { name: "history", args: "[N]", help: "the last N messages (20)", subject: "chats" },
   {
     name: "reply",
@@ -108,6 +114,24 @@ export const SLASH_COMMANDS: readonly SlashCommand[] = [
   },
   { name: "leave", args: "", help: "leave the group that is open", subject: "groups" },
   { name: "dissolve", args: "NAME", help: "end the group for everybody", subject: "groups" },
+  {
+    name: "profile",
+    args: "[name|status TEXT]",
+    help: "what others see of you, or change it",
+    subject: "session",
+  },
+  {
+    name: "password",
+    args: "",
+    help: "change it; you are asked, and all other devices are logged out",
+    subject: "session",
+  },
+  {
+    name: "account",
+    args: "export|delete",
+    help: "your data as lines of JSON; or the end of your account, for good",
+    subject: "session",
+  },
   { name: "devices", args: "", help: "list the devices you are logged in on", subject: "session" },
   { name: "revoke", args: "DEVICE", help: "log a device out, by its number", subject: "session" },
   { name: "reconnect", args: "", help: "try to connect now", subject: "session" },

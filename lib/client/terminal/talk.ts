@@ -29,6 +29,7 @@ import type { Outcome } from "./actions.ts";
 import { clockTime, dayOf, entryRow, nameOf, noticeRow, summaryRow, titleOf } from "./chat_rows.ts";
 import { parseInteger } from "./commands.ts";
 import { GroupCommands } from "./group_commands.ts";
+import { OwnCommands } from "./own_commands.ts";
 import { FAINT } from "./row.ts";
 import type { Row } from "./row.ts";
 import type { Completion, Screen } from "./screen.ts";
@@ -39,6 +40,8 @@ import { entryLine, eventLines, groupIdOf } from "./view.ts";
 /** Messages that are shown when a conversation is opened. */
 const OPENED = 10;
 const MOST_HISTORY = 1000;
+/** Somebody is shown as typing for so long, ms. */
+const TYPING_SHOWN_MS = 5_000;
 /** Own messages whose marks are kept up to date on the screen. */
 const MOST_MARKED = 100;
 
@@ -49,6 +52,9 @@ export class Talk {
   readonly #screen: Screen;
   readonly #list: ConversationList;
   readonly #groups: GroupCommands;
+  readonly #own: OwnCommands;
+  /** Who is typing in the open conversation, and what ends that. */
+  #typing: { id: number; timer: ReturnType<typeof setTimeout> } | undefined;
   /** Where {@link #list} goes on at the server; undefined: nowhere. */
   #more: number | undefined;
   #current: ConversationId | undefined;
@@ -64,6 +70,7 @@ export class Talk {
     this.#list = new ConversationList(account.directory.me.id);
     const [ask, find] = [(frame: JsonObject) => this.#ask(frame), (text: string) => this.#find(text)];
     this.#groups = new GroupCommands({ account, ask, find });
+    this.#own = new OwnCommands({ session, account, screen, list: this.#list });
   }
 
   /** "ann → li (offline, 1 waiting, 3 unread)> " */
@@ -76,6 +83,7 @@ export class Talk {
     );
     const states = [
       this.#session.isOnline ? "" : "offline",
+      this.#typing === undefined ? "" : `${showName(nameOf(directory, this.#typing.id))} is typing`,
       unsent === 0 || this.#session.isOnline ? "" : `${unsent} waiting`,
       unread.length === 0 ? "" : `${unread.length} unread`,
     ].filter((state) => state !== "");
@@ -156,6 +164,9 @@ export class Talk {
         }
         break;
       }
+      case MSGID.TYPING_MSG:
+        if (id !== undefined && textOf(frame.conversation) === this.#current) this.#noteTyping(id);
+        break;
       case MSGID.PROFILE_MSG:
         if (id !== undefined) directory.learnProfile(id, { name: textOf(frame.name) });
         break;
@@ -164,6 +175,22 @@ export class Talk {
         break;
     }
     this.#screen.changePrompt(this.prompt);
+  }
+
+  /** Shown for some seconds, or until the message comes. */
+  #noteTyping(id: number): void {
+    this.#endTyping();
+    const timer = setTimeout(() => {
+      this.#typing = undefined;
+      this.#screen.changePrompt(this.prompt);
+    }, TYPING_SHOWN_MS);
+    Deno.unrefTimer(timer);
+    this.#typing = { id, timer };
+  }
+
+  #endTyping(): void {
+    clearTimeout(this.#typing?.timer);
+    this.#typing = undefined;
   }
 
   /** True for a line whose message is a row of its own as soon as it is sent. */
@@ -250,6 +277,11 @@ export class Talk {
       case "leave":
       case "dissolve":
         return await this.#groups.run(command, rest, this.#current);
+      case "mute":
+      case "profile":
+      case "password":
+      case "account":
+        return await this.#own.run(command, rest, this.#current);
       case "devices":
         return await this.#devices();
       case "revoke":
@@ -297,6 +329,7 @@ export class Talk {
     const isMentionOfMe = !isOwn && isMentioned(message, directory.me.id);
     if (isMentionOfMe) this.#screen.ring();
     if (conversation === this.#current) {
+      if (this.#typing?.id === message.sender) this.#endTyping();
       this.#showRow(message);
       this.#markRead(conversation);
       return;

@@ -612,6 +612,7 @@ export class Model {
         device: deviceName(navigator.userAgent),
         onLink: (state) => apart(() => this.#setLink(state)),
         onLogin: (frame) => this.#loggedIn(frame),
+        onToken: (token) => this.#keepToken(token),
         onFrame: (frame) => apart(() => this.#receive(frame)),
       },
     });
@@ -675,6 +676,17 @@ export class Model {
     performance.mark(state.kind);
     if (state.kind === "ended" && state.code !== "replaced") void this.#end();
     this.changed("link");
+  }
+
+  /** Changes the password; this page stays logged in. */
+  changePassword(old: string, wanted: string): Promise<Reply> {
+    return this.#session?.changePassword(old, wanted) ?? Promise.resolve(noReply(""));
+  }
+
+  #keepToken(token: string): void {
+    if (this.account === undefined) return;
+    this.account = { ...this.account, token };
+    void this.#root?.set("kept", "account", this.account);
   }
 
   /** The server does not know this device any more: its user has to say the password. What is kept stays. */

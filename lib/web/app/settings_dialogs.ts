@@ -5,6 +5,7 @@
  */
 
 import { integerOf, listOf, textOf } from "../../client/core/messages.ts";
+import type { Reply } from "../../client/core/requests.ts";
 import { ERRNO, isJsonObject, MSGID } from "../../protocol/protocol.ts";
 import type { JsonObject } from "../../protocol/protocol.ts";
 import { el, replace } from "./dom.ts";
@@ -23,8 +24,8 @@ export function profileDialog(model: Model): void {
     const status = field(t("status"), { value: me.status, maxlength: 100, autocomplete: "off" });
     const old = field(t("old_password"), { type: "password", autocomplete: "current-password" });
     const fresh = field(t("new_password"), { type: "password", autocomplete: "new-password" });
-    const save = async (change: JsonObject) => {
-      const reply = await model.ask({ msgid: MSGID.PROFILE_MSG, ...change });
+    const save = async (asked: Promise<Reply>) => {
+      const reply = await asked;
       if (reply.errno !== ERRNO.OK) return failureOf(reply);
       toast(t("saved"));
       close();
@@ -40,7 +41,7 @@ export function profileDialog(model: Model): void {
           close();
           return "";
         }
-        const problem = await save(change);
+        const problem = await save(model.ask({ msgid: MSGID.PROFILE_MSG, ...change }));
         if (problem === "") {
           model.people.learn({ id: model.me, ...change });
           model.peopleChanged();
@@ -52,7 +53,7 @@ export function profileDialog(model: Model): void {
       form(
         [old.element, fresh.element],
         t("change_password"),
-        () => save({ password: { old: old.input.value, new: fresh.input.value } }),
+        () => save(model.changePassword(old.input.value, fresh.input.value)),
       ),
     ];
   });

@@ -2704,6 +2704,15 @@ return this.#isOnline && this.#link.send(frame) ? undefined : noReply("not conne
 askOnce(frame ) {
 return this.#requests.ask(frame, { isRepeatable: false });
 }
+async changePassword(old , wanted ) {
+const reply = await this.askOnce({ msgid: MSGID.PROFILE_MSG, password: { old, new: wanted } });
+const token = textOf(reply.frame.token);
+if (reply.errno !== ERRNO.OK || this.#identity === undefined || token === "") return reply;
+const { id, password } = this.#identity;
+this.#identity = { id, password: password === undefined ? undefined : wanted, token };
+this.#options.modern?.onToken?.(token);
+return reply;
+}
 stop() {
 return this.#stopping ??= this.#stop();
 }
@@ -4205,6 +4214,7 @@ modern: {
 device: deviceName(navigator.userAgent),
 onLink: (state) => apart(() => this.#setLink(state)),
 onLogin: (frame) => this.#loggedIn(frame),
+onToken: (token) => this.#keepToken(token),
 onFrame: (frame) => apart(() => this.#receive(frame)),
 },
 });
@@ -4261,6 +4271,14 @@ if (this.isOnline) this.#online.resolve();
 performance.mark(state.kind);
 if (state.kind === "ended" && state.code !== "replaced") void this.#end();
 this.changed("link");
+}
+changePassword(old , wanted ) {
+return this.#session?.changePassword(old, wanted) ?? Promise.resolve(noReply(""));
+}
+#keepToken(token ) {
+if (this.account === undefined) return;
+this.account = { ...this.account, token };
+void this.#root?.set("kept", "account", this.account);
 }
 async #end() {
 if (this.account === undefined) return;
@@ -6042,8 +6060,8 @@ const name = field(t("name"), { value: me.name, maxlength: 50, autocomplete: "us
 const status = field(t("status"), { value: me.status, maxlength: 100, autocomplete: "off" });
 const old = field(t("old_password"), { type: "password", autocomplete: "current-password" });
 const fresh = field(t("new_password"), { type: "password", autocomplete: "new-password" });
-const save = async (change ) => {
-const reply = await model.ask({ msgid: MSGID.PROFILE_MSG, ...change });
+const save = async (asked ) => {
+const reply = await asked;
 if (reply.errno !== ERRNO.OK) return failureOf(reply);
 toast(t("saved"));
 close();
@@ -6059,7 +6077,7 @@ if (Object.keys(change).length === 0) {
 close();
 return "";
 }
-const problem = await save(change);
+const problem = await save(model.ask({ msgid: MSGID.PROFILE_MSG, ...change }));
 if (problem === "") {
 model.people.learn({ id: model.me, ...change });
 model.peopleChanged();
@@ -6071,7 +6089,7 @@ el("p", { class: "secondary" }, t("password_note")),
 form(
 [old.element, fresh.element],
 t("change_password"),
-() => save({ password: { old: old.input.value, new: fresh.input.value } }),
+() => save(model.changePassword(old.input.value, fresh.input.value)),
 ),
 ];
 });

@@ -17,6 +17,7 @@ function createSession() {
   const logins: JsonObject[] = [];
   const frames: JsonObject[] = [];
   const events: SessionEvent[] = [];
+  const tokens: string[] = [];
   const store = new HistoryStore(":memory:");
   const session: ClientSession = new ClientSession({
     dial: server.dial,
@@ -32,10 +33,11 @@ function createSession() {
       device: "Chromium on Linux",
       onLink: (state) => void links.push(state),
       onLogin: (frame) => void logins.push(frame),
+      onToken: (token) => void tokens.push(token),
       onFrame: (frame) => void frames.push(frame),
     },
   });
-  return { session, server, clock, links, logins, frames, events, store };
+  return { session, server, clock, links, logins, tokens, frames, events, store };
 }
 
 /** To a RESUME that has no token of ours. */
@@ -82,6 +84,25 @@ Deno.test("version 3: a token of an earlier run is enough, and one that is not k
   await flush();
   assertEquals(links.at(-1), { kind: "ended", code: "token" });
   assertEquals(session.account, undefined);
+  await session.stop();
+});
+
+Deno.test("version 3: who changes the password resumes with the token that comes with the answer", async () => {
+  const { session, server, clock, tokens } = createSession();
+  session.resume(1, "t1");
+  await flush();
+  server.connection.send(reply(server.connection.take(21), "t2"));
+  const changed = session.changePassword("old", "new");
+  await flush();
+  const request = server.connection.take(28);
+  assertEquals(request.password, { old: "old", new: "new" });
+  server.connection.send({ msgid: 11, cid: request.cid, errno: 0, token: "t3" });
+  assertEquals((await changed).errno, 0);
+  assertEquals(tokens, ["t3"]);
+  server.connection.lose();
+  clock.advance(500);
+  await flush();
+  assertEquals(server.connection.take(21).token, "t3");
   await session.stop();
 });
 

@@ -278,3 +278,38 @@ terminalTest("a group is made, people come in by name and by a link, and one has
   await li.type("/chats\r/groups\r");
   await shows(li, /no groups yet: \/create NAME makes one, \/join LINK joins one/);
 });
+
+terminalTest("one's own name, status, password and account, and what is muted", async () => {
+  await using site = await startSite();
+  await using ann = await open(site, "ann", { columns: 80, rows: 24 });
+  await register(ann, "ann");
+  await using li = await open(site, "li", { columns: 80, rows: 24 });
+  await register(li, "li");
+  await ann.type("/chat li\r");
+  await shows(ann, /ann → li> $/);
+  await ann.type("hello\r");
+  await shows(ann, /hello ✓✓$/m);
+  await ann.type("/mute 8h\r");
+  await shows(ann, /^li is muted until /m);
+  await ann.type("/mute off\r");
+  await shows(ann, /^li is not muted any more$/m);
+  await ann.type("/mute tomorrow\r");
+  await shows(ann, /usage: \/mute \[1h/);
+  await ann.type("/profile name Anna\r");
+  await shows(ann, /^you are Anna \(1\)$/m);
+  await ann.type("/profile status at sea\r");
+  await shows(ann, /^you are Anna \(1\): at sea$/m);
+  await shows(ann, /Anna → li> $/);
+  await ann.type("/password\r");
+  await shows(ann, /present password: $/);
+  await ann.type(`${PASSWORD}\r`);
+  await shows(ann, /new password: $/);
+  await ann.type("another long secret\r");
+  await shows(ann, /^the password is changed; all other devices are logged out$/m);
+  await ann.type("/account export\r");
+  await shows(ann, /"type":"user","id":1,"name":"Anna","status":"at sea"/);
+  await ann.type("/account delete\r");
+  await shows(ann, /password, or nothing: $/);
+  await ann.type("another long secret\r");
+  await shows(ann, /^your account is deleted$/m);
+});
