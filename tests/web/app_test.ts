@@ -223,6 +223,18 @@ browserTest("a draft is there again after a reload, and in its conversation only
   await ann.click(".composer textarea");
   await ann.type("not yet sent");
   await ann.evaluate("new Promise((resolve) => setTimeout(resolve, 600))");
+  // What is pasted and sent as several messages is not what is typed.
+  await ann.evaluate(`(() => {
+    const clipboardData = new DataTransfer();
+    clipboardData.setData("text/plain", "one line\\n\\n".repeat(30));
+    const paste = new ClipboardEvent("paste", { clipboardData, cancelable: true });
+    document.querySelector(".composer textarea").dispatchEvent(paste);
+  })()`);
+  await ann.see("You paste a long text", "dialog");
+  await ann.click("dialog .dialog-foot .button:nth-child(2)");
+  await ann.see("It is sent as 30 messages", "dialog");
+  await ann.press("Enter");
+  await ann.waitFor(`${STORED} === 30`);
   await ann.reload();
   await ann.waitFor("document.querySelector('.composer textarea')?.value === 'not yet sent'");
   await openConversation(ann, "u1-1");

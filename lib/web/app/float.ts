@@ -160,8 +160,8 @@ export function openDialog(
   );
   document.body.append(element);
   element.showModal();
-  const first = element.querySelector<HTMLElement>("[autofocus], .dialog-body input, .dialog-body button");
-  first?.focus();
+  const wanted = element.querySelector<HTMLElement>("[autofocus]");
+  (wanted ?? element.querySelector<HTMLElement>(".dialog-body input, .dialog-body button"))?.focus();
   return dialog;
 }
 

@@ -4630,8 +4630,8 @@ el("div", { class: "dialog-body" }, ...build(dialog).filter((child) => child !==
 );
 document.body.append(element);
 element.showModal();
-const first = element.querySelector ("[autofocus], .dialog-body input, .dialog-body button");
-first?.focus();
+const wanted = element.querySelector ("[autofocus]");
+(wanted ?? element.querySelector (".dialog-body input, .dialog-body button"))?.focus();
 return dialog;
 }
 function askFirst(
