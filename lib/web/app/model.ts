@@ -366,8 +366,6 @@ export class Model {
    */
   async join(what: string): Promise<Reply> {
     const groupId = /^\d{1,9}$/.test(what) ? Number(what) : undefined;
-    // Who follows a link has just opened the page.
-    await within(this.#online.promise, CONNECT_MS);
     const reply = await this.ask(
       groupId === undefined
         ? { msgid: MSGID.GROUP_MSG, op: "join", link: readPageLink(what)?.code ?? what }
@@ -457,6 +455,7 @@ export class Model {
 
   /** Asks the server for something that is worth nothing later. */
   async ask(frame: JsonObject): Promise<Reply> {
+    await this.#connecting();
     const reply = await (this.#session?.askOnce(frame) ?? Promise.resolve(noReply("")));
     if (reply.errno === ERRNO.UNKNOWN_MSGID && typeof frame.msgid === "number") {
       this.#features.delete(frame.msgid);
@@ -471,9 +470,15 @@ export class Model {
     action: { ref: number; act: string; [field: string]: unknown },
   ): Promise<Reply> {
     const { ref, ...details } = action;
+    await this.#connecting();
     const reply = await (this.#session?.account?.act(conversation.id, ref, details) ?? noReply(""));
     this.changed("log", "list");
     return reply;
+  }
+
+  /** What is wanted of a page that was just opened waits until it is connected. */
+  async #connecting(): Promise<void> {
+    if (this.link.kind === "connecting") await within(this.#online.promise, CONNECT_MS);
   }
 
   /** Makes a group; `join`: how others get in, "open", "link" or "closed". The reply has its `groupid`. */

@@ -4008,7 +4008,6 @@ await new Promise((resolve) => setTimeout(resolve, delayMs));
 }
 async join(what ) {
 const groupId = /^\d{1,9}$/.test(what) ? Number(what) : undefined;
-await within(this.#online.promise, CONNECT_MS);
 const reply = await this.ask(
 groupId === undefined
 ? { msgid: MSGID.GROUP_MSG, op: "join", link: readPageLink(what)?.code ?? what }
@@ -4083,6 +4082,7 @@ listOf(frame.conversations).filter(isJsonObject).map(readPosition),
 this.changed("list", "log");
 }
 async ask(frame ) {
+await this.#connecting();
 const reply = await (this.#session?.askOnce(frame) ?? Promise.resolve(noReply("")));
 if (reply.errno === ERRNO.UNKNOWN_MSGID && typeof frame.msgid === "number") {
 this.#features.delete(frame.msgid);
@@ -4095,9 +4095,13 @@ conversation ,
 action ,
 ) {
 const { ref, ...details } = action;
+await this.#connecting();
 const reply = await (this.#session?.account?.act(conversation.id, ref, details) ?? noReply(""));
 this.changed("log", "list");
 return reply;
+}
+async #connecting() {
+if (this.link.kind === "connecting") await within(this.#online.promise, CONNECT_MS);
 }
 async createGroup(name , description , join ) {
 const group = { groupname: name, groupdesc: description, join };

@@ -67,14 +67,21 @@ export class ModelSite implements AsyncDisposable {
     this.model = new Model(this.#dial);
   }
 
-  /** User 1, ann, who is logged in. `login`: what the reply says beside what it always says. */
-  static async start(login: JsonObject, answer: Answer = () => undefined): Promise<ModelSite> {
+  /**
+   * User 1, ann, who is logged in. `login`: what the reply says beside what it always says. `isOnline`: false for the moment
+   * before she is connected.
+   */
+  static async start(
+    login: JsonObject,
+    answer: Answer = () => undefined,
+    { isOnline = true } = {},
+  ): Promise<ModelSite> {
     const site = new ModelSite(answer);
     try {
       site.login = login;
       await site.model.start();
       await site.model.logIn("ann", "secret");
-      await site.settle();
+      if (isOnline) await site.settle();
       return site;
     } catch (error) {
       await site[Symbol.asyncDispose]();

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
 import type { JsonObject } from "../../../lib/protocol/protocol.ts";
+import { Conversation } from "../../../lib/web/app/conversation.ts";
 import { waitFor } from "../../support/process.ts";
 import { ModelSite } from "./model_site.ts";
 
@@ -240,4 +241,23 @@ Deno.test("who follows an invitation knows the group at once; a group that one h
   assertEquals([reply.errno, reply.frame.groupid], [0, 7]);
   assertEquals(site.asked[0]?.link, "Zk3v_Q-0p");
   assertEquals([model.people.groups.get(7)?.name, model.people.groups.get(7)?.members?.length], ["lunch", 2]);
+});
+
+Deno.test("what is asked of a page that is not connected yet is asked as soon as it is", async () => {
+  await using site = await ModelSite.start(
+    { conversations: [WITH_LI] },
+    ({ msgid }) => msgid === 23 ? { seq: 10, at: 1 } : { users: [] },
+    { isOnline: false },
+  );
+  const { model } = site;
+  const li = model.conversation("u1-2") ?? new Conversation("u1-2", 1);
+  assertEquals(model.link.kind, "connecting");
+  const replies = await Promise.all([
+    model.act(li, { ref: 9, act: "pin", on: true }),
+    model.ask({ msgid: 27, prefix: "l" }),
+  ]);
+  assertEquals(replies.map(({ errno }) => errno), [0, 0]);
+  // In a tab that has given way nobody waits.
+  await site.giveWay();
+  assertEquals((await model.ask({ msgid: 27, prefix: "l" })).errno, -1);
 });
