@@ -90,6 +90,7 @@ browserTest("a group is made, joined by a link, led by others, left and dissolve
   await manage(ann, "zoe", "Make owner");
   await ann.click("dialog .button.danger");
   await zoe.see("Dissolve group", ".details");
+  await ann.waitFor("!document.querySelector('.details').innerText.includes('Dissolve group')");
   await choose(ann, "Leave group");
   await ann.click("dialog .button.danger");
   await ann.see("You are not in this group any more", ".closed");
