@@ -110,6 +110,19 @@ function checksOf(dialect: "sqlite" | "mysql"): readonly Check[] {
       },
     },
     {
+      name: "members of groups whose time there has ended",
+      find: `SELECT g.groupid, g.userid FROM GroupUser g JOIN Conversation c ON ${
+        ofGroup.replace("g.id", "g.groupid")
+      } JOIN Member m ON m.userid = g.userid AND m.conversation = c.id WHERE m.until < ${NO_END}`,
+      async repair(tx, { groupid = 0, userid = 0 }) {
+        await tx.run("UPDATE Member SET until = ?, ended = 0 WHERE conversation = ? AND userid = ?", [
+          NO_END,
+          `g${groupid}`,
+          userid,
+        ]);
+      },
+    },
+    {
       name: "positions past the end",
       find: "SELECT m.conversation, m.userid FROM Member m JOIN Conversation c ON c.id = m.conversation " +
         "WHERE m.delivered > c.last_seq OR m.furthest > c.last_seq OR m.`read` > c.last_seq OR m.since > c.last_seq",

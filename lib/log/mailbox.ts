@@ -266,6 +266,8 @@ export class Mailbox {
   #end(cursor: Cursor, until: number): void {
     cursor.until = until;
     cursor.newest = Math.min(cursor.newest, until);
+    // What was read ahead may go beyond that.
+    this.#ahead.delete(cursor);
     this.#options.onEnded?.(cursor.conversation);
   }
 
@@ -736,7 +738,7 @@ export class Mailbox {
     for (const [cursor, page] of this.#ahead) {
       const row = page.rows[0];
       // An acknowledgement, or sending again, may have moved the cursor while other pages were read.
-      if (row === undefined || page.after !== cursor.sent || row.seq > cursor.until) continue;
+      if (row === undefined || page.after !== cursor.sent) continue;
       if (oldest === undefined || row.at < oldest.row.at) oldest = { cursor, page, row };
     }
     if (oldest === undefined) return undefined;

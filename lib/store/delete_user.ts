@@ -7,11 +7,10 @@
 import type { NewEvent } from "./admin_events.ts";
 import { recordEvent } from "./admin_events.ts";
 import type { Database, SqlConnection } from "./database.ts";
-import { dissolve } from "./group_changes.ts";
-import { KIND } from "../protocol/entries.ts";
+import { dissolve, otherCreators, part, roleOf, setRole } from "./group_changes.ts";
+import { type GroupEntry, type GroupPlace, tellGroup } from "./group_entries.ts";
+import { KIND, systemText } from "../protocol/entries.ts";
 import { membersOf } from "../protocol/members.ts";
-import { conversationOfGroup } from "../protocol/protocol.ts";
-import { NO_END } from "./messages.ts";
 import { USER_STATUSES } from "./users.ts";
 
 /** What others read in the place of the name. */
@@ -104,7 +103,7 @@ export async function finishDeletion(
     userId,
   ]);
   for (const { groupid } of groups) {
-    await db.transaction((tx) => leave(tx, db.dialect.forUpdate, groupid, userId));
+    await tellGroup(db, groupid, userId, Date.now(), (tx, place) => leave(tx, groupid, userId, place));
   }
   const messages = await changeMessages(db, deletion);
   await db.run("DELETE FROM Member WHERE userid = ? AND conversation LIKE 'g%'", [userId]);
@@ -132,40 +131,32 @@ async function shut(tx: SqlConnection, userId: number): Promise<void> {
   await tx.run("DELETE FROM Block WHERE userid = ?", [userId]);
 }
 
-async function leave(tx: SqlConnection, forUpdate: string, groupId: number, userId: number): Promise<void> {
-  const conversation = conversationOfGroup(groupId);
-  // As whoever writes or joins: the count of members agrees with what a message's transaction sees.
-  const [end] = await tx.query<{ last_seq: number }>(
-    `SELECT last_seq FROM Conversation WHERE id = ?${forUpdate}`,
-    [conversation],
-  );
-  const [own] = await tx.query<{ grouprole: string }>(
-    "SELECT grouprole FROM GroupUser WHERE groupid = ? AND userid = ?",
-    [groupId, userId],
-  );
-  if (!own) return;
-  await tx.run("DELETE FROM GroupUser WHERE groupid = ? AND userid = ?", [groupId, userId]);
-  // The place stays until what names the user there has been changed.
-  await tx.run(
-    "UPDATE Member SET until = (SELECT last_seq FROM Conversation WHERE id = ?) WHERE userid = ? AND conversation = ? " +
-      `AND until = ${NO_END}`,
-    [conversation, userId, conversation],
-  );
-  await tx.run("UPDATE Conversation SET members = members - 1, parted = last_seq WHERE id = ?", [
-    conversation,
-  ]);
-  const [heir] = await tx.query<{ userid: number }>(
-    "SELECT userid FROM GroupUser WHERE groupid = ? " +
-      "ORDER BY CASE grouprole WHEN 'creator' THEN 0 WHEN 'admin' THEN 1 ELSE 2 END, userid LIMIT 1",
+/**
+ * As members read it; of its own groups the oldest admin becomes the creator, or the oldest member. The user's place stays
+ * until what names the user there has been changed.
+ */
+async function leave(
+  tx: SqlConnection,
+  groupId: number,
+  userId: number,
+  place: GroupPlace,
+): Promise<GroupEntry[]> {
+  const role = await roleOf(tx, groupId, userId);
+  if (!role) return [];
+  const isLast = place.members <= 1;
+  if (isLast) await dissolve(tx, groupId, place);
+  else await part(tx, groupId, userId, place);
+  const who = { id: userId, name: DELETED_NAME };
+  const left = { text: systemText("left", who, who), members: place.members - 1 };
+  if (role !== "creator" || isLast || await otherCreators(tx, groupId, userId) > 0) return [left];
+  const [heir] = await tx.query<{ id: number; name: string }>(
+    "SELECT u.id, u.name FROM GroupUser g JOIN User u ON u.id = g.userid WHERE g.groupid = ? " +
+      "ORDER BY CASE g.grouprole WHEN 'admin' THEN 0 ELSE 1 END, g.userid LIMIT 1",
     [groupId],
   );
-  // As when the last one leaves: whoever has a link would come into a group that nobody can lead.
-  if (!heir) return await dissolve(tx, groupId, { seq: end?.last_seq ?? 0, at: Date.now() });
-  if (own.grouprole !== "creator") return;
-  await tx.run("UPDATE GroupUser SET grouprole = 'creator' WHERE groupid = ? AND userid = ?", [
-    groupId,
-    heir.userid,
-  ]);
+  if (!heir) return [left];
+  await setRole(tx, groupId, heir.id, "creator");
+  return [left, { text: systemText("role", heir, who, { role: "creator" }), members: place.members - 1 }];
 }
 
 async function changeMessages(db: Database, deletion: Omit<Deletion, "event">): Promise<number> {
@@ -227,21 +218,26 @@ function changeSome(
         ]);
       }
     }
+    let changed = 0;
     for (const { seq, kind, message } of rows) {
       const isErased = withMessages && kind === KIND.chat;
+      const text = isErased
+        ? null
+        : kind === KIND.system
+        ? withoutUser(message, userId)
+        : withoutName(message, withMessages ? ["msg"] : []);
+      // What tells that the user has left its groups names nobody.
+      if (text === message) continue;
+      changed++;
       if (isErased) await eraseMarks(tx, conversation, seq);
       await tx.run("UPDATE Message SET message = ?, recalled = ? WHERE conversation = ? AND seq = ?", [
-        isErased
-          ? null
-          : kind === KIND.system
-          ? withoutUser(message, userId)
-          : withoutName(message, withMessages ? ["msg"] : []),
+        text,
         isErased ? 1 : 0,
         conversation,
         seq,
       ]);
     }
-    return rows.length;
+    return changed;
   });
 }
 

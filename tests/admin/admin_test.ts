@@ -208,6 +208,18 @@ onEachDatabase("administration", {
       JSON.stringify(again.reply.groups),
     );
     assertEquals(groups.map(({ users }) => users.map(({ id, role }) => [id, role])), [[[wu.id, "creator"]]]);
+    const entries = await place.sql(
+      `SELECT message FROM Message WHERE conversation = 'g${groupid}' AND kind = 2 ORDER BY seq`,
+    );
+    assertEquals(
+      entries.flat().map((text) => JSON.parse(text)).map(({ what, id, by, name }) => [what, id, by, name]),
+      [
+        ["created", li.id, li.id, "deleted user"],
+        ["joined", wu.id, wu.id, wu.name],
+        ["left", li.id, li.id, "deleted user"],
+        ["role", wu.id, li.id, wu.name],
+      ],
+    );
     const conversation = li.id < wu.id ? `u${li.id}-${wu.id}` : `u${wu.id}-${li.id}`;
     await again.client.send({ msgid: 15, cid: "h", conversation });
     const page = await again.client.receiveText();

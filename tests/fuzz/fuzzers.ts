@@ -45,6 +45,18 @@ export interface Fuzzer extends AsyncDisposable {
 }
 
 const encoder = new TextEncoder();
+const GROUP_OPS = [
+  "members",
+  "leave",
+  "add",
+  "remove",
+  "role",
+  "transfer",
+  "edit",
+  "dissolve",
+  "link",
+  "join",
+];
 /** Frames on one connection before another one is made. */
 const FRAMES = 40;
 /** Command lines at a time: each takes microseconds. */
@@ -70,6 +82,7 @@ export function frames(id: number, ids: readonly number[], random: Random): Reco
     { msgid: 15, conversation, after: 0, before: 30, limit: 5, ...cid },
     { msgid: 17, conversation, seq: 1 + random.below(20), ...cid },
     { msgid: 18, ...cid },
+    { msgid: 24, op: random.pick(GROUP_OPS), groupid: 1 + random.below(3), id: other, role: "admin", ...cid },
     { msgid: 21, v: 2, token: `${other}.${"A".repeat(43)}` },
     { msgid: random.below(40), id, ...cid },
   ];

@@ -73,7 +73,9 @@ class FakeOutlet implements Outlet {
 const HOME = { conversation: "u1-2", since: 0, delivered: 0, read: 0, last_seq: 0, until: NO_END };
 
 /** Without `places` it is not yet known where the user stands. */
-function open({ version = 2, places = [] }: { version?: 1 | 2; places?: Partial<MemberPosition>[] | null }) {
+function open(
+  { version = 2, places = [] }: { version?: 1 | 2 | 3; places?: Partial<MemberPosition>[] | null },
+) {
   const log = new FakeLog();
   const outlet = new FakeOutlet();
   const clock = { now: 0 };
@@ -712,4 +714,88 @@ Deno.test("whoever comes again while the end of its former stay is read is in th
   assertEquals([ended, outlet.seqs, mailbox.unacknowledged], [[], [], 0]);
   mailbox.offer("g1", 5, 2, '{"msgid":10,"conversation":"g1","seq":5}');
   assertEquals(outlet.seqs, ["g1#5"]);
+});
+
+/** What the system says of a group. */
+function entry(what: string, id: number): string {
+  return JSON.stringify({ msgid: 25, what, id, name: "ann", by: 2 });
+}
+
+/** A mailbox of who is in g7, whose log holds nothing yet, and the log as its members write it. */
+function inGroup(version: 1 | 2 | 3) {
+  const opened = open({ version, places: [{ conversation: "g7" }] });
+  const { log, mailbox } = opened;
+  mailbox.open();
+  const tell = (text: string) => {
+    const seq = log.add("g7", 2, 0, text);
+    const frame = `${text.slice(0, -1)},"conversation":"g7","seq":${seq},"at":0}`;
+    return { ring: () => mailbox.offer("g7", seq, 2, frame) };
+  };
+  return { ...opened, tell };
+}
+
+const CHAT = '{"msgid":10,"msg":"x"}';
+
+for (const version of [1, 2, 3] as const) {
+  for (const what of ["left", "removed", "dissolved"]) {
+    Deno.test(
+      `version ${version}: behind the entry "${what}" nothing goes out, live or read from the log`,
+      unit,
+      async () => {
+        for (const isLive of [true, false]) {
+          const { tell, outlet, ended, mailbox } = inGroup(version);
+          const entries = [CHAT, entry(what, what === "dissolved" ? 2 : USER), CHAT, CHAT].map(tell);
+          for (const { ring } of isLive ? entries : entries.slice(-1)) ring();
+          await waitFor("the end", () => ended.length > 0);
+          mailbox.notice("g7", 9);
+          mailbox.tick(1_000_000);
+          await new Promise((resolve) => setTimeout(resolve));
+          assertEquals(ended, ["g7"]);
+          assertEquals(outlet.seqs, version === 3 ? ["g7#1", "g7#2"] : ["g7#1"]);
+          assertEquals(mailbox.cursor("g7")?.newest, 2);
+        }
+      },
+    );
+  }
+}
+
+Deno.test("what happens to others ends nothing", unit, () => {
+  const { tell, outlet, ended } = inGroup(3);
+  for (const text of [entry("left", 3), entry("removed", 2), entry("added", USER), CHAT]) tell(text).ring();
+  assertEquals([outlet.seqs.length, ended], [4, []]);
+});
+
+Deno.test("who acknowledges what it was not sent does not get past the end", unit, async () => {
+  const { tell, outlet, ended, mailbox, log } = inGroup(2);
+  const entries = [CHAT, entry("removed", USER), CHAT, CHAT].map(tell);
+  // The first two doorbells are lost, and the client says that it has all that has rung.
+  log.onRead = () => new Promise((resolve) => setTimeout(resolve, 5));
+  entries[2]?.ring();
+  mailbox.acknowledge("g7", 3);
+  // The database gives nobody more than there is a right to.
+  const all = log.rows.get("g7") ?? [];
+  log.rows.set("g7", all.slice(0, 2));
+  entries[3]?.ring();
+  await waitFor("a look into the log", () => log.reads > 1);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assertEquals([outlet.seqs, ended], [[], []]);
+});
+
+Deno.test("who comes again begins anew", unit, async () => {
+  const { tell, outlet, ended, mailbox } = inGroup(3);
+  for (const text of [CHAT, entry("removed", USER), CHAT]) tell(text).ring();
+  mailbox.join("g7", 3, 3);
+  tell(entry("added", USER)).ring();
+  tell(CHAT).ring();
+  await waitFor("what follows", () => outlet.frames.length === 4);
+  assertEquals(ended, ["g7"]);
+  assertEquals(outlet.seqs, ["g7#1", "g7#2", "g7#4", "g7#5"]);
+  // An answer of the database from before says nothing about this time.
+  mailbox.leave("g7", 0, 2);
+  tell(CHAT).ring();
+  await waitFor("one more", () => outlet.frames.length === 5);
+  mailbox.leave("g7", 3, 6);
+  tell(CHAT).ring();
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  assertEquals([outlet.seqs.at(-1), ended], ["g7#6", ["g7", "g7"]]);
 });
