@@ -613,8 +613,8 @@ onEachDatabase("administration", {
     const place1 = { conversation: `u${li.id}-${wu.id}`, seq: 1 };
     const marks = [
       { kind: "version", ...place1, until: 9, at: 1, message: '{"msgid":6,"msg":"first"}' },
-      { kind: "reaction", ...place1, emoji: btoa("+"), userid: wu.id, at: 1 },
-      { kind: "pin", ...place1, userid: wu.id, at: 1 },
+      { kind: "reaction", ...place1, emoji: btoa("+"), userid: wu.id, at: 1, hidden: 0 },
+      { kind: "pin", ...place1, userid: wu.id, at: 1, hidden: 0 },
       { kind: "mention", ...place1, userid: 0 },
     ].map((line) => JSON.stringify(line)).join("\n");
     assertEquals((await elsewhere.adminJson(["import"], marks)).imported, 4);
