@@ -452,12 +452,13 @@ async function editions(services: Services, request: Request, conversation: Conv
   if (!Number.isSafeInteger(seq)) throw new Refusal(ERRNO.MALFORMED, 'Field "versions" is not an integer');
   const cursor = login.mailbox.cursor(conversation);
   const isThere = cursor !== undefined && seq > cursor.since && seq <= endOf(cursor);
+  const until = cursor?.until ?? 0;
   const row = isThere ? await messages.one(conversation, seq, login.userId) : undefined;
   const isChat = row && (row.message === null || kindOf(row.message) === KIND.chat);
   if (!isChat || !isVisible(row, login.userId)) {
     throw new Refusal(ERRNO.NOT_FOUND, "There is no such message");
   }
-  const former = row.message === null ? [] : await actions.editions(conversation, seq);
+  const former = row.message === null ? [] : await actions.editions(conversation, seq, until);
   const texts = row.message === null ? former : [...former, { at: row.at, message: row.message }];
   let cost = 0;
   const parts = texts.map(({ at, message }) => {

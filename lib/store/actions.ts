@@ -111,11 +111,11 @@ export class Actions {
     ]);
   }
 
-  /** The texts that an entry had before its present one, oldest first. */
-  async editions(conversation: ConversationId, seq: number): Promise<Edition[]> {
+  /** The texts that an entry had before its present one and whose end is no later than the seq `until`, oldest first. */
+  async editions(conversation: ConversationId, seq: number, until: number): Promise<Edition[]> {
     return await this.#db.query<{ at: number; message: string }>(
-      "SELECT at, message FROM Version WHERE conversation = ? AND seq = ? ORDER BY until",
-      [conversation, seq],
+      "SELECT at, message FROM Version WHERE conversation = ? AND seq = ? AND until <= ? ORDER BY until",
+      [conversation, seq, until],
     );
   }
 

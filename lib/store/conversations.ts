@@ -7,7 +7,7 @@
 import { KIND } from "../protocol/entries.ts";
 import type { ConversationId } from "../protocol/protocol.ts";
 import type { Database, SqlValue } from "./database.ts";
-import { isVisible, NO_END } from "./messages.ts";
+import { isVisible, NO_END, textUntil } from "./messages.ts";
 import { queryAll } from "./query_all.ts";
 
 /** What is unread, or names the user, is counted to this. */
@@ -206,13 +206,14 @@ export class Conversations {
     userId: number,
     places: readonly Pick<ListedConversation, "conversation" | "since" | "until" | "last_chat">[],
   ): Promise<Map<ConversationId, LastChat>> {
-    const select =
-      `SELECT conversation, seq, sender, at, hidden, SUBSTR(message, 1, ${HEAD_CHARS}) AS head ` +
-      "FROM Message WHERE conversation = ? AND";
+    const select = (until: number) =>
+      `SELECT conversation, seq, sender, at, hidden, SUBSTR(${
+        until < NO_END ? textUntil("Message", String(until)) : "message"
+      }, 1, ${HEAD_CHARS}) AS head FROM Message WHERE conversation = ? AND`;
     const newest = await queryAll<LastRow>(
       this.#db,
-      places.map(({ conversation, last_chat }) => ({
-        sql: `${select} seq = ? AND kind = ?`,
+      places.map(({ conversation, until, last_chat }) => ({
+        sql: `${select(until)} seq = ? AND kind = ?`,
         params: [conversation, last_chat, KIND.chat],
       })),
     );
@@ -230,8 +231,8 @@ export class Conversations {
       rows.push(
         ...await queryAll<LastRow>(
           this.#db,
-          older.map(({ conversation, since, last_chat }) => ({
-            sql: `${select} seq > ? AND seq < ? AND kind = ? AND (hidden = 0 OR sender = ?) ` +
+          older.map(({ conversation, since, until, last_chat }) => ({
+            sql: `${select(until)} seq > ? AND seq < ? AND kind = ? AND (hidden = 0 OR sender = ?) ` +
               "ORDER BY seq DESC LIMIT 1",
             params: [conversation, Math.max(since, last_chat - LOOK_ENTRIES), last_chat, KIND.chat, userId],
           })),

@@ -16,6 +16,16 @@ const END = "CASE WHEN c.last_seq < m.until THEN c.last_seq ELSE m.until END";
 /** What {@link MemberPosition.until} is of members, and the column's default. */
 export const NO_END: number = Number.MAX_SAFE_INTEGER;
 
+/**
+ * The text of the row `m` of Message as it was up to the seq `until`, both in SQL: who is in a group no longer learns nothing
+ * from an edit either. What was recalled since has none.
+ */
+export function textUntil(m: string, until: string): string {
+  return `CASE WHEN ${until} >= ${NO_END} THEN ${m}.message ELSE COALESCE((SELECT v.message FROM Version v ` +
+    `WHERE v.conversation = ${m}.conversation AND v.seq = ${m}.seq AND v.until > ${until} ` +
+    `ORDER BY v.until LIMIT 1), ${m}.message) END`;
+}
+
 /** One row of the log. */
 export interface StoredMessage extends Record<string, string | number | null> {
   /** Place in the conversation, from 1 without holes. */
@@ -180,15 +190,16 @@ export class Messages {
     reader: number,
   ): Promise<StoredMessage[]> {
     const isGroup = conversation.startsWith("g");
-    const [from, condition, params] = isGroup
+    const [text, from, condition, params] = isGroup
       ? [
+        textUntil("m", "p.until"),
         `Member p ${this.#db.dialect.joinInOrder} Message m ON m.conversation = p.conversation AND m.seq > p.since AND m.seq <= p.until`,
         "p.userid = ? AND p.conversation = ?",
         [reader, conversation],
       ]
-      : ["Message m", "m.conversation = ?", [conversation]];
+      : ["m.message", "Message m", "m.conversation = ?", [conversation]];
     return this.#read(
-      `SELECT m.seq, m.sender, m.at, m.message, m.hidden FROM ${from} WHERE ${condition} AND m.seq > ? AND m.seq < ? ` +
+      `SELECT m.seq, m.sender, m.at, ${text} AS message, m.hidden FROM ${from} WHERE ${condition} AND m.seq > ? AND m.seq < ? ` +
         `ORDER BY m.seq ${isForward ? "ASC" : "DESC"} LIMIT ${limit}`,
       [...params, after, before],
     );

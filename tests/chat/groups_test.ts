@@ -396,6 +396,37 @@ onEachDatabase("groups", {
     );
   },
 
+  "who has left learns nothing of what is edited later": async (place) => {
+    await using ann = await place.newPerson("ann", { v: 3 });
+    await using li = await place.newPerson("li", { v: 3 });
+    const groupid = await newGroup(place, ann);
+    const conversation = `g${groupid}`;
+    await addAll(ann, groupid, li);
+    const edit = async (seq: number, msg: string) => {
+      const reply = await ann.client.request({ msgid: 23, conversation, ref: seq, act: "edit", msg });
+      assertEquals(reply.errno, 0);
+    };
+    const { seq = 0 } = await ann.client.request(groupChat(ann, groupid, "first"));
+    await edit(seq, "second");
+    assertEquals(await errnoOf(li, "leave", groupid), 0);
+    await edit(seq, "third");
+    await edit(seq, "fourth");
+    const seenBy = async (who: Person) => {
+      const page = await who.client.request({ msgid: 15, conversation });
+      const versions = await who.client.request({ msgid: 15, conversation, versions: seq });
+      const list = await who.client.request({ msgid: 34 });
+      const [listed] = (list.conversations ?? []).filter((one) => one.conversation === conversation);
+      return {
+        text: page.messages?.find((one) => one.seq === seq)?.msg,
+        versions: versions.messages?.map(({ msg }) => msg),
+        last: (listed as unknown as { last?: { msg: string } }).last?.msg,
+      };
+    };
+    assertEquals(await seenBy(li), { text: "second", versions: ["first", "second"], last: "second" });
+    const all = ["first", "second", "third", "fourth"];
+    assertEquals(await seenBy(ann), { text: "fourth", versions: all, last: "fourth" });
+  },
+
   "a group is renamed, described and opened, and its name is one group's only": async (place) => {
     await using ann = await place.newPerson("ann", { v: 3 });
     await using li = await place.newPerson("li", { v: 3 });

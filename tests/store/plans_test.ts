@@ -94,7 +94,7 @@ async function statementsOf(db: Database): Promise<Statement[]> {
   }
   const marks = await new Actions(noted).marks("u1-7", 1, 200, 1);
   assertEquals(marks.get(1)?.isPinned, true);
-  await new Actions(noted).editions("u1-7", 1);
+  await new Actions(noted).editions("u1-7", 1, 1);
   assert(statements.length > 10);
   return statements;
 }
