@@ -252,6 +252,7 @@ onEachDatabase("administration", {
       ["joined", gone, li.id, undefined],
       ["role", gone, ann.id, ann.name],
       ["added", wu.name, li.id, gone],
+      ["left", gone, li.id, undefined],
     ]);
     assertEquals(await place.sql(`SELECT conversation FROM Member WHERE userid = ${li.id}`), []);
   },
