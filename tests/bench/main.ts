@@ -19,6 +19,7 @@ import { idle } from "./idle.ts";
 import { limits } from "./limits.ts";
 import { logins } from "./logins.ts";
 import { oneNode } from "./one_node.ts";
+import { presence } from "./presence.ts";
 import { short } from "./short.ts";
 import { start } from "./start.ts";
 import { twoNodes } from "./two_nodes.ts";
@@ -34,6 +35,7 @@ const BENCHES: Record<string, Bench> = {
   limits,
   logins,
   growth,
+  presence,
   start,
   web,
 };
