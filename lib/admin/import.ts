@@ -1,10 +1,10 @@
 /**
- * `import { Buffer } from "node:buffer";
-import [FILE]`: brings the lines of an export back, or into another database. What is there already stays as it is, and
+ * `import [FILE]`: brings the lines of an export back, or into another database. What is there already stays as it is, and
  * so a line counts once however often it is imported; what contradicts it is told and left out.
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { type AdminContext, eventOf, giveWay, refuse, type Result } from "./context.ts";
 import { FIELDS, type Kind, type ReadRecord, readRecord, tableOf } from "./records.ts";
 import { checkDeviceName } from "../chat/device_desk.ts";
