@@ -231,6 +231,9 @@ class Client {
         isRemembered: true,
         complete: (text) => talk.complete(text),
         isTakenOff: (text) => talk.isMessage(text) && !ORIGINAL.test(text),
+        onEdit: (text) => {
+          if (talk.isMessage(text) && !ORIGINAL.test(text)) talk.tellTyping(text);
+        },
         onInterrupt: () => this.#interruptText(account),
       });
       if (this.#session.account !== account) return true;

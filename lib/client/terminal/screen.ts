@@ -24,6 +24,8 @@ export interface ReadLineOptions {
   complete?(text: string): Completion;
   /** True for a line that is taken off the screen when it has been entered. */
   isTakenOff?(line: string): boolean;
+  /** Something has been typed or deleted: the line is `text` now. */
+  onEdit?(text: string): void;
   /** Given, Ctrl-C clears the line and this is said; only a second one ends. */
   onInterrupt?(): string;
 }

@@ -42,6 +42,8 @@ const OPENED = 10;
 const MOST_HISTORY = 1000;
 /** Somebody is shown as typing for so long, ms. */
 const TYPING_SHOWN_MS = 5_000;
+/** That oneself is typing is told once in so long, ms. */
+const TYPING_TOLD_MS = 3_000;
 /** Own messages whose marks are kept up to date on the screen. */
 const MOST_MARKED = 100;
 
@@ -55,6 +57,8 @@ export class Talk {
   readonly #own: OwnCommands;
   /** Who is typing in the open conversation, and what ends that. */
   #typing: { id: number; timer: ReturnType<typeof setTimeout> } | undefined;
+  /** When the others in the open conversation were told last that oneself is typing, performance clock. */
+  #typingTold = -Infinity;
   /** Where {@link #list} goes on at the server; undefined: nowhere. */
   #more: number | undefined;
   #current: ConversationId | undefined;
@@ -198,6 +202,16 @@ export class Talk {
     return this.#current !== undefined && (!line.startsWith("/") || line.startsWith("//"));
   }
 
+  /** The others in the open conversation may see that `text` is being typed. */
+  tellTyping(text: string): void {
+    const conversation = this.#current;
+    const now = performance.now();
+    if (conversation === undefined || text.trim() === "" || !this.#session.isOnline) return;
+    if (this.#account.version < 3 || now - this.#typingTold < TYPING_TOLD_MS) return;
+    this.#typingTold = now;
+    this.#session.askOnce({ msgid: MSGID.TYPING_MSG, conversation }).catch(() => {});
+  }
+
   /** Says a line, as it is, in the conversation that is open. */
   say(text: string, fields: { reply?: number } = {}): Outcome {
     if (this.#current === undefined) {
@@ -205,6 +219,8 @@ export class Talk {
         "no conversation is open: /chat NAME opens one, /next the next unread one, /help says more",
       );
     }
+    // What is typed next is something new.
+    this.#typingTold = -Infinity;
     const { directory, store } = this.#account;
     const conversation = this.#current;
     const mentions = this.#mentionsIn(text);

@@ -248,6 +248,7 @@ export class TtyScreen implements Screen {
         this.#leave();
         break;
       case "edited":
+        prompt.options.onEdit?.(this.#editor.text);
         break;
     }
   }

@@ -148,6 +148,11 @@ terminalTest(
     await shows(ann, /^ {2}Bob Ray \(2\) \w+/m);
     await bob.type("/chats\r");
     await shows(bob, /^ {2}ann .* 2 unread .*: two$/m);
+    await bob.type("/chat ann\r");
+    await shows(bob, /Bob Ray → ann> $/);
+    await ann.type("h");
+    await shows(bob, /Bob Ray → ann \(ann is typing\)> $/);
+    await ann.type("\x15");
     for (const client of [ann, bob]) {
       await client.type("/quit\r");
       await client.exited();
