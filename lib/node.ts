@@ -42,6 +42,7 @@ import { AccessCodes } from "./store/access_codes.ts";
 import { Actions } from "./store/actions.ts";
 import { Contacts } from "./store/contacts.ts";
 import { Conversations } from "./store/conversations.ts";
+import { forgetPlaces } from "./store/delete_user.ts";
 import { Devices } from "./store/devices.ts";
 import { Groups } from "./store/groups.ts";
 import { Messages } from "./store/messages.ts";
@@ -333,6 +334,8 @@ async function assemble(
     users,
     delivery,
     admission,
+    positions,
+    forgetPlaces: (userId, devices) => forgetPlaces(db, userId, devices),
     logger,
   });
   await orders.begin();

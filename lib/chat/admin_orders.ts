@@ -9,6 +9,7 @@ import { errorText } from "../base/errors.ts";
 import { forgetOldest } from "../base/forget_oldest.ts";
 import { momentText } from "../base/moment.ts";
 import type { Delivery } from "../log/delivery.ts";
+import type { Positions } from "../log/positions.ts";
 import type { Logger } from "../base/logger.ts";
 import { MSGID } from "../protocol/protocol.ts";
 import type { Session } from "./session.ts";
@@ -54,6 +55,10 @@ export interface AdminOrderOptions {
   delivery: Delivery<Session>;
   /** Logouts. */
   admission: Admission;
+  /** How far users are. */
+  positions: Pick<Positions, "forget" | "flush">;
+  /** Deletes what is stored of the places of a deleted user, and of these devices of it. */
+  forgetPlaces: (userId: number, devices: readonly number[]) => Promise<void>;
   /** Tables. */
   reports: NodeReports;
   /** Who this node is in them. */
@@ -137,8 +142,11 @@ export class AdminOrders {
     const { logger, users, delivery, admission } = this.#options;
     logger.info("an operator's order", { what, ...(userId === null ? {} : { user: userId }) });
     const notice = NOTICES[what];
+    const devices = userId === null
+      ? []
+      : [...delivery.sessionsOf(userId)].flatMap(({ login }) => login?.device || []);
     if (userId !== null && notice !== undefined) this.#endSessions(userId, id, notice);
-    if (userId !== null && what === "delete") users.forget(userId);
+    if (userId !== null && what === "delete") await this.#forget(userId, devices);
     if (userId !== null && what === "device") admission.onRevoked(userId, Number(detail.device));
     if (what === "dissolve" || what === "transfer") this.#regroup(Number(detail.group));
     if (what === "lift") await this.#lift(userId, detail);
@@ -148,6 +156,16 @@ export class AdminOrders {
       // Every node follows by itself, and hears nothing of what it publishes.
       delivery.sweep();
     }
+  }
+
+  /** A user is no more, nor are the devices on which it was online here: nothing of it is written from now on. */
+  async #forget(userId: number, devices: readonly number[]): Promise<void> {
+    const { users, positions, forgetPlaces } = this.#options;
+    users.forget(userId);
+    positions.forget(userId);
+    // What was being written is there before what stays of it is deleted.
+    await positions.flush();
+    await forgetPlaces(userId, devices);
   }
 
   /** Those that began before the event: who has logged in with the new password since goes on. */

@@ -89,6 +89,13 @@ export class Positions {
     this.#dirty.add(cursor);
   }
 
+  /** What has moved of a user, or of one of its devices, is not written: it is gone. */
+  forget(userId: number, device?: number): void {
+    for (const cursor of this.#dirty) {
+      if (cursor.userId === userId && (device ?? cursor.device) === cursor.device) this.#dirty.delete(cursor);
+    }
+  }
+
   /** Forgets what has moved and is not written. Resolves when nothing is being written either. */
   async discard(): Promise<void> {
     this.#dirty.clear();

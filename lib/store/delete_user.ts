@@ -111,6 +111,18 @@ export async function finishDeletion(
   return { groups: groups.length, messages };
 }
 
+/** What a node has written of the places of a user, and of these devices of it, after they were deleted. */
+export async function forgetPlaces(db: Database, userId: number, devices: readonly number[]): Promise<void> {
+  await db.run(
+    "DELETE FROM Member WHERE userid = ? AND conversation LIKE 'g%' " +
+      "AND NOT EXISTS (SELECT 1 FROM Deletion d WHERE d.userid = ?)",
+    [userId, userId],
+  );
+  if (devices.length === 0) return;
+  const { sql, params } = db.dialect.isOneOf("device", devices);
+  await db.run(`DELETE FROM DeviceCursor WHERE ${sql}`, params);
+}
+
 /** A name in parentheses with a number is nobody else's: see names.ts. */
 async function shut(tx: SqlConnection, userId: number): Promise<void> {
   await tx.run(
