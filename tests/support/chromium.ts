@@ -36,6 +36,9 @@ export function browserTest(name: string, work: () => Promise<void>): void {
   Deno.test({ name: isSkipped ? `${name} (skipped: ${NO_CHROMIUM})` : name, ignore: isSkipped, fn: work });
 }
 
+/** What an evaluation is answered with that a navigation has ended. */
+const LEAVING = /navigated or closed|context was destroyed|Cannot find (?:default execution )?context/;
+
 const FLAGS = [
   "--headless=new",
   "--remote-debugging-port=0",
@@ -329,13 +332,23 @@ export class Page {
     return (reply.result as { value: Value }).value;
   }
 
+  /** Undefined while the page is on its way to another one. */
+  async #evaluateSoon<Value>(expression: string): Promise<Value | undefined> {
+    try {
+      return await this.evaluate<Value>(expression);
+    } catch (error) {
+      if (error instanceof Error && LEAVING.test(error.message)) return undefined;
+      throw error;
+    }
+  }
+
   /** Resolves with the expression's value as soon as that is truthy. */
   async waitFor<Value>(
     expression: string,
     deadlineMs: number = DEADLINE_MS,
   ): Promise<NonNullable<Value>> {
     try {
-      return await waitFor(expression, () => this.evaluate<Value>(expression), deadlineMs);
+      return await waitFor(expression, () => this.#evaluateSoon<Value>(expression), deadlineMs);
     } catch (error) {
       const text = await this.text().catch(() => "(nothing)");
       throw new Error(
