@@ -108,7 +108,8 @@ export const presence: Bench = async ({ gate, report, say }) => {
     return { online, watched, unwatched };
   });
   await using redis = await startRedis();
-  const args = ["--redis", redis.url];
+  // Those who are online say nothing.
+  const args = ["--redis", redis.url, "--heartbeat-interval", "10m"];
   await using first = await startNode(storage, [...args, "--node", "one"]);
   await using second = await startNode(storage, [...args, "--node", "two"]);
   const ports = [first.port, second.port];
