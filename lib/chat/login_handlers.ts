@@ -292,7 +292,8 @@ async function welcome(
   }
   session.refusedLogins = 0;
   try {
-    if (device === 0) await services.news.enterLegacy(session);
+    // Of what is stored each message says whether it is hidden.
+    if (device === 0 && services.settings.persist === "offline") await services.news.enterLegacy(session);
     if (session.version >= 2) {
       const [friends, groups] = await Promise.all([
         device === 0
