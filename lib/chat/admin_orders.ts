@@ -142,11 +142,8 @@ export class AdminOrders {
     const { logger, users, delivery, admission } = this.#options;
     logger.info("an operator's order", { what, ...(userId === null ? {} : { user: userId }) });
     const notice = NOTICES[what];
-    const devices = userId === null
-      ? []
-      : [...delivery.sessionsOf(userId)].flatMap(({ login }) => login?.device || []);
-    if (userId !== null && notice !== undefined) this.#endSessions(userId, id, notice);
-    if (userId !== null && what === "delete") await this.#forget(userId, devices);
+    const ended = userId !== null && notice !== undefined ? this.#endSessions(userId, id, notice) : [];
+    if (userId !== null && what === "delete") await this.#forget(userId, ended);
     if (userId !== null && what === "device") admission.onRevoked(userId, Number(detail.device));
     if (what === "dissolve" || what === "transfer") this.#regroup(Number(detail.group));
     if (what === "lift") await this.#lift(userId, detail);
@@ -168,14 +165,18 @@ export class AdminOrders {
     await forgetPlaces(userId, devices);
   }
 
-  /** Those that began before the event: who has logged in with the new password since goes on. */
-  #endSessions(userId: number, event: number, text: string): void {
+  /**
+   * Those that began before the event: who has logged in with the new password since goes on. Returns the devices that they
+   * were on.
+   */
+  #endSessions(userId: number, event: number, text: string): number[] {
     this.#ended.delete(userId);
     this.#ended.set(userId, { event, text });
     if (this.#ended.size > REMEMBERED) forgetOldest(this.#ended);
-    for (const session of [...this.#options.delivery.sessionsOf(userId)]) {
-      if (session.revoked < event) this.#end(session, text);
-    }
+    const ended = this.#options.delivery.sessionsOf(userId).filter(({ revoked }) => revoked < event);
+    const devices = ended.flatMap(({ login }) => login?.device || []);
+    for (const session of ended) this.#end(session, text);
+    return devices;
   }
 
   #end(session: Session, text: string): void {

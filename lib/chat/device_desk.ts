@@ -14,6 +14,7 @@
 import { randomBytes, timingSafeEqual } from "node:crypto";
 import { Buffer } from "node:buffer";
 import { concatBytes } from "../base/bytes.ts";
+import { isAtMost, isLine } from "../base/line_text.ts";
 import { Batcher } from "../base/batcher.ts";
 import { PresenceError } from "../base/errors.ts";
 import { forgetOldest } from "../base/forget_oldest.ts";
@@ -97,12 +98,8 @@ export function parseDeviceToken(text: string): DeviceToken | undefined {
 
 /** Why a text cannot be the name of a device, as the end of a sentence; undefined when it can. */
 export function checkDeviceName(name: string): string | undefined {
-  const isShort = name.length <= 2 * NAME_MAX && [...name].length <= NAME_MAX;
-  if (name === "" || !isShort) return `is not 1 to ${NAME_MAX} characters long`;
-  if (!name.isWellFormed() || /[\p{Cc}\p{Zl}\p{Zp}]/u.test(name)) {
-    return "has control characters or line breaks";
-  }
-  return undefined;
+  if (name === "" || !isAtMost(name, NAME_MAX)) return `is not 1 to ${NAME_MAX} characters long`;
+  return isLine(name) ? undefined : "has control characters or line breaks";
 }
 
 /** Makes devices, and knows their tokens. One per node. */

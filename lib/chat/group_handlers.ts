@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { isAtMost, toLine } from "../base/line_text.ts";
 import { endsMembership, KIND, systemText, type Who } from "../protocol/entries.ts";
 import { nameKey, normalizeName } from "../protocol/names.ts";
 import { conversationOfGroup, ERRNO, type JsonObject } from "../protocol/protocol.ts";
@@ -43,17 +44,16 @@ export async function createGroup(services: Services, request: Request): Promise
   const { groups, delivery, log, settings } = services;
   const { session, login } = request;
   const name = request.string("groupname");
-  const description = request.string("groupdesc");
   const join = session.version < 3 ? "open" : joinField(request, "closed");
   checkName(name);
-  checkDescription(description);
+  const description = descriptionField(request);
   const { groups: count, created: createdBefore } = await groups.counts(login.userId);
   checkCount(count, settings.maxGroups);
   if (createdBefore >= settings.maxGroupsCreated) {
     throw notAllowed(`You can be the creator of at most ${settings.maxGroupsCreated} groups`);
   }
   const at = Date.now();
-  const created = await groups.create(name, toPlainText(description), whoIs(login), at, join);
+  const created = await groups.create(name, description, whoIs(login), at, join);
   if (created === undefined) throw nameTaken();
   const { groupId, text, membership } = created;
   const conversation = conversationOfGroup(groupId);
@@ -72,15 +72,11 @@ function nameTaken(): Refusal {
   return new Refusal(ERRNO.REFUSED, "This group name is taken");
 }
 
-/** Counts code points, but of no text that has more of them than fit anyway. */
-function checkDescription(text: string): void {
-  if (text.length <= 2 * DESCRIPTION_MAX && [...text].length <= DESCRIPTION_MAX) return;
+/** A group's description, as it is stored. */
+function descriptionField(request: Request): string {
+  const text = request.string("groupdesc");
+  if (isAtMost(text, DESCRIPTION_MAX)) return toLine(text);
   throw new Refusal(ERRNO.REFUSED, `The description is longer than ${DESCRIPTION_MAX} characters`);
-}
-
-/** Without lone surrogates, which are no text, and what would end or move lines on screens. */
-function toPlainText(text: string): string {
-  return text.toWellFormed().replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, " ");
 }
 
 function joinField({ frame: { join } }: Request, otherwise: JoinMode): JoinMode {
@@ -150,8 +146,7 @@ function checkCount(groups: number, max: number): void {
 }
 
 function checkRoom(members: number, max: number): void {
-  if (members < max) return;
-  throw new Refusal(ERRNO.NOT_ALLOWED, `A group has at most ${max} members`);
+  if (members >= max) throw notAllowed(`A group has at most ${max} members`);
 }
 
 /** A session whose user has become a member, and which listens to the group's channel. */
@@ -433,11 +428,7 @@ function edit(_services: Services, request: Request): Plan {
     checkName(name);
     wanted.groupname = normalizeName(name);
   }
-  if (groupdesc !== undefined) {
-    const description = request.string("groupdesc");
-    checkDescription(description);
-    wanted.groupdesc = toPlainText(description);
-  }
+  if (groupdesc !== undefined) wanted.groupdesc = descriptionField(request);
   if (join !== undefined) wanted.join = joinField(request, "closed");
   return {
     async deed({ tx, groupId, role, group }) {

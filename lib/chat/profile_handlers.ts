@@ -4,6 +4,7 @@
  * @module
  */
 import { waitAtMost } from "../base/give_up_after.ts";
+import { isAtMost, isLine } from "../base/line_text.ts";
 import { ERRNO, isJsonObject, type JsonObject } from "../protocol/protocol.ts";
 import type { ProfileChange } from "../store/profiles.ts";
 import type { Account } from "../store/users.ts";
@@ -65,9 +66,10 @@ function changeAsked({ name, status }: JsonObject): ProfileChange {
 
 function checkedStatus(status: unknown): string {
   if (typeof status !== "string") throw new Refusal(ERRNO.MALFORMED, 'Field "status" is not a string');
-  const isShort = status.length <= 2 * STATUS_MAX && [...status].length <= STATUS_MAX;
-  if (!isShort) throw new Refusal(ERRNO.MALFORMED, `The status is longer than ${STATUS_MAX} characters`);
-  if (!status.isWellFormed() || /[\p{Cc}\p{Zl}\p{Zp}]/u.test(status)) {
+  if (!isAtMost(status, STATUS_MAX)) {
+    throw new Refusal(ERRNO.MALFORMED, `The status is longer than ${STATUS_MAX} characters`);
+  }
+  if (!isLine(status)) {
     throw new Refusal(ERRNO.MALFORMED, "The status has control characters or line breaks");
   }
   return status;

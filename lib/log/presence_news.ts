@@ -205,22 +205,21 @@ export class PresenceNews<Session extends Receiver> {
     const { watchers } = this.#options;
     let count = 0;
     for (const report of reports) {
-      const [userId, isOnline, at] = report;
-      const state: UserState = isOnline === 1 ? "online" : "offline";
+      const [userId] = report;
+      const state = stateIn(report);
       let frame: string | undefined;
       for (const session of watchers.of(userId)) {
         this.#owed.get(session)?.delete(userId);
         const told = watchers.told(session, userId);
         if (told === undefined && !isChange) watchers.tell(session, userId, state);
         if (told === state || (told === undefined && !isChange)) continue;
-        frame ??= JSON.stringify({ msgid: MSGID.PRESENCE_MSG, id: userId, state, at });
-        this.#tellOne(session, report, state, frame);
+        this.#tellOne(session, report, frame ??= frameOf(report));
         if (++count % TOLD_PER_TURN === 0) await anotherTurn();
       }
     }
   }
 
-  #tellOne(session: Session, report: Report, state: UserState, frame: string): void {
+  #tellOne(session: Session, report: Report, frame: string): void {
     const [userId] = report;
     if (session.outlet.isCongested) {
       const owed = this.#owed.get(session);
@@ -230,7 +229,7 @@ export class PresenceNews<Session extends Receiver> {
       return;
     }
     // It may look elsewhere by now.
-    if (!this.#options.watchers.tell(session, userId, state)) return;
+    if (!this.#options.watchers.tell(session, userId, stateIn(report))) return;
     this.counters.told++;
     session.login?.mailbox.sendEvent(frame);
   }
@@ -241,14 +240,21 @@ export class PresenceNews<Session extends Receiver> {
       if (session.outlet.isCongested || session.outlet.isEnding) continue;
       this.#owed.delete(session);
       for (const report of owed.values()) {
-        const [id, isOnline, at] = report;
-        const state = isOnline === 1 ? "online" : "offline";
-        if (this.#options.watchers.told(session, id) === state) continue;
-        this.#tellOne(session, report, state, JSON.stringify({ msgid: MSGID.PRESENCE_MSG, id, state, at }));
+        if (this.#options.watchers.told(session, report[0]) === stateIn(report)) continue;
+        this.#tellOne(session, report, frameOf(report));
       }
       await anotherTurn();
     }
   }
+}
+
+function stateIn([, isOnline]: Report): UserState {
+  return isOnline === 1 ? "online" : "offline";
+}
+
+function frameOf(report: Report): string {
+  const [id, , at] = report;
+  return JSON.stringify({ msgid: MSGID.PRESENCE_MSG, id, state: stateIn(report), at });
 }
 
 function isReport(value: unknown): value is Report {

@@ -7,10 +7,7 @@ import { nameKey, normalizeName } from "../protocol/names.ts";
 import { blockBit, conversationOfUsers } from "../protocol/protocol.ts";
 import type { Database } from "./database.ts";
 import { Lookup } from "./lookup.ts";
-import { type User, USER_STATUSES, type UserState } from "./users.ts";
-
-/** The column `status` of a deleted user. */
-const DELETED = USER_STATUSES.indexOf("deleted");
+import { DELETED, type User, type UserState } from "./users.ts";
 
 const SELECT = "SELECT id, name, state FROM User WHERE";
 

@@ -11,7 +11,7 @@ import { dissolve, otherCreators, part, roleOf, setRole } from "./group_changes.
 import { type GroupEntry, type GroupPlace, tellGroup } from "./group_entries.ts";
 import { KIND, systemText } from "../protocol/entries.ts";
 import { membersOf } from "../protocol/members.ts";
-import { USER_STATUSES } from "./users.ts";
+import { DELETED } from "./users.ts";
 
 /** What others read in the place of the name. */
 export const DELETED_NAME = "deleted user";
@@ -128,7 +128,7 @@ async function shut(tx: SqlConnection, userId: number): Promise<void> {
   await tx.run(
     "UPDATE User SET status = ?, name = ?, name_key = NULL, password = ?, status_text = '', administrator = 0 WHERE id = ?",
     [
-      USER_STATUSES.indexOf("deleted"),
+      DELETED,
       `${DELETED_NAME} (${userId})`,
       crypto.randomUUID(),
       userId,

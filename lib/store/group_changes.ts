@@ -10,7 +10,7 @@ import { nameKey } from "../protocol/names.ts";
 import { conversationOfGroup } from "../protocol/protocol.ts";
 import type { Dialect, SqlConnection } from "./database.ts";
 import { NO_END } from "./messages.ts";
-import { USER_STATUSES } from "./users.ts";
+import { ACTIVE } from "./users.ts";
 
 /** Longest name of a group, in characters, as the column has it. */
 const NAME_CHARS = 50;
@@ -98,7 +98,7 @@ export async function groupText(tx: SqlConnection, groupId: number): Promise<Gro
 export async function activeUser(tx: SqlConnection, userId: number): Promise<Who | undefined> {
   const [row] = await tx.query<{ id: number; name: string }>(
     "SELECT id, name FROM User WHERE id = ? AND status = ?",
-    [userId, USER_STATUSES.indexOf("active")],
+    [userId, ACTIVE],
   );
   return row;
 }

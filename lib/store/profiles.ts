@@ -8,10 +8,7 @@ import { nameKey, normalizeName } from "../protocol/names.ts";
 import { recordEvent } from "./admin_events.ts";
 import type { Database, SqlValue } from "./database.ts";
 import { endTokens } from "./tokens.ts";
-import { USER_STATUSES } from "./users.ts";
-
-/** The column `status` of a user who may log in. */
-const ACTIVE = USER_STATUSES.indexOf("active");
+import { ACTIVE } from "./users.ts";
 
 /** A user as it shows itself. */
 export interface Profile extends Record<string, SqlValue> {

@@ -57,9 +57,9 @@ export type UserStatus = "active" | "disabled" | "deleted";
 export const USER_STATUSES: readonly UserStatus[] = ["active", "disabled", "deleted"];
 
 /** The column `status` of a user who can log in … */
-const ACTIVE = USER_STATUSES.indexOf("active");
+export const ACTIVE: number = USER_STATUSES.indexOf("active");
 /** … and of a deleted one. */
-const DELETED = USER_STATUSES.indexOf("deleted");
+export const DELETED: number = USER_STATUSES.indexOf("deleted");
 
 type AccountRow = {
   id: number;
