@@ -4,7 +4,7 @@
  * @module
  */
 
-import { DEADLINE_MS, isFile, isOnPath, runOrThrow, sharedFolder } from "./process.ts";
+import { DEADLINE_MS, isFile, isOnPath, runOrThrow, sharedFolder, waitFor } from "./process.ts";
 
 /** How an engine's programs are called. */
 export interface Engine {
@@ -109,7 +109,10 @@ export const engine: Engine = ENGINE === "MySQL" ? MYSQL : MARIADB;
 
 let template: Promise<string> | null = null;
 
-/** A fresh data folder, to be copied: it takes up to ten seconds to make, and is made once a test process. */
+/** A fresh data folder takes up to ten seconds to make. */
+const TEMPLATE_MS = 60_000;
+
+/** A fresh data folder, to be copied; it is made once a test process, by the file that needs it first. */
 export function dataTemplate(): Promise<string> {
   return template ??= makeTemplate();
 }
@@ -118,7 +121,14 @@ async function makeTemplate(): Promise<string> {
   const folder = sharedFolder(ENGINE);
   const mark = `${folder}/complete`;
   if (isFile(mark)) return `${folder}/data`;
-  await Deno.mkdir(folder, { mode: 0o700 });
+  try {
+    await Deno.mkdir(folder, { mode: 0o700 });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    // Files run side by side: another one is about it.
+    await waitFor(`${mark}, made by another test file`, () => isFile(mark), TEMPLATE_MS);
+    return `${folder}/data`;
+  }
   await engine.makeData(folder);
   await Deno.writeTextFile(mark, "");
   return `${folder}/data`;
