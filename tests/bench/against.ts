@@ -10,7 +10,7 @@ import { run } from "../support/process.ts";
 import { startRedis } from "../support/services.ts";
 import * as here from "./bench.ts";
 import type { Bench } from "./bench.ts";
-import { detailsOf, median, ratioOfRounds, sideBySide } from "./side_by_side.ts";
+import { cpuUs, detailsOf, median, ratioOfRounds, sideBySide } from "./side_by_side.ts";
 
 /** The least that a row may be of what it was. */
 const BOUND = 0.95;
@@ -104,7 +104,7 @@ export function against(commit: string, only?: string): Bench {
           ...detailsOf(standings.now),
           "p50 ms before": standings.before.latency.quantile(0.5),
           "p99 ms before": standings.before.latency.quantile(0.99),
-          "CPU µs before": standings.before.own / standings.before.messages * 1e6,
+          "CPU µs before": cpuUs(standings.before),
         },
       });
     }

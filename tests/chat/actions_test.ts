@@ -1,12 +1,8 @@
 /** What is done to entries that are in the log: edit, react, pin, recall. */
 import { assert, assertEquals } from "@std/assert";
-import { chat, type Frame, groupChat, type Person } from "../support/chat_client.ts";
+import { chat, conversationOf, type Frame, groupChat, type Person } from "../support/chat_client.ts";
 import { onEachDatabase, type Place } from "../support/databases.ts";
 import { waitFor } from "../support/process.ts";
-
-function conversationOf(a: { id: number }, b: { id: number }): string {
-  return `u${Math.min(a.id, b.id)}-${Math.max(a.id, b.id)}`;
-}
 
 /** Says something and resolves with its place. */
 async function say(from: Person, to: { id: number }, msg: string, fields: object = {}): Promise<number> {

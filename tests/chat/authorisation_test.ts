@@ -4,7 +4,14 @@
  */
 import { assertEquals } from "@std/assert";
 import { COMMANDS } from "../../lib/chat/commands.ts";
-import { type ChatClient, type Frame, groupChat, PASSWORD, type Person } from "../support/chat_client.ts";
+import {
+  type ChatClient,
+  conversationOf,
+  type Frame,
+  groupChat,
+  PASSWORD,
+  type Person,
+} from "../support/chat_client.ts";
 import { onEachDatabase, type Place } from "../support/databases.ts";
 import { type Device, logInDevice, resumeDevice } from "../support/devices.ts";
 
@@ -55,23 +62,30 @@ const op = (op: string, fields: (subject: Subject) => object = () => ({})): Ask 
   ...fields(subject),
 });
 
-/** What the rows about a group ask for. */
-const OF_GROUPS: Record<string, Ask> = {
-  "9": ({ groupid }) => ({ msgid: 9, groupid }),
-  "10": ({ groupid }) => ({ msgid: 10, groupid, msg: "hi" }),
-  "10 to all": ({ groupid }) => ({ msgid: 10, groupid, msg: "hi", mentions: "all" }),
+/** What is asked for in a conversation of either kind; `others` is what messages are called that are not one's own. */
+const inEither = (others: string): Record<string, Ask> => ({
   "12": inConversation(12, { seq: 1 }),
   "13": inConversation(13, { seq: 1 }),
   "15": inConversation(15),
-  "15 versions": ({ conversation, own }) => ({ msgid: 15, conversation, versions: own }),
   "17 one's own": ({ conversation, own }) => ({ msgid: 17, conversation, seq: own }),
-  "17 a member's": ({ conversation, foreign }) => ({ msgid: 17, conversation, seq: foreign }),
+  [`17 ${others}`]: ({ conversation, foreign }) => ({ msgid: 17, conversation, seq: foreign }),
   "23 edit one's own": act("edit", { msg: "ho" }, "own"),
-  "23 edit a member's": act("edit", { msg: "ho" }),
+  [`23 edit ${others}`]: act("edit", { msg: "ho" }),
   "23 react": act("react", { emoji: "👍", on: true }),
   "23 pin": act("pin", { on: true }),
   "23 recall one's own": act("recall", {}, "own"),
-  "23 recall a member's": act("recall"),
+  [`23 recall ${others}`]: act("recall"),
+  "29": inConversation(29, { muted_until: null }),
+  "30": inConversation(30),
+});
+
+/** What the rows about a group ask for. */
+const OF_GROUPS: Record<string, Ask> = {
+  ...inEither("a member's"),
+  "9": ({ groupid }) => ({ msgid: 9, groupid }),
+  "10": ({ groupid }) => ({ msgid: 10, groupid, msg: "hi" }),
+  "10 to all": ({ groupid }) => ({ msgid: 10, groupid, msg: "hi", mentions: "all" }),
+  "15 versions": ({ conversation, own }) => ({ msgid: 15, conversation, versions: own }),
   "24 members": op("members"),
   "24 leave": op("leave"),
   "24 add": op("add", ({ outsider }) => ({ id: outsider })),
@@ -82,26 +96,12 @@ const OF_GROUPS: Record<string, Ask> = {
   "24 dissolve": op("dissolve"),
   "24 link": op("link"),
   "24 link revoke": op("link", ({ link }) => ({ revoke: link })),
-  "29": inConversation(29, { muted_until: null }),
-  "30": inConversation(30),
 };
 
 /** What the rows about two people ask for: `member` is the other one. */
 const OF_TWO: Record<string, Ask> = {
+  ...inEither("the other's"),
   "6": ({ member }) => ({ msgid: 6, toid: member, msg: "hi" }),
-  "12": OF_GROUPS["12"] ?? inConversation(12),
-  "13": OF_GROUPS["13"] ?? inConversation(13),
-  "15": inConversation(15),
-  "17 one's own": ({ conversation, own }) => ({ msgid: 17, conversation, seq: own }),
-  "17 the other's": ({ conversation, foreign }) => ({ msgid: 17, conversation, seq: foreign }),
-  "23 edit one's own": act("edit", { msg: "ho" }, "own"),
-  "23 edit the other's": act("edit", { msg: "ho" }),
-  "23 react": act("react", { emoji: "👍", on: true }),
-  "23 pin": act("pin", { on: true }),
-  "23 recall one's own": act("recall", {}, "own"),
-  "23 recall the other's": act("recall"),
-  "29": inConversation(29, { muted_until: null }),
-  "30": inConversation(30),
   "7": ({ member }) => ({ msgid: 7, friendid: member }),
   "26 remove": ({ member }) => ({ msgid: 26, op: "remove", id: member }),
   "26 block": ({ outsider }) => ({ msgid: 26, op: "block", id: outsider }),
@@ -332,10 +332,6 @@ const ENDS: readonly [
   }],
   ["replaced", (device, _ann, place) => resumeDevice(place.server.port, device)],
 ];
-
-function conversationOf(one: { id: number }, other: { id: number }): string {
-  return `u${Math.min(one.id, other.id)}-${Math.max(one.id, other.id)}`;
-}
 
 /** A connection that nobody is logged in on, and which is told what becomes of what it asks for. */
 async function anonymous(place: Place): Promise<ChatClient> {

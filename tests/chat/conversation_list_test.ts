@@ -1,6 +1,13 @@
 /** The list of conversations of version 3: at the login, and page by page. */
 import { assert, assertEquals } from "@std/assert";
-import { chat, type Frame, groupChat, PASSWORD, type Person } from "../support/chat_client.ts";
+import {
+  chat,
+  conversationOf,
+  type Frame,
+  groupChat,
+  PASSWORD,
+  type Person,
+} from "../support/chat_client.ts";
 import { onEachDatabase, type Place } from "../support/databases.ts";
 import { run } from "../support/process.ts";
 
@@ -31,10 +38,6 @@ async function say(from: Person, to: { id: number }, msg: string, fields: object
   const reply = await from.client.request(chat(from, to.id, msg, fields));
   assertEquals(reply.errno, 0);
   return reply;
-}
-
-function conversationOf(a: { id: number }, b: { id: number }): string {
-  return `u${Math.min(a.id, b.id)}-${Math.max(a.id, b.id)}`;
 }
 
 onEachDatabase("the list of conversations", {

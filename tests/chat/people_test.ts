@@ -179,6 +179,9 @@ onEachDatabase("people", {
     assertEquals((await again.client.receive()).msg, "leave me alone");
     await again.client.fence();
     assertEquals((await contact(again, "unblock", ann.id)).errno, 0);
+    // To who blocked her she was offline.
+    const presence = await again.client.take(({ msgid }) => msgid === 31);
+    assertEquals([presence.id, presence.state], [ann.id, "online"]);
     await again.client.fence();
     await say(ann, again, "after");
     assertEquals((await again.client.receive()).msg, "after");

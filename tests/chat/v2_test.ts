@@ -4,6 +4,7 @@ import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import {
   chat,
   type ChatClient,
+  conversationOf,
   type Frame,
   groupChat,
   PASSWORD,
@@ -20,10 +21,6 @@ const isChat = ({ msgid, seq }: Frame) => (msgid === 6 || msgid === 10) && seq !
 
 function numbers(from: number, to: number): number[] {
   return Array.from({ length: to - from + 1 }, (_, index) => from + index);
-}
-
-function conversationOf(a: { id: number }, b: { id: number }): string {
-  return `u${Math.min(a.id, b.id)}-${Math.max(a.id, b.id)}`;
 }
 
 /** A reply without its text for people. */

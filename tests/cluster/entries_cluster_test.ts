@@ -1,12 +1,15 @@
 /** Entries of the log on two nodes: what the bus brings, what it loses, and what somebody missed who was away. */
 import { assertEquals } from "@std/assert";
-import { chat, comeBack, type Frame, newPerson, type Person } from "../support/chat_client.ts";
+import {
+  chat,
+  comeBack,
+  conversationOf,
+  type Frame,
+  newPerson,
+  type Person,
+} from "../support/chat_client.ts";
 import { type Cluster, startCluster } from "../support/cluster.ts";
 import { waitFor } from "../support/process.ts";
-
-function conversationOf(a: { id: number }, b: { id: number }): string {
-  return `u${Math.min(a.id, b.id)}-${Math.max(a.id, b.id)}`;
-}
 
 async function act({ client }: Person, conversation: string, ref: number, fields: object): Promise<Frame> {
   const reply = await client.request({ msgid: 23, conversation, ref, ...fields });

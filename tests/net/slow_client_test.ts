@@ -1,7 +1,7 @@
 /** Version 2 clients that do not acknowledge, or do not read: told so, closed, and nothing is lost. */
 
 import { assertEquals, assertLess } from "@std/assert";
-import { chat, type Frame, type Person } from "../support/chat_client.ts";
+import { chat, conversationOf, type Frame, type Person } from "../support/chat_client.ts";
 import { onEachDatabase, type Place } from "../support/databases.ts";
 import { UNMEASURED } from "../support/services.ts";
 
@@ -9,10 +9,6 @@ const isChat = ({ msgid, seq }: Frame) => msgid === 6 && seq !== undefined;
 
 function numbers(from: number, to: number): number[] {
   return Array.from({ length: to - from + 1 }, (_, index) => from + index);
-}
-
-function conversationOf(a: { id: number }, b: { id: number }): string {
-  return `u${Math.min(a.id, b.id)}-${Math.max(a.id, b.id)}`;
 }
 
 async function say(from: Person, to: { id: number }, texts: readonly string[]): Promise<void> {

@@ -104,6 +104,11 @@ export type Ending = "\0" | "\n" | "\r\n" | "";
 /** A `time` for chat frames. */
 export const TIME = "2026-01-31 12:00:00";
 
+/** The conversation of two users. */
+export function conversationOf(one: { id: number }, other: { id: number }): string {
+  return `u${Math.min(one.id, other.id)}-${Math.max(one.id, other.id)}`;
+}
+
 /** The password of everybody whom {@linkcode signUp} makes. */
 export const PASSWORD = "correct horse";
 
