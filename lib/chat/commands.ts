@@ -14,11 +14,14 @@ import * as handlers from "./handlers.ts";
 import * as logins from "./login_handlers.ts";
 import * as people from "./people_handlers.ts";
 import * as profiles from "./profile_handlers.ts";
-import { MSGID, type ProtocolVersion } from "../protocol/protocol.ts";
+import { type JsonObject, MSGID, type ProtocolVersion } from "../protocol/protocol.ts";
 import type { Answer } from "./request.ts";
 
 /** What a field must be; a `?` marks one that may be missing. */
 export type FieldType = "integer" | "string" | "integer?" | "string?";
+
+/** Of what a user has no more than a measured amount, on whichever connection. */
+export type Quota = "message" | "lookup";
 
 /** One message of the protocol. */
 export interface Command {
@@ -32,8 +35,8 @@ export interface Command {
   upgrades?: true;
   /** Every one asks the database: a connection that sends many is slowed down. */
   isCostly: boolean;
-  /** Of what a user has no more than a measured amount, on whichever connection. */
-  quota?: "message" | "lookup";
+  /** What it counts as; a function where that depends on what it asks for. */
+  quota?: Quota | ((frame: JsonObject) => Quota | undefined);
   /**
    * Fields beside msgid and cid. An `id` behind the login gate must be the user's own; from version 3 on it may be left out
    * there, as may `name` and `time`.
@@ -191,6 +194,8 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     needsLogin: true,
     version: 3,
     isCostly: true,
+    // What somebody else is called, and whether a link is good, is not to be found out for thousands.
+    quota: ({ op }) => op === "add" || op === "join" ? "lookup" : undefined,
     fields: { op: "string", groupid: "integer?" },
     answer: ACK,
     handler: groups.groupMessage,

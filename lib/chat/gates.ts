@@ -62,8 +62,9 @@ export function handleFrame(services: Services, session: Session, raw: RawFrame)
  * How long a request has to wait for its turn, ms. What a user has too much of, version 2 is told to send later; version 1
  * cannot be told, and waits.
  */
-function measure(services: Services, request: Request, { isCostly, quota }: Command): number {
-  const { session, byteLength } = request;
+function measure(services: Services, request: Request, { isCostly, quota: counted }: Command): number {
+  const { session, frame, byteLength } = request;
+  const quota = typeof counted === "function" ? counted(frame) : counted;
   const { quotas, limits } = services;
   const now = turnTime();
   const weight = weightOf(services, session);
