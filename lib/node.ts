@@ -335,7 +335,7 @@ async function assemble(
     delivery,
     admission,
     positions,
-    forgetPlaces: (userId, devices) => forgetPlaces(db, userId, devices),
+    forgetPlaces: (userId) => forgetPlaces(db, userId),
     logger,
   });
   await orders.begin();

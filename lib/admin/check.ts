@@ -193,8 +193,8 @@ function checksOf(dialect: "sqlite" | "mysql"): readonly Check[] {
       name: "devices of nobody",
       find: `SELECT d.id FROM Device d WHERE NOT EXISTS (${REAL_USER} d.userid)`,
       async repair(tx, { id = 0 }) {
-        await tx.run("DELETE FROM DeviceCursor WHERE device = ?", [id]);
         await tx.run("DELETE FROM Device WHERE id = ?", [id]);
+        await tx.run("DELETE FROM DeviceCursor WHERE device = ?", [id]);
       },
     },
     {

@@ -57,8 +57,8 @@ export interface AdminOrderOptions {
   admission: Admission;
   /** How far users are. */
   positions: Pick<Positions, "forget" | "flush">;
-  /** Deletes what is stored of the places of a deleted user, and of these devices of it. */
-  forgetPlaces: (userId: number, devices: readonly number[]) => Promise<void>;
+  /** Deletes what is stored of the places of a deleted user. */
+  forgetPlaces: (userId: number) => Promise<void>;
   /** Tables. */
   reports: NodeReports;
   /** Who this node is in them. */
@@ -142,8 +142,8 @@ export class AdminOrders {
     const { logger, users, delivery, admission } = this.#options;
     logger.info("an operator's order", { what, ...(userId === null ? {} : { user: userId }) });
     const notice = NOTICES[what];
-    const ended = userId !== null && notice !== undefined ? this.#endSessions(userId, id, notice) : [];
-    if (userId !== null && what === "delete") await this.#forget(userId, ended);
+    if (userId !== null && notice !== undefined) this.#endSessions(userId, id, notice);
+    if (userId !== null && what === "delete") await this.#forget(userId);
     if (userId !== null && what === "device") admission.onRevoked(userId, Number(detail.device));
     if (what === "dissolve" || what === "transfer") this.#regroup(Number(detail.group));
     if (what === "lift") await this.#lift(userId, detail);
@@ -155,28 +155,23 @@ export class AdminOrders {
     }
   }
 
-  /** A user is no more, nor are the devices on which it was online here: nothing of it is written from now on. */
-  async #forget(userId: number, devices: readonly number[]): Promise<void> {
+  /** A user is no more: nothing of it is written from now on. */
+  async #forget(userId: number): Promise<void> {
     const { users, positions, forgetPlaces } = this.#options;
     users.forget(userId);
     positions.forget(userId);
     // What was being written is there before what stays of it is deleted.
     await positions.flush();
-    await forgetPlaces(userId, devices);
+    await forgetPlaces(userId);
   }
 
-  /**
-   * Those that began before the event: who has logged in with the new password since goes on. Returns the devices that they
-   * were on.
-   */
-  #endSessions(userId: number, event: number, text: string): number[] {
+  /** Those that began before the event: who has logged in with the new password since goes on. */
+  #endSessions(userId: number, event: number, text: string): void {
     this.#ended.delete(userId);
     this.#ended.set(userId, { event, text });
     if (this.#ended.size > REMEMBERED) forgetOldest(this.#ended);
     const ended = this.#options.delivery.sessionsOf(userId).filter(({ revoked }) => revoked < event);
-    const devices = ended.flatMap(({ login }) => login?.device || []);
     for (const session of ended) this.#end(session, text);
-    return devices;
   }
 
   #end(session: Session, text: string): void {

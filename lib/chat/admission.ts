@@ -523,8 +523,6 @@ export class Admission {
     if (how.isOrderly) mailbox.settle();
     else mailbox.settleHeard(how);
     mailbox.close();
-    // Written behind its end, the places of a device would stay for ever.
-    if (how.isRevoked && !how.isOrderly) positions.forget(userId, device);
     // Who has other devices is offline when the last claim is gone, and not before.
     const mayHaveOthers = device > 0 || delivery.nodesOf(userId) > 1;
     delivery.detach(session, login);

@@ -89,10 +89,10 @@ export class Positions {
     this.#dirty.add(cursor);
   }
 
-  /** What has moved of a user, or of one of its devices, is not written: it is gone. */
-  forget(userId: number, device?: number): void {
+  /** What has moved of a user is not written: it is gone. */
+  forget(userId: number): void {
     for (const cursor of this.#dirty) {
-      if (cursor.userId === userId && (device ?? cursor.device) === cursor.device) this.#dirty.delete(cursor);
+      if (cursor.userId === userId) this.#dirty.delete(cursor);
     }
   }
 

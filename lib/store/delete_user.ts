@@ -7,6 +7,7 @@
 import type { NewEvent } from "./admin_events.ts";
 import { recordEvent } from "./admin_events.ts";
 import type { Database, SqlConnection } from "./database.ts";
+import { removeDevices } from "./devices.ts";
 import { dissolve, otherCreators, part, roleOf, setRole } from "./group_changes.ts";
 import { type GroupEntry, type GroupPlace, tellGroup } from "./group_entries.ts";
 import { KIND, systemText } from "../protocol/entries.ts";
@@ -64,7 +65,7 @@ export function beginDeletion(
 ): Promise<number> {
   return db.transaction(async (tx) => {
     const id = await recordEvent(tx, event);
-    await shut(tx, userId);
+    await shut(db, tx, userId);
     await tx.run("DELETE FROM Deletion WHERE userid = ?", [userId]);
     await tx.run("INSERT INTO Deletion (userid, with_messages, due) VALUES (?, ?, ?)", [
       userId,
@@ -111,20 +112,17 @@ export async function finishDeletion(
   return { groups: groups.length, messages };
 }
 
-/** What a node has written of the places of a user, and of these devices of it, after they were deleted. */
-export async function forgetPlaces(db: Database, userId: number, devices: readonly number[]): Promise<void> {
+/** What a node has written of the places of a user after they were deleted. */
+export async function forgetPlaces(db: Database, userId: number): Promise<void> {
   await db.run(
     "DELETE FROM Member WHERE userid = ? AND conversation LIKE 'g%' " +
       "AND NOT EXISTS (SELECT 1 FROM Deletion d WHERE d.userid = ?)",
     [userId, userId],
   );
-  if (devices.length === 0) return;
-  const { sql, params } = db.dialect.isOneOf("device", devices);
-  await db.run(`DELETE FROM DeviceCursor WHERE ${sql}`, params);
 }
 
 /** A name in parentheses with a number is nobody else's: see names.ts. */
-async function shut(tx: SqlConnection, userId: number): Promise<void> {
+async function shut(db: Database, tx: SqlConnection, userId: number): Promise<void> {
   await tx.run(
     "UPDATE User SET status = ?, name = ?, name_key = NULL, password = ?, status_text = '', administrator = 0 WHERE id = ?",
     [
@@ -135,8 +133,13 @@ async function shut(tx: SqlConnection, userId: number): Promise<void> {
     ],
   );
   await tx.run("DELETE FROM Token WHERE userid = ?", [userId]);
-  await tx.run("DELETE FROM DeviceCursor WHERE device IN (SELECT id FROM Device WHERE userid = ?)", [userId]);
-  await tx.run("DELETE FROM Device WHERE userid = ?", [userId]);
+  const devices = await tx.query<{ id: number }>(
+    `SELECT id FROM Device WHERE userid = ?${db.dialect.forUpdate}`,
+    [
+      userId,
+    ],
+  );
+  if (devices.length > 0) await removeDevices(db, tx, devices.map(({ id }) => id));
   await tx.run("DELETE FROM AccessCode WHERE userid = ?", [userId]);
   await tx.run("DELETE FROM Friend WHERE userid = ?", [userId]);
   await tx.run("DELETE FROM Friend WHERE friendid = ?", [userId]);

@@ -330,7 +330,10 @@ export class Messages {
     });
   }
 
-  /** Moves positions of devices, only ever forward, each with the furthest of its user's. Rows come sorted as there. */
+  /**
+   * Moves positions of devices, only ever forward, each with the furthest of its user's. Rows come sorted as there. A device
+   * that is not there any more gets none: nobody would ever take it away.
+   */
   async advanceDevices(moves: readonly PositionMove[]): Promise<void> {
     const { dialect } = this.#db;
     const furthest = new Map<string, PositionMove>();
@@ -353,13 +356,23 @@ export class Messages {
         furthest: dialect.greatest("furthest", "new.furthest"),
       }),
     });
-    await this.#db.insert({
-      into: "INSERT INTO DeviceCursor (device, conversation, delivered)",
-      rows: moves.map(({ device, conversation, delivered }) => [device, conversation, delivered])
-        .sort(([a = 0, x = ""], [b = 0, y = ""]) => Number(a) - Number(b) || (x < y ? -1 : 1)),
-      tail: dialect.upsert(["device", "conversation"], {
-        delivered: dialect.greatest("delivered", "new.delivered"),
-      }),
+    const tail = dialect.upsert(["device", "conversation"], {
+      delivered: dialect.greatest("delivered", "new.delivered"),
+    });
+    await this.#db.transaction(async (tx) => {
+      const ids = [...new Set(moves.map(({ device }) => device))].sort((a, b) => a - b);
+      const { sql, params } = dialect.isOneOf("id", ids);
+      // Whoever removes one has it locked first, too: either its positions are there to be removed, or it is not there.
+      const found = await tx.query<{ id: number }>(
+        `SELECT id FROM Device WHERE ${sql} ORDER BY id${dialect.forUpdate}`,
+        params,
+      );
+      const present = new Set(found.map(({ id }) => id));
+      const rows = moves.filter(({ device }) => present.has(device))
+        .sort((a, b) => a.device - b.device || (a.conversation < b.conversation ? -1 : 1))
+        .map(({ device, conversation, delivered }) => [device, conversation, delivered]);
+      if (rows.length === 0) return;
+      await tx.insert({ into: "INSERT INTO DeviceCursor (device, conversation, delivered)", rows, tail });
     });
   }
 }
