@@ -39,6 +39,9 @@ export function actionText({ id, name }: Who, ref: number, act: string, fields: 
 /** Who has done what operators do. */
 export const OPERATOR: Who = { id: 0, name: "operator" };
 
+/** What others read in the place of the name of who is deleted, with the id in parentheses behind it where the id is not there. */
+export const DELETED_NAME = "deleted user";
+
 /** The text of a system entry: `what` has become of `who`, by `by`. */
 export function systemText(what: string, { id, name }: Who, by: Who, fields: JsonObject = {}): string {
   const doer = by.id === id ? { by: id } : { by: by.id, by_name: by.name };

@@ -10,12 +10,9 @@ import type { Database, SqlConnection } from "./database.ts";
 import { removeDevices } from "./devices.ts";
 import { dissolve, otherCreators, part, roleOf, setRole } from "./group_changes.ts";
 import { type GroupEntry, type GroupPlace, tellGroup } from "./group_entries.ts";
-import { KIND, systemText } from "../protocol/entries.ts";
+import { DELETED_NAME, KIND, systemText } from "../protocol/entries.ts";
 import { membersOf } from "../protocol/members.ts";
 import { DELETED } from "./users.ts";
-
-/** What others read in the place of the name. */
-export const DELETED_NAME = "deleted user";
 
 /** Places of the log looked at in one transaction. */
 const PLACES = 1_000;

@@ -143,6 +143,43 @@ export async function logOut(page: Page): Promise<void> {
   await page.waitFor("document.querySelector('input[name=username]')");
 }
 
+/** Chooses something in the user's own menu, once the page knows that the server knows it. */
+export async function chooseOwn(page: Page, label: string): Promise<void> {
+  await page.waitFor(`(() => {
+    const choices = [...document.querySelectorAll("[role=menu] .choice")];
+    const choice = choices.find(({ innerText }) => innerText.includes(${JSON.stringify(label)}));
+    (choice ?? document.querySelector(".self"))?.click();
+    return choice !== undefined;
+  })()`);
+}
+
+/** What a form says is wrong, once it says so. */
+export function problem(page: Page): Promise<string> {
+  return page.waitFor(
+    `[...document.querySelectorAll(".problem")].find((element) =>
+      element.innerText !== "" && element.checkVisibility({ visibilityProperty: true }))?.innerText`,
+  );
+}
+
+/** How many things the browser keeps in its databases. */
+export function countKept(page: Page): Promise<number> {
+  return page.evaluate(`(async () => {
+    let count = 0;
+    for (const { name } of await indexedDB.databases()) {
+      const database = await new Promise((resolve) => {
+        indexedDB.open(name).onsuccess = ({ target }) => resolve(target.result);
+      });
+      for (const store of database.objectStoreNames) {
+        count += await new Promise((resolve) => {
+          database.transaction(store).objectStore(store).count().onsuccess = ({ target }) => resolve(target.result);
+        });
+      }
+      database.close();
+    }
+    return count;
+  })()`);
+}
+
 /** Opens a conversation by its address. */
 export async function openConversation(page: Page, id: string): Promise<void> {
   await page.evaluate(`location.hash = ${JSON.stringify(id)}`);

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { browserTest } from "../support/chromium.ts";
 import { ChatClient, logIn, TIME } from "../support/chat_client.ts";
-import { AppSite, logOut, openConversation, say, SECRET, STORED, texts } from "./app_site.ts";
+import { AppSite, countKept, logOut, openConversation, say, SECRET, STORED, texts } from "./app_site.ts";
 
 const READ = "document.querySelectorAll('.row .tick.read').length";
 
@@ -276,22 +276,7 @@ browserTest("who logs out leaves nothing behind in the browser", async () => {
   await say(ann, "remember this");
   await ann.waitFor(`${STORED} === 1`);
   await logOut(ann);
-  const kept = await ann.evaluate<number>(`(async () => {
-    let count = 0;
-    for (const { name } of await indexedDB.databases()) {
-      const database = await new Promise((resolve) => {
-        indexedDB.open(name).onsuccess = ({ target }) => resolve(target.result);
-      });
-      for (const store of database.objectStoreNames) {
-        count += await new Promise((resolve) => {
-          database.transaction(store).objectStore(store).count().onsuccess = ({ target }) => resolve(target.result);
-        });
-      }
-      database.close();
-    }
-    return count;
-  })()`);
-  assertEquals(kept, 0);
+  assertEquals(await countKept(ann), 0);
 });
 
 browserTest("nothing that people choose is markup, whatever it looks like", async () => {

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { browserTest } from "../support/chromium.ts";
-import { AppSite, logInto, logOut, openConversation, say, SECRET, STORED } from "./app_site.ts";
+import { AppSite, chooseOwn, logInto, logOut, openConversation, say, SECRET, STORED } from "./app_site.ts";
 
 browserTest("who has logged out logs in by name, and a wrong password is told", async () => {
   await using site = await AppSite.start();
@@ -62,11 +62,7 @@ browserTest(
     await other.see("said before", ".list");
     await say(ann, "from the first device");
     await other.see("from the first device", ".list");
-    await other.click(".self");
-    await other.waitFor("document.querySelector('[role=menu]')");
-    await other.evaluate(
-      "[...document.querySelectorAll('.choice')].find(({ innerText }) => innerText.includes('Devices')).click()",
-    );
+    await chooseOwn(other, "Devices");
     await other.waitFor("document.querySelectorAll('dialog .line').length === 2");
     await other.see("This device", "dialog");
     await other.click("dialog .line .button.danger");

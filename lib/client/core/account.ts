@@ -369,7 +369,8 @@ export class Account {
 
   #refused(entry: OutboxEntry, reply: JsonObject): void {
     this.#progressed();
-    this.#peer.emit({ kind: "refused", entry, reason: readReply(reply).text });
+    const { errno, text } = readReply(reply);
+    this.#peer.emit({ kind: "refused", entry, errno, reason: text });
   }
 
   #receiveReceipt(frame: JsonObject): void {

@@ -26,7 +26,7 @@ export type SessionEvent =
   | { kind: "stored"; message: ChatMessage }
   /** A message of ours went further. */
   | { kind: "receipt"; receipt: Receipt }
-  /** A message of ours will not be taken, and is not kept by the session any more. */
-  | { kind: "refused"; entry: OutboxEntry; reason: string }
+  /** A message of ours will not be taken, and is not kept by the session any more; `reason`: the server's words. */
+  | { kind: "refused"; entry: OutboxEntry; errno: number; reason: string }
   /** Somebody took a message back. */
   | { kind: "recalled"; conversation: ConversationId; seq: number; id: number };

@@ -6,7 +6,7 @@
 
 import { readPageLink } from "../../protocol/page_links.ts";
 import { EntryView } from "./entry_view.ts";
-import { Model } from "./model.ts";
+import { DELETED_SEARCH, Model } from "./model.ts";
 import { applyTheme, prefs } from "./prefs.ts";
 import { Shell } from "./shell.ts";
 import { createDialer } from "./socket.ts";
@@ -17,7 +17,8 @@ let shell: Shell | undefined;
 let entry: EntryView | undefined;
 /** Was in the address; it is used once, and is not to be in the browser's history. */
 let link = readPageLink(location.hash);
-if (link !== undefined) history.replaceState(null, "", location.pathname);
+const isDeleted = location.search === DELETED_SEARCH;
+if (link !== undefined || isDeleted) history.replaceState(null, "", location.pathname);
 
 function speak(): void {
   setLanguage(prefs.language, navigator.languages);
@@ -31,7 +32,7 @@ function show(): void {
     shell?.close();
     shell = undefined;
     if (entry !== undefined) return;
-    entry = new EntryView(model, { link, onLanguage: again, onReset: () => link = undefined });
+    entry = new EntryView(model, { link, isDeleted, onLanguage: again, onReset: () => link = undefined });
     document.body.replaceChildren(entry.element);
     entry.focus();
   } else if (shell === undefined) {

@@ -14,9 +14,10 @@ import { openDialog, place, toast } from "./float.ts";
 import { ICONS } from "./icons.ts";
 import { cut, sizeOf } from "./long_text.ts";
 import type { Model } from "./model.ts";
+import { failureOf } from "./refusals.ts";
 import { isolate, plural, t } from "./texts.ts";
 import { avatar } from "./avatar.ts";
-import { excerpt, failureOf, nameOf, titleOf, typingOf } from "./words.ts";
+import { excerpt, nameOf, titleOf, typingOf } from "./words.ts";
 
 const DRAFT_DELAY_MS = 400;
 /** A paste that is longer is asked about. */

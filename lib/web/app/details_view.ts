@@ -14,8 +14,9 @@ import type { Choice } from "./float.ts";
 import { ICONS } from "./icons.ts";
 import type { Model } from "./model.ts";
 import type { Group, Member } from "./people.ts";
+import { failureOf } from "./refusals.ts";
 import { isolate, plural, shortTime, t } from "./texts.ts";
-import { excerpt, failureOf, nameOf, roleText, sublineOf, titleOf } from "./words.ts";
+import { excerpt, nameOf, roleText, sublineOf, titleOf } from "./words.ts";
 
 /** So many members are drawn at once; the rest at a click. */
 const MEMBERS_SHOWN = 50;

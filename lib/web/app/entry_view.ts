@@ -11,13 +11,15 @@ import { el, replace } from "./dom.ts";
 import { field, form } from "./forms.ts";
 import type { Model } from "./model.ts";
 import { setPref } from "./prefs.ts";
+import { failureOf } from "./refusals.ts";
 import { LANGUAGES, languageTag, t } from "./texts.ts";
-import { failureOf } from "./words.ts";
 
 /** Options of {@link EntryView}. */
 export interface EntryOptions {
   /** What the address has brought along. */
   link: PageLink | undefined;
+  /** The account was deleted here just now. */
+  isDeleted: boolean;
   /** Another language was chosen; everything is made anew. */
   onLanguage: () => void;
   /** The link has done its part. */
@@ -92,7 +94,6 @@ export class EntryView {
         invite.input.focus();
         return wasAsked ? t("invite_wrong") : t("invite_needed");
       }
-      if (reply.errno === ERRNO.REFUSED && !isNew) return t("wrong_password");
       return failureOf(reply);
     };
     const turn = el("button", {
@@ -109,6 +110,7 @@ export class EntryView {
         "div",
         { class: "entry-card" },
         el("h1", {}, isNew ? t("sign_up") : t("log_in")),
+        this.#options.isDeleted && el("p", { class: "secondary", role: "status" }, t("delete_done")),
         ended && !isNew && el("p", { class: "secondary" }, t("logged_out_note")),
         form([name.element, password.element, invite.element], isNew ? t("sign_up") : t("log_in"), submit),
         el("div", { class: "entry-foot" }, turn, this.#language()),

@@ -31,14 +31,18 @@ export function choice(
   return { element: el("label", { class: "field" }, el("span", {}, label), input), input };
 }
 
-/** A form. `onSubmit` resolves with what is wrong, or with nothing; until then it cannot be sent again. */
+/**
+ * A form. `onSubmit` resolves with what is wrong, or with nothing; until then it cannot be sent again. `look`: of its button, "danger" for
+ * what cannot be undone.
+ */
 export function form(
   parts: readonly Child[],
   submit: string,
   onSubmit: () => Promise<string>,
+  look: "main" | "danger" = "main",
 ): HTMLFormElement {
   const problem = el("p", { class: "problem", role: "alert", hidden: true });
-  const button = el("button", { type: "submit", class: "button main" }, submit);
+  const button = el("button", { type: "submit", class: `button ${look}` }, submit);
   const element = el(
     "form",
     {
@@ -48,8 +52,11 @@ export function form(
         event.preventDefault();
         if (button.disabled) return;
         button.disabled = true;
+        // Of the last time; its room stays, so that nothing jumps.
+        problem.style.visibility = "hidden";
         const text = await onSubmit().catch((error: unknown) => String(error));
         button.disabled = false;
+        problem.style.visibility = "";
         problem.hidden = text === "";
         problem.textContent = text;
       },

@@ -17,8 +17,8 @@ import { choice, field, form } from "./forms.ts";
 import type { Model } from "./model.ts";
 import { choosePerson } from "./person_dialog.ts";
 import type { Group } from "./people.ts";
+import { failureOf } from "./refusals.ts";
 import { fullTime, plural, t } from "./texts.ts";
-import { failureOf } from "./words.ts";
 
 const HOUR_MS = 3_600_000;
 /** Until somebody wants them again: further away than anybody waits, and a number that every database has room for. */

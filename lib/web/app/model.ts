@@ -15,7 +15,7 @@ import { integerOf, listOf, textOf } from "../../client/core/messages.ts";
 import type { ChatMessage } from "../../client/core/messages.ts";
 import { fallBack } from "../../client/core/other_log.ts";
 import { readPosition } from "../../client/core/profile.ts";
-import { isTemporary, noReply } from "../../client/core/requests.ts";
+import { isTemporary, NO_ANSWER, noReply } from "../../client/core/requests.ts";
 import type { Reply } from "../../client/core/requests.ts";
 import type { MessageFields } from "../../client/core/store.ts";
 import type { Dial } from "../../client/core/transport.ts";
@@ -33,6 +33,7 @@ import type { Conversation } from "./conversation.ts";
 import { Database } from "./database.ts";
 import { deviceName } from "./device_name.ts";
 import { People } from "./people.ts";
+import { forgetPrefs } from "./prefs.ts";
 import { BrowserStore } from "./store.ts";
 import { Tabs } from "./tabs.ts";
 import { within } from "./within.ts";
@@ -87,12 +88,16 @@ const FEATURES: readonly number[] = [
   MSGID.GROUP_MSG,
   MSGID.CONTACT_MSG,
   MSGID.FIND_MSG,
+  // Before the profile, in which it is offered.
+  MSGID.ACCOUNT_MSG,
   MSGID.PROFILE_MSG,
   MSGID.SETTING_MSG,
   MSGID.TYPING_MSG,
   MSGID.SEARCH_MSG,
   MSGID.CONVERSATIONS_MSG,
 ];
+/** Behind the page's address where the account was deleted. */
+export const DELETED_SEARCH = "?deleted";
 
 /** Everything behind the views. */
 export class Model {
@@ -124,6 +129,9 @@ export class Model {
   #online = Promise.withResolvers<void>();
   #currentId: ConversationId | undefined;
   #isScheduled = false;
+  /** The server was asked to, and has not refused. */
+  #isDeleting = false;
+  #forgetting: Promise<void> | undefined;
   #typingSentAt = 0;
   /** Where the conversations begin that are not listed yet; undefined: all are. */
   #nextBefore: number | undefined;
@@ -179,11 +187,38 @@ export class Model {
     const session = this.#session;
     this.#session = undefined;
     if (session !== undefined) await within(session.logout(), LOG_OUT_MS);
+    await this.#forget();
+  }
+
+  /**
+   * Deletes the account for good, and forgets everything that was kept here, the settings of this browser too. Resolves with what went
+   * wrong.
+   */
+  async deleteAccount(password: string): Promise<Reply> {
+    await this.#connecting();
+    if (!this.isOnline) return noReply("");
+    this.#isDeleting = true;
+    const reply = await this.ask({ msgid: MSGID.ACCOUNT_MSG, op: "delete", password });
+    // Without an answer it may be done all the same: then the server knows this device no more.
+    this.#isDeleting = reply.errno === ERRNO.OK || reply.errno === NO_ANSWER;
+    if (reply.errno === ERRNO.OK) await this.#forget();
+    return reply;
+  }
+
+  #forget(): Promise<void> {
+    return this.#forgetting ??= this.#forgetAll();
+  }
+
+  async #forgetAll(): Promise<void> {
+    this.#session = undefined;
     this.#store?.close();
-    await this.#database?.clear();
-    await this.#root?.clear();
+    const kept = [this.#database, this.#root];
+    // Whatever is under way finds nothing to write to.
+    this.#database = this.#root = undefined;
+    await Promise.all(kept.map((database) => database?.clear()));
+    if (this.#isDeleting) forgetPrefs();
     // A new page: nothing of the one who leaves is in memory.
-    location.replace(location.pathname);
+    location.replace(`${location.pathname}${this.#isDeleting ? DELETED_SEARCH : ""}`);
   }
 
   /** True when the server knows a request. */
@@ -679,7 +714,9 @@ export class Model {
     if (this.isOnline) this.#online.resolve();
     // For whoever measures how long it takes.
     performance.mark(state.kind);
-    if (state.kind === "ended" && state.code !== "replaced") void this.#end();
+    if (state.kind === "ended" && state.code !== "replaced") {
+      void (this.#isDeleting ? this.#forget() : this.#end());
+    }
     this.changed("link");
   }
 
@@ -809,7 +846,7 @@ export class Model {
         break;
       }
       case "refused":
-        this.#store?.fail(event.entry, event.reason);
+        this.#store?.fail(event.entry, { errno: event.errno, text: event.reason });
         break;
     }
     this.changed("log", "list", "link");

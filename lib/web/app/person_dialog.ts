@@ -11,8 +11,8 @@ import { el, replace } from "./dom.ts";
 import { moveWithArrows, openDialog } from "./float.ts";
 import type { Model } from "./model.ts";
 import type { Person } from "./people.ts";
+import { failureOf } from "./refusals.ts";
 import { t } from "./texts.ts";
-import { failureOf } from "./words.ts";
 
 const WAIT_MS = 200;
 const SHOWN = 20;

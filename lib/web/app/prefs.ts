@@ -49,6 +49,15 @@ export function setPref<Name extends keyof Prefs>(name: Name, value: Prefs[Name]
   }
 }
 
+/** Takes away what is kept of all this. */
+export function forgetPrefs(): void {
+  try {
+    localStorage.removeItem(KEY);
+  } catch {
+    // There is nothing where storage is forbidden.
+  }
+}
+
 /** Draws the page in the theme that is wanted. */
 export function applyTheme(): void {
   if (prefs.theme === "system") delete document.documentElement.dataset.theme;

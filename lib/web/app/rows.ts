@@ -11,6 +11,7 @@ import { ICONS } from "./icons.ts";
 import { isEmojiOnly, parse } from "./markup.ts";
 import type { Mentioned, Piece } from "./markup.ts";
 import type { Model } from "./model.ts";
+import { failureOf } from "./refusals.ts";
 import type { Unsent } from "./store.ts";
 import { day, fullTime, isolate, plural, t, time } from "./texts.ts";
 import { excerpt, nameOf, systemText, titleOf } from "./words.ts";
@@ -192,7 +193,7 @@ function drawUnsent(
       el(
         "div",
         { class: "failure", role: "alert" },
-        el("span", {}, t("not_sent", { why: unsent.failure })),
+        el("span", {}, t("not_sent", { why: failureOf(unsent.failure) })),
         el("button", { type: "button", onclick: () => model.sendAgain(unsent.cid) }, t("try_again")),
         el("button", {
           type: "button",

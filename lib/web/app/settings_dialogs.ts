@@ -13,10 +13,10 @@ import { askFirst, openDialog, toast } from "./float.ts";
 import { choice, field, form } from "./forms.ts";
 import type { Model } from "./model.ts";
 import { applyTheme, prefs, setPref } from "./prefs.ts";
-import { isolate, LANGUAGES, shortTime, t } from "./texts.ts";
-import { failureOf } from "./words.ts";
+import { failureOf } from "./refusals.ts";
+import { isolate, LANGUAGES, plural, shortTime, t } from "./texts.ts";
 
-/** Name, status and password. */
+/** Name, status and password; and the way out. */
 export function profileDialog(model: Model): void {
   openDialog(t("profile"), ({ close }) => {
     const me = model.people.user(model.me);
@@ -54,6 +54,53 @@ export function profileDialog(model: Model): void {
         [old.element, fresh.element],
         t("change_password"),
         () => save(model.changePassword(old.input.value, fresh.input.value)),
+      ),
+      ...(model.has(MSGID.ACCOUNT_MSG)
+        ? [
+          el("h3", {}, t("delete_account")),
+          el("p", { class: "secondary" }, t("delete_about")),
+          el("button", {
+            type: "button",
+            class: "button danger",
+            onclick: () => {
+              close();
+              deleteDialog(model);
+            },
+          }, t("delete_account")),
+        ]
+        : []),
+    ];
+  });
+}
+
+/** Says what becomes of everything, and asks for the name and the password. */
+function deleteDialog(model: Model): void {
+  openDialog(t("delete_account"), () => {
+    const { name } = model.people.user(model.me);
+    const typed = field(t("delete_name", { name: isolate(name) }), {
+      autocomplete: "off",
+      autocapitalize: "off",
+      spellcheck: "false",
+    });
+    const password = field(t("password"), { type: "password", autocomplete: "current-password" });
+    return [
+      el(
+        "ul",
+        { class: "fates" },
+        ...(["delete_devices", "delete_messages", "delete_groups", "delete_browser"] as const)
+          .map((key) => el("li", {}, t(key, { name: t("deleted_user") }))),
+        model.waiting > 0 && el("li", {}, plural("log_out_waiting", model.waiting)),
+      ),
+      form(
+        [typed.element, password.element],
+        t("delete_account"),
+        async () => {
+          if (typed.input.value.trim() !== name) return t("delete_name_wrong");
+          if (password.input.value === "") return t("need_password");
+          const reply = await model.deleteAccount(password.input.value);
+          return reply.errno === ERRNO.OK ? "" : failureOf(reply);
+        },
+        "danger",
       ),
     ];
   });

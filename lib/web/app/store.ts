@@ -6,16 +6,20 @@
  */
 
 import type { ChatMessage } from "../../client/core/messages.ts";
+import type { Reply } from "../../client/core/requests.ts";
 import type { ClientStore, ConversationState, OutboxEntry, PeerPosition } from "../../client/core/store.ts";
 import type { ConversationId } from "../../protocol/protocol.ts";
 import { Conversation, messageOf } from "./conversation.ts";
 import type { KeptConversation } from "./conversation.ts";
 import type { Database } from "./database.ts";
 
+/** Why the server will not take a message. */
+export type Failure = Pick<Reply, "errno" | "text">;
+
 /** A message of the user's that the server has not stored, or will not. */
 export interface Unsent extends OutboxEntry {
-  /** Why the server will not take it; undefined while it is on its way. */
-  failure?: string;
+  /** Undefined while it is on its way. */
+  failure?: Failure;
 }
 
 /** A conversation is written so long after it changed, with what else changes until then. */
@@ -94,7 +98,7 @@ export class BrowserStore implements ClientStore {
   }
 
   /** Remembers that the server will not take a message. */
-  fail(entry: OutboxEntry, failure: string): void {
+  fail(entry: OutboxEntry, failure: Failure): void {
     this.#putUnsent({ ...entry, failure });
   }
 

@@ -15,8 +15,9 @@ import type { Choice } from "./float.ts";
 import { ICONS } from "./icons.ts";
 import { LogView } from "./log_view.ts";
 import type { Model } from "./model.ts";
+import { failureOf } from "./refusals.ts";
 import { fullTime, t } from "./texts.ts";
-import { failureOf, nameOf, sublineOf, titleOf } from "./words.ts";
+import { nameOf, sublineOf, titleOf } from "./words.ts";
 import { integerOf, listOf, textOf } from "../../client/core/messages.ts";
 import { isJsonObject } from "../../protocol/protocol.ts";
 

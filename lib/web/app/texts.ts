@@ -86,6 +86,14 @@ export function number(value: number): string {
   return numbers().format(value);
 }
 
+/** "8 seconds", "15 minutes": no less than that. */
+export function duration(ms: number): string {
+  const seconds = Math.ceil(ms / 1000);
+  const [value, unit] = seconds < 100 ? [seconds, "second"] : [Math.ceil(seconds / 60), "minute"];
+  const style = "unit";
+  return new Intl.NumberFormat(locale, { style, unit, unitDisplay: "long" }).format(value);
+}
+
 /** "14:05". */
 export function time(at: number): string {
   return format(at, { hour: "2-digit", minute: "2-digit" });

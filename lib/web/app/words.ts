@@ -5,10 +5,7 @@
  */
 
 import { integerOf, textOf } from "../../client/core/messages.ts";
-import { OPERATOR } from "../../protocol/entries.ts";
-import { ERRNO } from "../../protocol/protocol.ts";
-import type { Reply } from "../../client/core/requests.ts";
-import { NO_ANSWER } from "../../client/core/requests.ts";
+import { DELETED_NAME, OPERATOR } from "../../protocol/entries.ts";
 import type { Conversation, Entry } from "./conversation.ts";
 import type { Model } from "./model.ts";
 import { isolate, plural, t } from "./texts.ts";
@@ -16,10 +13,12 @@ import type { TextKey } from "./texts.ts";
 
 /** More than a line has room for. */
 const EXCERPT_CHARACTERS = 200;
+const DELETED = new RegExp(`^${DELETED_NAME}(?: \\(\\d+\\))?$`);
 
 /** A user's name, or what stands for one. */
 export function nameOf(model: Model, id: number, name = ""): string {
-  return model.nameOf(id) || name || t("user", { id: String(id) });
+  const known = model.nameOf(id) || name;
+  return DELETED.test(known) ? t("deleted_user") : known || t("user", { id: String(id) });
 }
 
 /** What a conversation is called. */
@@ -114,24 +113,4 @@ export function systemText(model: Model, { frame = {}, sender }: Entry): string 
 /** The beginning of a text, in one line. */
 export function excerpt(text: string): string {
   return text.slice(0, EXCERPT_CHARACTERS).replace(/\s+/g, " ");
-}
-
-/** Why something did not work, and what to do. */
-export function failureOf({ errno, text }: Reply): string {
-  switch (errno) {
-    case NO_ANSWER:
-      return t("err_no_answer");
-    case ERRNO.NOT_FOUND:
-      return t("err_not_found");
-    case ERRNO.NOT_ALLOWED:
-      return text || t("err_not_allowed");
-    case ERRNO.TOO_MANY_REQUESTS:
-      return t("err_too_many");
-    case ERRNO.TOO_LARGE:
-      return t("err_too_large");
-    case ERRNO.UNAVAILABLE:
-      return t("err_unavailable");
-    default:
-      return text || t("err_other");
-  }
 }

@@ -265,9 +265,10 @@ function form(
 parts ,
 submit ,
 onSubmit ,
+look = "main",
 ) {
 const problem = el("p", { class: "problem", role: "alert", hidden: true });
-const button = el("button", { type: "submit", class: "button main" }, submit);
+const button = el("button", { type: "submit", class: `button ${look}` }, submit);
 const element = el(
 "form",
 {
@@ -277,8 +278,10 @@ onsubmit: async (event ) => {
 event.preventDefault();
 if (button.disabled) return;
 button.disabled = true;
+problem.style.visibility = "hidden";
 const text = await onSubmit().catch((error ) => String(error));
 button.disabled = false;
+problem.style.visibility = "";
 problem.hidden = text === "";
 problem.textContent = text;
 },
@@ -317,14 +320,122 @@ localStorage.setItem(KEY, JSON.stringify(prefs));
 } catch {
 }
 }
+function forgetPrefs() {
+try {
+localStorage.removeItem(KEY);
+} catch {
+}
+}
 function applyTheme() {
 if (prefs.theme === "system") delete document.documentElement.dataset.theme;
 else document.documentElement.dataset.theme = prefs.theme;
 }
-return { prefs, setPref, applyTheme };
+return { prefs, setPref, forgetPrefs, applyTheme };
+})();
+// lib/client/core/cid.ts
+const $m6 = (() => {
+function createCid(nowMs ) {
+const bytes = crypto.getRandomValues(new Uint8Array(16));
+const time = Math.floor(nowMs).toString(16).padStart(12, "0");
+for (let index = 0; index < 6; index++) {
+bytes[index] = Number.parseInt(time.slice(2 * index, 2 * index + 2), 16);
+}
+bytes[6] = 0x70 | ((bytes[6] ?? 0) & 0x0f);
+bytes[8] = 0x80 | ((bytes[8] ?? 0) & 0x3f);
+const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+return { createCid };
+})();
+// lib/client/core/requests.ts
+const $m7 = (() => {
+const { ERRNO } = $m1;
+const { createCid } = $m6;
+const { integerOf, textOf } = $m2;
+const NO_ANSWER = -1;
+const ANSWER_TIMEOUT_MS = 20_000;
+const ERRNO_TEXTS = {
+[ERRNO.REFUSED]: "refused",
+[ERRNO.ALREADY_ONLINE]: "this user is online already",
+[ERRNO.NOT_LOGGED_IN]: "not logged in",
+[ERRNO.MALFORMED]: "the server does not accept the request",
+[ERRNO.UNKNOWN_MSGID]: "the server does not know this request",
+[ERRNO.NOT_FOUND]: "no such user, group or message",
+[ERRNO.NOT_ALLOWED]: "not allowed",
+[ERRNO.TOO_MANY_REQUESTS]: "too many requests, try again later",
+[ERRNO.TOO_LARGE]: "too large",
+[ERRNO.UNAVAILABLE]: "the server cannot do that at the moment, try again later",
+[ERRNO.TOKEN_UNKNOWN]: "the session has expired",
+};
+function readReply(frame ) {
+const errno = integerOf(frame.errno) ?? ERRNO.OK;
+const text = errno === ERRNO.OK ? "" : textOf(frame.errmsg) || ERRNO_TEXTS[errno] || `error ${errno}`;
+return { errno, text, frame };
+}
+function noReply(text ) {
+return { errno: NO_ANSWER, text, frame: {} };
+}
+function isTemporary({ errno } ) {
+return errno === NO_ANSWER || errno === ERRNO.NOT_LOGGED_IN || errno === ERRNO.TOO_MANY_REQUESTS ||
+errno === ERRNO.UNAVAILABLE;
+}
+class Requests {
+#clock ;
+#wallNow ;
+#send ;
+#pending = new Map ();
+constructor(options ) {
+this.#clock = options.clock;
+this.#wallNow = options.wallNow;
+this.#send = options.send;
+}
+get size() {
+return this.#pending.size;
+}
+ask(request , options ) {
+const cid = createCid(this.#wallNow());
+const frame = { ...request, cid };
+const { promise, resolve } = Promise.withResolvers ();
+const timer = this.#clock.after(ANSWER_TIMEOUT_MS, () => {
+this.#end(cid, noReply(`no answer within ${ANSWER_TIMEOUT_MS / 1000} s`));
+});
+this.#pending.set(cid, {
+frame,
+isRepeatable: options.isRepeatable,
+resolve: (reply) => {
+timer.cancel();
+resolve(reply);
+},
+});
+if (!this.#send(frame) && !options.isRepeatable) this.#end(cid, noReply("not connected"));
+return promise;
+}
+answer(frame ) {
+return this.#end(textOf(frame.cid), readReply(frame));
+}
+lost() {
+for (const [cid, { isRepeatable }] of this.#pending) {
+if (!isRepeatable) this.#end(cid, noReply("the connection was lost"));
+}
+}
+resend() {
+for (const { frame } of this.#pending.values()) this.#send(frame);
+}
+abandon(text ) {
+for (const cid of this.#pending.keys()) this.#end(cid, noReply(text));
+}
+#end(cid , reply ) {
+const pending = this.#pending.get(cid);
+if (pending === undefined) return false;
+this.#pending.delete(cid);
+pending.resolve(reply);
+return true;
+}
+}
+return { NO_ANSWER, readReply, noReply, isTemporary, Requests };
 })();
 // lib/web/app/texts_en.ts
-const $m6 = (() => {
+const $m8 = (() => {
 const ENGLISH = {
 any_number: "Any number",
 app: "Chat",
@@ -350,6 +461,18 @@ copy_text: "Copy text",
 create: "Create",
 days_one: "{n} day",
 days_other: "{n} days",
+delete_about: "It cannot be undone. What becomes of everything is said before.",
+delete_account: "Delete account",
+delete_browser: "What this browser keeps is removed, its settings too.",
+delete_devices:
+"Nobody can log in on this account any more: all your devices are logged out at once, and your name is free for others.",
+delete_done: "Your account is deleted. Nothing of it is left in this browser.",
+delete_groups:
+"You leave your groups. Those that you own get another owner; one with nobody else in it is dissolved.",
+delete_messages: "What you have said stays with those to whom you have said it, under the name “{name}”.",
+delete_name: "Type your name, {name}, to confirm",
+delete_name_wrong: "That is not your name.",
+deleted_user: "deleted user",
 details: "Details",
 devices: "Devices",
 discard: "Discard",
@@ -364,12 +487,15 @@ emoji: "Emoji",
 empty_text: "Choose a conversation, or press Ctrl K to jump to one.",
 empty_title: "Nothing is open",
 err_no_answer: "The server does not answer. Try again in a moment.",
-err_not_allowed: "You are not allowed to do that.",
 err_not_found: "There is no such person, group or message.",
+err_not_logged_in: "You are not logged in any more. Load the page again.",
+err_online: "You are just being logged in elsewhere. Try again in a moment.",
 err_other: "That did not work. Try again.",
 err_too_large: "That is too long. Make it shorter.",
 err_too_many: "Too many at once. Wait a little and try again.",
+err_too_many_wait: "Too many at once. Try again in {time}.",
 err_unavailable: "The server cannot do that at the moment. Try again soon.",
+err_unknown: "This server cannot do that.",
 everybody: "all – everybody in the group",
 failed_one: "{n} message not sent",
 failed_other: "{n} messages not sent",
@@ -561,6 +687,42 @@ use_here: "Use here",
 user: "User {id}",
 versions: "Earlier texts",
 who_may_join: "Who may join",
+why_admins: "Only the owner and the admins of a group can do that.",
+why_blocked: "You can block {n} people at most.",
+why_changed: "This account was changed just now. Log in again.",
+why_code: "This code is not good, or not any more. Ask for another one.",
+why_description: "The description can have {n} characters at most.",
+why_disabled: "This account is disabled. Ask the operator of the server.",
+why_edits: "This message was changed too often. Write a new one.",
+why_friends: "You can have {n} friends at most.",
+why_group_taken: "Another group has this name. Choose another one.",
+why_groups: "One can be in {n} groups at most.",
+why_hand_over: "Make somebody else the owner first.",
+why_late: "It is too late for that.",
+why_links: "A group has {n} links at most. Take one back first.",
+why_members: "A group has {n} members at most.",
+why_mentions: "A message can mention {n} people at most.",
+why_name_long: "A name can have {n} characters at most.",
+why_name_number: "A name cannot have a number in parentheses.",
+why_name_signs: "The name has characters that cannot be in a name.",
+why_name_spaces: "A name cannot have spaces at its ends, or two in a row.",
+why_name_taken: "Somebody else has this name. Choose another one.",
+why_no_friend: "{name} has not added you as a friend. Invite them by a link.",
+why_outside: "You are not in this group any more.",
+why_owned: "One can own {n} groups at most.",
+why_owner: "Only the owner of the group can do that.",
+why_password: "This is not your password.",
+why_password_changed: "The password was changed on another device just now.",
+why_password_long: "A password can have {n} characters at most.",
+why_password_short: "A password has {n} characters at least.",
+why_pins: "A conversation has {n} pinned messages at most. Unpin one first.",
+why_reactions: "A message has {n} different reactions at most.",
+why_self: "That is you.",
+why_sender: "Only who has written a message can do that.",
+why_status_long: "The status can have {n} characters at most.",
+why_status_signs: "The status has characters that cannot be in it.",
+why_text: "This text has characters that cannot be stored.",
+why_whole_name: "Here people are found by their whole names only.",
 write_to: "Message {name}",
 wrong_password: "The name or the password is wrong.",
 yesterday: "Yesterday",
@@ -570,7 +732,7 @@ you_object: "you",
 return { ENGLISH };
 })();
 // lib/web/app/texts_zh.ts
-const $m7 = (() => {
+const $m9 = (() => {
 const CHINESE = {
 any_number: "人数不限",
 app: "聊天",
@@ -596,6 +758,16 @@ copy_text: "复制文字",
 create: "创建",
 days_one: "{n} 天",
 days_other: "{n} 天",
+delete_about: "此操作无法撤销。删除前会说明各项数据的去向。",
+delete_account: "删除账号",
+delete_browser: "此浏览器中保存的数据和设置将被清除。",
+delete_devices: "此账号将无法再登录：你的所有设备立即退出登录，你的用户名可被他人使用。",
+delete_done: "你的账号已删除，此浏览器中没有留下任何数据。",
+delete_groups: "你将退出所有群组。你拥有的群组会有新的群主；没有其他成员的群组将被解散。",
+delete_messages: "你发送过的消息会保留在对方和群组的记录中，署名为“{name}”。",
+delete_name: "请输入你的用户名 {name} 以确认",
+delete_name_wrong: "这不是你的用户名。",
+deleted_user: "已注销用户",
 details: "详情",
 devices: "设备",
 discard: "丢弃",
@@ -610,12 +782,15 @@ emoji: "表情",
 empty_text: "选择一个会话，或按 Ctrl K 快速跳转。",
 empty_title: "未打开会话",
 err_no_answer: "服务器没有响应，请稍后重试。",
-err_not_allowed: "你没有权限执行此操作。",
 err_not_found: "找不到该用户、群组或消息。",
+err_not_logged_in: "你已退出登录，请重新加载页面。",
+err_online: "你正在别处登录，请稍后重试。",
 err_other: "操作失败，请重试。",
 err_too_large: "内容太长，请缩短。",
 err_too_many: "操作太频繁，请稍候再试。",
+err_too_many_wait: "操作太频繁，请在{time}后重试。",
 err_unavailable: "服务器暂时无法处理，请稍后重试。",
+err_unknown: "此服务器不支持该操作。",
 everybody: "所有人 – 群组全体成员",
 failed_one: "{n} 条消息未发送",
 failed_other: "{n} 条消息未发送",
@@ -806,6 +981,42 @@ use_here: "在此使用",
 user: "用户 {id}",
 versions: "历史版本",
 who_may_join: "谁可以加入",
+why_admins: "只有群主和管理员可以这样做。",
+why_blocked: "最多可拉黑 {n} 人。",
+why_changed: "此账号刚刚有变动，请重新登录。",
+why_code: "此代码无效或已失效，请索取新的代码。",
+why_description: "简介最多 {n} 个字符。",
+why_disabled: "此账号已被停用，请联系服务器管理员。",
+why_edits: "此消息修改次数过多，请另发一条新消息。",
+why_friends: "最多可添加 {n} 位好友。",
+why_group_taken: "此群名已被使用，请换一个。",
+why_groups: "每人最多可加入 {n} 个群组。",
+why_hand_over: "请先将群主转让给他人。",
+why_late: "已超过可操作的时间。",
+why_links: "一个群组最多有 {n} 个邀请链接，请先收回一个。",
+why_members: "一个群组最多有 {n} 名成员。",
+why_mentions: "一条消息最多可提及 {n} 人。",
+why_name_long: "名称最多 {n} 个字符。",
+why_name_number: "名称中不能有括号括起来的数字。",
+why_name_signs: "名称中有不允许的字符。",
+why_name_spaces: "名称首尾不能有空格，中间不能有连续空格。",
+why_name_taken: "此用户名已被使用，请换一个。",
+why_no_friend: "{name} 没有添加你为好友，请用链接邀请。",
+why_outside: "你已不在此群组中。",
+why_owned: "每人最多可拥有 {n} 个群组。",
+why_owner: "只有群主可以这样做。",
+why_password: "这不是你的密码。",
+why_password_changed: "密码刚刚在另一台设备上被修改。",
+why_password_long: "密码最多 {n} 个字符。",
+why_password_short: "密码至少 {n} 个字符。",
+why_pins: "一个会话最多置顶 {n} 条消息，请先取消一条。",
+why_reactions: "一条消息最多有 {n} 种回应。",
+why_self: "这是你自己。",
+why_sender: "只有消息的发送者可以这样做。",
+why_status_long: "状态最多 {n} 个字符。",
+why_status_signs: "状态中有不允许的字符。",
+why_text: "文字中有无法保存的字符。",
+why_whole_name: "此服务器只能按完整用户名查找用户。",
 write_to: "发消息给 {name}",
 wrong_password: "用户名或密码错误。",
 yesterday: "昨天",
@@ -815,9 +1026,9 @@ you_object: "你",
 return { CHINESE };
 })();
 // lib/web/app/texts.ts
-const $m8 = (() => {
-const { ENGLISH } = $m6;
-const { CHINESE } = $m7;
+const $m10 = (() => {
+const { ENGLISH } = $m8;
+const { CHINESE } = $m9;
 const LANGUAGES = [
 { tag: "en", name: "English", table: ENGLISH },
 { tag: "zh-CN", name: "简体中文", table: CHINESE },
@@ -873,6 +1084,12 @@ return known.format(at);
 function number(value ) {
 return numbers().format(value);
 }
+function duration(ms ) {
+const seconds = Math.ceil(ms / 1000);
+const [value, unit] = seconds < 100 ? [seconds, "second"] : [Math.ceil(seconds / 60), "minute"];
+const style = "unit";
+return new Intl.NumberFormat(locale, { style, unit, unitDisplay: "long" }).format(value);
+}
 function time(at ) {
 return format(at, { hour: "2-digit", minute: "2-digit" });
 }
@@ -902,254 +1119,118 @@ if (dayOf(at) === dayOf(now - DAY_MS)) return t("yesterday");
 if (now - at < 6 * DAY_MS) return format(at, { weekday: "short" });
 return format(at, { day: "numeric", month: "short" });
 }
-return { LANGUAGES, setLanguage, languageTag, t, plural, isolate, number, time, fullTime, dayOf, day, shortTime };
+return { LANGUAGES, setLanguage, languageTag, t, plural, isolate, number, duration, time, fullTime, dayOf, day, shortTime };
 })();
-// lib/protocol/entries.ts
-const $m9 = (() => {
-const { MSGID, toJson } = $m1;
-const KIND = { chat: 0, action: 1, system: 2 } ;
-const ACTION = `{"msgid":${MSGID.ACTION_MSG},`;
-const SYSTEM = `{"msgid":${MSGID.SYSTEM_MSG},`;
-function kindOf(text ) {
-if (text.startsWith(ACTION)) return KIND.action;
-return text.startsWith(SYSTEM) ? KIND.system : KIND.chat;
-}
-function actionText({ id, name } , ref , act , fields = {}) {
-return toJson({ msgid: MSGID.ACTION_MSG, id, name, ref, act, ...fields });
-}
-const OPERATOR = { id: 0, name: "operator" };
-function systemText(what , { id, name } , by , fields = {}) {
-const doer = by.id === id ? { by: id } : { by: by.id, by_name: by.name };
-return toJson({ msgid: MSGID.SYSTEM_MSG, what, id, name, ...doer, ...fields });
-}
-const ENDING = new RegExp(`^\\{"msgid":${MSGID.SYSTEM_MSG},"what":"(left|removed|dissolved)","id":(\\d+),`);
-function endsMembership(text , userId ) {
-const [, what, id] = ENDING.exec(text) ?? [];
-return what === "dissolved" || (what !== undefined && Number(id) === userId);
-}
-return { KIND, kindOf, actionText, OPERATOR, systemText, endsMembership };
-})();
-// lib/client/core/cid.ts
-const $m10 = (() => {
-function createCid(nowMs ) {
-const bytes = crypto.getRandomValues(new Uint8Array(16));
-const time = Math.floor(nowMs).toString(16).padStart(12, "0");
-for (let index = 0; index < 6; index++) {
-bytes[index] = Number.parseInt(time.slice(2 * index, 2 * index + 2), 16);
-}
-bytes[6] = 0x70 | ((bytes[6] ?? 0) & 0x0f);
-bytes[8] = 0x80 | ((bytes[8] ?? 0) & 0x3f);
-const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
-}
-return { createCid };
-})();
-// lib/client/core/requests.ts
+// lib/web/app/refusals.ts
 const $m11 = (() => {
+const { integerOf } = $m2;
+const { NO_ANSWER } = $m7;
 const { ERRNO } = $m1;
-const { createCid } = $m10;
-const { integerOf, textOf } = $m2;
-const NO_ANSWER = -1;
-const ANSWER_TIMEOUT_MS = 20_000;
-const ERRNO_TEXTS = {
-[ERRNO.REFUSED]: "refused",
-[ERRNO.ALREADY_ONLINE]: "this user is online already",
-[ERRNO.NOT_LOGGED_IN]: "not logged in",
-[ERRNO.MALFORMED]: "the server does not accept the request",
-[ERRNO.UNKNOWN_MSGID]: "the server does not know this request",
-[ERRNO.NOT_FOUND]: "no such user, group or message",
-[ERRNO.NOT_ALLOWED]: "not allowed",
-[ERRNO.TOO_MANY_REQUESTS]: "too many requests, try again later",
-[ERRNO.TOO_LARGE]: "too large",
-[ERRNO.UNAVAILABLE]: "the server cannot do that at the moment, try again later",
-[ERRNO.TOKEN_UNKNOWN]: "the session has expired",
+const { duration, isolate, t } = $m10;
+const BY_ERRNO = {
+[NO_ANSWER]: "err_no_answer",
+[ERRNO.ALREADY_ONLINE]: "err_online",
+[ERRNO.NOT_LOGGED_IN]: "err_not_logged_in",
+[ERRNO.UNKNOWN_MSGID]: "err_unknown",
+[ERRNO.NOT_FOUND]: "err_not_found",
+[ERRNO.TOO_MANY_REQUESTS]: "err_too_many",
+[ERRNO.TOO_LARGE]: "err_too_large",
+[ERRNO.UNAVAILABLE]: "err_unavailable",
+[ERRNO.TOKEN_UNKNOWN]: "err_not_logged_in",
 };
-function readReply(frame ) {
-const errno = integerOf(frame.errno) ?? ERRNO.OK;
-const text = errno === ERRNO.OK ? "" : textOf(frame.errmsg) || ERRNO_TEXTS[errno] || `error ${errno}`;
-return { errno, text, frame };
-}
-function noReply(text ) {
-return { errno: NO_ANSWER, text, frame: {} };
-}
-function isTemporary({ errno } ) {
-return errno === NO_ANSWER || errno === ERRNO.NOT_LOGGED_IN || errno === ERRNO.TOO_MANY_REQUESTS ||
-errno === ERRNO.UNAVAILABLE;
-}
-class Requests {
-#clock ;
-#wallNow ;
-#send ;
-#pending = new Map ();
-constructor(options ) {
-this.#clock = options.clock;
-this.#wallNow = options.wallNow;
-this.#send = options.send;
-}
-get size() {
-return this.#pending.size;
-}
-ask(request , options ) {
-const cid = createCid(this.#wallNow());
-const frame = { ...request, cid };
-const { promise, resolve } = Promise.withResolvers ();
-const timer = this.#clock.after(ANSWER_TIMEOUT_MS, () => {
-this.#end(cid, noReply(`no answer within ${ANSWER_TIMEOUT_MS / 1000} s`));
-});
-this.#pending.set(cid, {
-frame,
-isRepeatable: options.isRepeatable,
-resolve: (reply) => {
-timer.cancel();
-resolve(reply);
-},
-});
-if (!this.#send(frame) && !options.isRepeatable) this.#end(cid, noReply("not connected"));
-return promise;
-}
-answer(frame ) {
-return this.#end(textOf(frame.cid), readReply(frame));
-}
-lost() {
-for (const [cid, { isRepeatable }] of this.#pending) {
-if (!isRepeatable) this.#end(cid, noReply("the connection was lost"));
-}
-}
-resend() {
-for (const { frame } of this.#pending.values()) this.#send(frame);
-}
-abandon(text ) {
-for (const cid of this.#pending.keys()) this.#end(cid, noReply(text));
-}
-#end(cid , reply ) {
-const pending = this.#pending.get(cid);
-if (pending === undefined) return false;
-this.#pending.delete(cid);
-pending.resolve(reply);
-return true;
-}
-}
-return { NO_ANSWER, readReply, noReply, isTemporary, Requests };
-})();
-// lib/web/app/words.ts
-const $m12 = (() => {
-const { integerOf, textOf } = $m2;
-const { OPERATOR } = $m9;
-const { ERRNO } = $m1;
-const { NO_ANSWER } = $m11;
-const { isolate, plural, t } = $m8;
-const EXCERPT_CHARACTERS = 200;
-function nameOf(model , id , name = "") {
-return model.nameOf(id) || name || t("user", { id: String(id) });
-}
-function titleOf(model , { peerId, groupId } ) {
-if (groupId !== undefined) {
-return model.people.groups.get(groupId)?.name || t("group", { id: String(groupId) });
-}
-if (peerId === model.me) return t("notes");
-return nameOf(model, peerId ?? 0);
-}
-function sublineOf(model , conversation ) {
-const typing = typingOf(model, conversation);
-if (typing !== "") return typing;
-const { groupId, peerId } = conversation;
-if (groupId !== undefined) {
-const group = model.people.groups.get(groupId);
-return group === undefined || group.isOver ? "" : plural("members", Math.max(1, group.count));
-}
-const { state, status } = model.people.user(peerId ?? 0);
-const presence = state === "online" ? t("online") : state === "offline" ? t("offline") : "";
-return [presence, status].filter((part) => part !== "").join(" · ");
-}
-function typingOf(model , { typing, groupId } ) {
-const [first, second, ...more] = [...typing.keys()].filter((id) => id !== model.me);
-if (first === undefined) return "";
-if (groupId === undefined) return t("typing");
-if (second === undefined) return t("typing_one", { name: isolate(nameOf(model, first)) });
-if (more.length > 0) return t("typing_many");
-return t("typing_two", { name: isolate(nameOf(model, first)), other: isolate(nameOf(model, second)) });
-}
-const ROLES = {
-creator: "role_creator",
-admin: "role_admin",
-normal: "role_normal",
+const REASONS = {
+"A conversation has at most {n} pinned messages": "why_pins",
+"A creator stays one; hand the group over instead": "why_hand_over",
+"A group has at most {n} links at a time; revoke one": "why_links",
+"A group has at most {n} members": "why_members",
+"A message has at most {n} different reactions": "why_reactions",
+"A message has at most {n} former texts, of {bytes} bytes together": "why_edits",
+"A message mentions at most {n} users": "why_mentions",
+"A user can be in at most {n} groups": "why_groups",
+"A user can be the creator of at most {n} groups": "why_owned",
+"Half of a surrogate pair is no text": "why_text",
+"Hand the group over to somebody else before you leave it": "why_hand_over",
+"Here users are found by their whole names only": "why_whole_name",
+"It is too late to edit this message": "why_late",
+"It is too late to recall this message": "why_late",
+"Only a group's creator and admins can mention everybody in it": "why_admins",
+"Only its sender can edit a message": "why_sender",
+"Only its sender, or the group's creator, can recall a message": "why_sender",
+"Only the group's creator and admins can add somebody": "why_admins",
+"Only the group's creator and admins can do that": "why_admins",
+"Only the group's creator and admins can pin a message": "why_admins",
+"Only the group's creator and admins can remove somebody": "why_admins",
+"Only the group's creator can do that": "why_owner",
+"Only the group's creator can remove an admin": "why_owner",
+"Signing up here needs an invitation that is good": "invite_wrong",
+"Signing up is closed here": "signup_closed",
+"That is you": "why_self",
+"That is you; leave the group instead": "why_self",
+"The database does not take this": "why_text",
+"The description is longer than {n} characters": "why_description",
+"The name begins or ends with white space": "why_name_spaces",
+"The name has a number in parentheses, as ids are shown": "why_name_number",
+"The name has an accent without a letter": "why_name_signs",
+"The name has characters that Unicode does not know": "why_name_signs",
+"The name has control or invisible characters": "why_name_signs",
+"The name has two spaces in a row": "why_name_spaces",
+"The name is empty": "need_name",
+"The name is longer than {n} characters": "why_name_long",
+"The name is not valid Unicode": "why_name_signs",
+"The password has just been changed elsewhere": "why_password_changed",
+"The password is empty": "need_password",
+"The password is longer than {n} characters": "why_password_long",
+"The password is not valid Unicode": "why_text",
+"The password is shorter than {n} characters": "why_password_short",
+"The status has control characters or line breaks": "why_status_signs",
+"The status is longer than {n} characters": "why_status_long",
+"This account has been changed; log in again": "why_changed",
+"This account has been disabled": "why_disabled",
+"This code is not good": "why_code",
+"This group name is taken": "why_group_taken",
+"This is not your password": "why_password",
+"This name is taken": "why_name_taken",
+"Wrong id or password": "wrong_password",
+"Wrong name or password": "wrong_password",
+"You are not a member of group {id}": "why_outside",
+"You can add at most {n} friends": "why_friends",
+"You can be the creator of at most {n} groups": "why_owned",
+"You can block at most {n} users": "why_blocked",
+"You cannot add yourself as a friend": "why_self",
+"{name} has not added you as a friend, and can be invited by a link only": "why_no_friend",
 };
-const JOINS = {
-closed: "join_closed",
-link: "join_link",
-open: "join_open",
-};
-function roleText(role ) {
-return t(ROLES[role] ?? "role_normal");
+function failureOf({ errno, text, frame } ) {
+const waitMs = integerOf(frame?.retry_after_ms, 1);
+if (errno === ERRNO.TOO_MANY_REQUESTS && waitMs !== undefined) {
+return t("err_too_many_wait", { time: duration(waitMs) });
 }
-function systemText(model , { frame = {}, sender } ) {
-const id = integerOf(frame.id, 1) ?? 0;
-const by = integerOf(frame.by, 1) ?? sender;
-const who = (user , name , you ) =>
-isolate(user === model.me ? you : user === OPERATOR.id ? t("operator") : nameOf(model, user, name));
-const name = textOf(frame.name);
-const isAlone = frame.what === "joined" || frame.what === "left";
-const values = {
-by: who(by, textOf(frame.by_name) || (by === id ? name : ""), t("you")),
-name: who(id, name, isAlone ? t("you") : t("you_object")),
-};
-switch (frame.what) {
-case "created":
-return t("sys_created", values);
-case "joined":
-return t("sys_joined", values);
-case "added":
-return t("sys_added", values);
-case "left":
-return t("sys_left", values);
-case "removed":
-return t("sys_removed", values);
-case "role":
-return t("sys_role", { ...values, role: roleText(textOf(frame.role)) });
-case "edited": {
-const group = textOf(frame.groupname);
-if (group !== "") return t("sys_renamed", { ...values, group: isolate(group) });
-const join = JOINS[textOf(frame.join)];
-return join === undefined ? t("sys_edited", values) : t("sys_join", { ...values, join: t(join) });
+const key = BY_ERRNO[errno];
+return key === undefined ? reasonOf(text) ?? (text || t("err_other")) : t(key);
 }
-case "dissolved":
-return t("sys_dissolved", values);
-default:
-return t("sys_other", values);
+function reasonOf(text ) {
+for (const [words, key] of Object.entries(REASONS)) {
+const pattern = words.replace(
+/\{(\w+)\}/g,
+(_, name) => `(?<${name}>${name === "name" ? ".+" : "\\d+"})`,
+);
+const match = new RegExp(`^${pattern}$`).exec(text);
+if (match === null) continue;
+const { n, name } = match.groups ?? {};
+return t(key, { ...(n && { n: Number(n) }), ...(name && { name: isolate(name) }) });
 }
+return undefined;
 }
-function excerpt(text ) {
-return text.slice(0, EXCERPT_CHARACTERS).replace(/\s+/g, " ");
-}
-function failureOf({ errno, text } ) {
-switch (errno) {
-case NO_ANSWER:
-return t("err_no_answer");
-case ERRNO.NOT_FOUND:
-return t("err_not_found");
-case ERRNO.NOT_ALLOWED:
-return text || t("err_not_allowed");
-case ERRNO.TOO_MANY_REQUESTS:
-return t("err_too_many");
-case ERRNO.TOO_LARGE:
-return t("err_too_large");
-case ERRNO.UNAVAILABLE:
-return t("err_unavailable");
-default:
-return text || t("err_other");
-}
-}
-return { nameOf, titleOf, sublineOf, typingOf, roleText, systemText, excerpt, failureOf };
+return { REASONS, failureOf };
 })();
 // lib/web/app/entry_view.ts
-const $m13 = (() => {
+const $m12 = (() => {
 const { textOf } = $m2;
 const { ERRNO } = $m1;
 const { el, replace } = $m3;
 const { field, form } = $m4;
 const { setPref } = $m5;
-const { LANGUAGES, languageTag, t } = $m8;
-const { failureOf } = $m12;
+const { failureOf } = $m11;
+const { LANGUAGES, languageTag, t } = $m10;
 class EntryView {
 element = el("main", { class: "entry" });
 #model ;
@@ -1210,7 +1291,6 @@ invite.element.hidden = false;
 invite.input.focus();
 return wasAsked ? t("invite_wrong") : t("invite_needed");
 }
-if (reply.errno === ERRNO.REFUSED && !isNew) return t("wrong_password");
 return failureOf(reply);
 };
 const turn = el("button", {
@@ -1227,6 +1307,7 @@ el(
 "div",
 { class: "entry-card" },
 el("h1", {}, isNew ? t("sign_up") : t("log_in")),
+this.#options.isDeleted && el("p", { class: "secondary", role: "status" }, t("delete_done")),
 ended && !isNew && el("p", { class: "secondary" }, t("logged_out_note")),
 form([name.element, password.element, invite.element], isNew ? t("sign_up") : t("log_in"), submit),
 el("div", { class: "entry-foot" }, turn, this.#language()),
@@ -1293,7 +1374,7 @@ this.#options.onLanguage();
 return { EntryView };
 })();
 // lib/base/clock.ts
-const $m14 = (() => {
+const $m13 = (() => {
 const systemClock = {
 now: () => performance.now(),
 after(delayMs, callback) {
@@ -1304,7 +1385,7 @@ return { cancel: () => clearTimeout(id) };
 return { systemClock };
 })();
 // lib/base/errors.ts
-const $m15 = (() => {
+const $m14 = (() => {
 const EXIT = {
 ok: 0,
 failure: 1,
@@ -1350,7 +1431,7 @@ return error instanceof Error ? error.message : String(error);
 return { EXIT, FatalError, DatabaseError, PresenceError, isTemporary, errorText };
 })();
 // lib/client/core/back_off.ts
-const $m16 = (() => {
+const $m15 = (() => {
 const FIRST_CEILING_MS = 500;
 const LAST_CEILING_MS = 30_000;
 class BackOff {
@@ -1369,6 +1450,32 @@ this.#attempts = 0;
 }
 return { BackOff };
 })();
+// lib/protocol/entries.ts
+const $m16 = (() => {
+const { MSGID, toJson } = $m1;
+const KIND = { chat: 0, action: 1, system: 2 } ;
+const ACTION = `{"msgid":${MSGID.ACTION_MSG},`;
+const SYSTEM = `{"msgid":${MSGID.SYSTEM_MSG},`;
+function kindOf(text ) {
+if (text.startsWith(ACTION)) return KIND.action;
+return text.startsWith(SYSTEM) ? KIND.system : KIND.chat;
+}
+function actionText({ id, name } , ref , act , fields = {}) {
+return toJson({ msgid: MSGID.ACTION_MSG, id, name, ref, act, ...fields });
+}
+const OPERATOR = { id: 0, name: "operator" };
+const DELETED_NAME = "deleted user";
+function systemText(what , { id, name } , by , fields = {}) {
+const doer = by.id === id ? { by: id } : { by: by.id, by_name: by.name };
+return toJson({ msgid: MSGID.SYSTEM_MSG, what, id, name, ...doer, ...fields });
+}
+const ENDING = new RegExp(`^\\{"msgid":${MSGID.SYSTEM_MSG},"what":"(left|removed|dissolved)","id":(\\d+),`);
+function endsMembership(text , userId ) {
+const [, what, id] = ENDING.exec(text) ?? [];
+return what === "dissolved" || (what !== undefined && Number(id) === userId);
+}
+return { KIND, kindOf, actionText, OPERATOR, DELETED_NAME, systemText, endsMembership };
+})();
 // lib/client/core/show_name.ts
 const $m17 = (() => {
 const PLAIN =
@@ -1382,7 +1489,7 @@ return { showName };
 })();
 // lib/client/core/directory.ts
 const $m18 = (() => {
-const { OPERATOR } = $m9;
+const { OPERATOR } = $m16;
 const { conversationOfGroup, otherOf, parseConversation } = $m1;
 const { showName } = $m17;
 class Directory {
@@ -1859,7 +1966,7 @@ return { formatTime };
 // lib/client/core/outbox.ts
 const $m22 = (() => {
 const { ERRNO, MSGID, otherOf, parseConversation } = $m1;
-const { createCid } = $m10;
+const { createCid } = $m6;
 const { integerOf, textOf } = $m2;
 const { formatTime } = $m21;
 const WINDOW = 32;
@@ -2021,14 +2128,14 @@ return { movePeer };
 // lib/client/core/account.ts
 const $m24 = (() => {
 const { ERRNO, isJsonObject, MSGID, otherOf, parseConversation } = $m1;
-const { BackOff } = $m16;
+const { BackOff } = $m15;
 const { Directory } = $m18;
 const { isSaid } = $m19;
 const { HISTORY_PAGE, Inbox } = $m20;
 const { integerOf, listOf, readChatFrame, readEntryFrame, readHistoryEntry, textOf } = $m2;
 const { Outbox } = $m22;
 const { movePeer } = $m23;
-const { isTemporary, readReply } = $m11;
+const { isTemporary, readReply } = $m7;
 const TOLD = {
 leave: () => ({ what: "left" }),
 add: () => ({ what: "added" }),
@@ -2272,7 +2379,8 @@ this.store.afterCommit(() => this.#progress++);
 }
 #refused(entry , reply ) {
 this.#progressed();
-this.#peer.emit({ kind: "refused", entry, reason: readReply(reply).text });
+const { errno, text } = readReply(reply);
+this.#peer.emit({ kind: "refused", entry, errno, reason: text });
 }
 #receiveReceipt(frame ) {
 const conversation = textOf(frame.conversation);
@@ -2515,16 +2623,16 @@ return { readPerson, readGroup, readPosition, readProfile };
 })();
 // lib/client/core/client_session.ts
 const $m28 = (() => {
-const { errorText } = $m15;
+const { errorText } = $m14;
 const { ERRNO, MSGID } = $m1;
 const { Account } = $m24;
-const { BackOff } = $m16;
-const { createCid } = $m10;
+const { BackOff } = $m15;
+const { createCid } = $m6;
 const { Heartbeat } = $m25;
 const { Link } = $m26;
 const { integerOf, textOf } = $m2;
 const { readProfile } = $m27;
-const { NO_ANSWER, noReply, readReply, Requests } = $m11;
+const { NO_ANSWER, noReply, readReply, Requests } = $m7;
 const LOGIN_TIMEOUT_MS = 20_000;
 const PROBE_TIMEOUT_MS = 1000;
 const RESUME_PATIENCE_MS = 3000;
@@ -3102,9 +3210,9 @@ return { fallBack };
 })();
 // lib/web/app/authenticate.ts
 const $m31 = (() => {
-const { createCid } = $m10;
+const { createCid } = $m6;
 const { textOf } = $m2;
-const { noReply, readReply } = $m11;
+const { noReply, readReply } = $m7;
 const { isJsonObject } = $m1;
 const TIMEOUT_MS = 20_000;
 function authenticate(dial , request ) {
@@ -3779,20 +3887,21 @@ return { within };
 })();
 // lib/web/app/model.ts
 const $m39 = (() => {
-const { systemClock } = $m14;
-const { createCid } = $m10;
+const { systemClock } = $m13;
+const { createCid } = $m6;
 const { ClientSession } = $m28;
 const { nextBefore } = $m29;
 const { integerOf, listOf, textOf } = $m2;
 const { fallBack } = $m30;
 const { readPosition } = $m27;
-const { isTemporary, noReply } = $m11;
+const { isTemporary, NO_ANSWER, noReply } = $m7;
 const { readPageLink } = $m0;
 const { conversationOfGroup, conversationOfUsers, ERRNO, isJsonObject, MSGID } = $m1;
 const { authenticate } = $m31;
 const { Database } = $m32;
 const { deviceName } = $m33;
 const { People } = $m34;
+const { forgetPrefs } = $m5;
 const { BrowserStore } = $m36;
 const { Tabs } = $m37;
 const { within } = $m38;
@@ -3811,12 +3920,14 @@ MSGID.ACTION_MSG,
 MSGID.GROUP_MSG,
 MSGID.CONTACT_MSG,
 MSGID.FIND_MSG,
+MSGID.ACCOUNT_MSG,
 MSGID.PROFILE_MSG,
 MSGID.SETTING_MSG,
 MSGID.TYPING_MSG,
 MSGID.SEARCH_MSG,
 MSGID.CONVERSATIONS_MSG,
 ];
+const DELETED_SEARCH = "?deleted";
 class Model {
 account ;
 people = new People();
@@ -3839,6 +3950,8 @@ drafts = new Map ();
 #online = Promise.withResolvers ();
 #currentId ;
 #isScheduled = false;
+#isDeleting = false;
+#forgetting ;
 #typingSentAt = 0;
 #nextBefore ;
 #listing ;
@@ -3875,10 +3988,28 @@ async logOut() {
 const session = this.#session;
 this.#session = undefined;
 if (session !== undefined) await within(session.logout(), LOG_OUT_MS);
+await this.#forget();
+}
+async deleteAccount(password ) {
+await this.#connecting();
+if (!this.isOnline) return noReply("");
+this.#isDeleting = true;
+const reply = await this.ask({ msgid: MSGID.ACCOUNT_MSG, op: "delete", password });
+this.#isDeleting = reply.errno === ERRNO.OK || reply.errno === NO_ANSWER;
+if (reply.errno === ERRNO.OK) await this.#forget();
+return reply;
+}
+#forget() {
+return this.#forgetting ??= this.#forgetAll();
+}
+async #forgetAll() {
+this.#session = undefined;
 this.#store?.close();
-await this.#database?.clear();
-await this.#root?.clear();
-location.replace(location.pathname);
+const kept = [this.#database, this.#root];
+this.#database = this.#root = undefined;
+await Promise.all(kept.map((database) => database?.clear()));
+if (this.#isDeleting) forgetPrefs();
+location.replace(`${location.pathname}${this.#isDeleting ? DELETED_SEARCH : ""}`);
 }
 has(msgid ) {
 return this.#features.has(msgid);
@@ -4273,7 +4404,9 @@ if (this.isOnline) this.#online = Promise.withResolvers();
 this.link = { ...state, since: Date.now() };
 if (this.isOnline) this.#online.resolve();
 performance.mark(state.kind);
-if (state.kind === "ended" && state.code !== "replaced") void this.#end();
+if (state.kind === "ended" && state.code !== "replaced") {
+void (this.#isDeleting ? this.#forget() : this.#end());
+}
 this.changed("link");
 }
 changePassword(old , wanted ) {
@@ -4391,7 +4524,7 @@ if (conversation !== undefined) this.onMessage(message, conversation);
 break;
 }
 case "refused":
-this.#store?.fail(event.entry, event.reason);
+this.#store?.fail(event.entry, { errno: event.errno, text: event.reason });
 break;
 }
 this.changed("log", "list", "link");
@@ -4455,7 +4588,7 @@ reportError(error);
 function groupIdOf(id ) {
 return id.startsWith("g") ? Number(id.slice(1)) : 0;
 }
-return { Model };
+return { DELETED_SEARCH, Model };
 })();
 // lib/web/app/avatar.ts
 const $m40 = (() => {
@@ -4513,7 +4646,7 @@ return { ICONS };
 const $m42 = (() => {
 const { el, icon } = $m3;
 const { ICONS } = $m41;
-const { t } = $m8;
+const { t } = $m10;
 const GAP = 4;
 const EDGE = 8;
 function place(
@@ -4676,8 +4809,8 @@ const { ERRNO, isJsonObject, MSGID } = $m1;
 const { avatar } = $m40;
 const { el, replace } = $m3;
 const { moveWithArrows, openDialog } = $m42;
-const { t } = $m8;
-const { failureOf } = $m12;
+const { failureOf } = $m11;
+const { t } = $m10;
 const WAIT_MS = 200;
 const SHOWN = 20;
 async function findPeople(model , text ) {
@@ -4767,8 +4900,8 @@ const { el, replace } = $m3;
 const { openDialog, toast } = $m42;
 const { choice, field, form } = $m4;
 const { choosePerson } = $m43;
-const { fullTime, plural, t } = $m8;
-const { failureOf } = $m12;
+const { failureOf } = $m11;
+const { fullTime, plural, t } = $m10;
 const HOUR_MS = 3_600_000;
 const ALWAYS_MS = 10 * 365 * 24 * HOUR_MS;
 function groupOf({ frame } ) {
@@ -4937,16 +5070,109 @@ return [
 }
 return { newGroupDialog, joinDialog, inviteDialog, linkDialog, editGroupDialog, muteChoices };
 })();
-// lib/web/app/details_view.ts
+// lib/web/app/words.ts
 const $m45 = (() => {
+const { integerOf, textOf } = $m2;
+const { DELETED_NAME, OPERATOR } = $m16;
+const { isolate, plural, t } = $m10;
+const EXCERPT_CHARACTERS = 200;
+const DELETED = new RegExp(`^${DELETED_NAME}(?: \\(\\d+\\))?$`);
+function nameOf(model , id , name = "") {
+const known = model.nameOf(id) || name;
+return DELETED.test(known) ? t("deleted_user") : known || t("user", { id: String(id) });
+}
+function titleOf(model , { peerId, groupId } ) {
+if (groupId !== undefined) {
+return model.people.groups.get(groupId)?.name || t("group", { id: String(groupId) });
+}
+if (peerId === model.me) return t("notes");
+return nameOf(model, peerId ?? 0);
+}
+function sublineOf(model , conversation ) {
+const typing = typingOf(model, conversation);
+if (typing !== "") return typing;
+const { groupId, peerId } = conversation;
+if (groupId !== undefined) {
+const group = model.people.groups.get(groupId);
+return group === undefined || group.isOver ? "" : plural("members", Math.max(1, group.count));
+}
+const { state, status } = model.people.user(peerId ?? 0);
+const presence = state === "online" ? t("online") : state === "offline" ? t("offline") : "";
+return [presence, status].filter((part) => part !== "").join(" · ");
+}
+function typingOf(model , { typing, groupId } ) {
+const [first, second, ...more] = [...typing.keys()].filter((id) => id !== model.me);
+if (first === undefined) return "";
+if (groupId === undefined) return t("typing");
+if (second === undefined) return t("typing_one", { name: isolate(nameOf(model, first)) });
+if (more.length > 0) return t("typing_many");
+return t("typing_two", { name: isolate(nameOf(model, first)), other: isolate(nameOf(model, second)) });
+}
+const ROLES = {
+creator: "role_creator",
+admin: "role_admin",
+normal: "role_normal",
+};
+const JOINS = {
+closed: "join_closed",
+link: "join_link",
+open: "join_open",
+};
+function roleText(role ) {
+return t(ROLES[role] ?? "role_normal");
+}
+function systemText(model , { frame = {}, sender } ) {
+const id = integerOf(frame.id, 1) ?? 0;
+const by = integerOf(frame.by, 1) ?? sender;
+const who = (user , name , you ) =>
+isolate(user === model.me ? you : user === OPERATOR.id ? t("operator") : nameOf(model, user, name));
+const name = textOf(frame.name);
+const isAlone = frame.what === "joined" || frame.what === "left";
+const values = {
+by: who(by, textOf(frame.by_name) || (by === id ? name : ""), t("you")),
+name: who(id, name, isAlone ? t("you") : t("you_object")),
+};
+switch (frame.what) {
+case "created":
+return t("sys_created", values);
+case "joined":
+return t("sys_joined", values);
+case "added":
+return t("sys_added", values);
+case "left":
+return t("sys_left", values);
+case "removed":
+return t("sys_removed", values);
+case "role":
+return t("sys_role", { ...values, role: roleText(textOf(frame.role)) });
+case "edited": {
+const group = textOf(frame.groupname);
+if (group !== "") return t("sys_renamed", { ...values, group: isolate(group) });
+const join = JOINS[textOf(frame.join)];
+return join === undefined ? t("sys_edited", values) : t("sys_join", { ...values, join: t(join) });
+}
+case "dissolved":
+return t("sys_dissolved", values);
+default:
+return t("sys_other", values);
+}
+}
+function excerpt(text ) {
+return text.slice(0, EXCERPT_CHARACTERS).replace(/\s+/g, " ");
+}
+return { nameOf, titleOf, sublineOf, typingOf, roleText, systemText, excerpt };
+})();
+// lib/web/app/details_view.ts
+const $m46 = (() => {
 const { conversationOfGroup, ERRNO, MSGID } = $m1;
 const { avatar } = $m40;
 const { editGroupDialog, inviteDialog, linkDialog, muteChoices } = $m44;
 const { el, icon, replace } = $m3;
 const { askFirst, openDialog, openMenu, toast } = $m42;
 const { ICONS } = $m41;
-const { isolate, plural, shortTime, t } = $m8;
-const { excerpt, failureOf, nameOf, roleText, sublineOf, titleOf } = $m12;
+const { failureOf } = $m11;
+const { isolate, plural, shortTime, t } = $m10;
+const { excerpt, nameOf, roleText, sublineOf, titleOf } = $m45;
 const MEMBERS_SHOWN = 50;
 class DetailsView {
 element ;
@@ -5221,7 +5447,7 @@ el("div", {}, isBlocked ? t("unblock") : t("block")),
 return { DetailsView };
 })();
 // lib/web/app/jump_dialog.ts
-const $m46 = (() => {
+const $m47 = (() => {
 const { ERRNO, MSGID } = $m1;
 const { integerOf, listOf, textOf } = $m2;
 const { isJsonObject } = $m1;
@@ -5230,8 +5456,8 @@ const { el, icon, replace } = $m3;
 const { openDialog } = $m42;
 const { ICONS } = $m41;
 const { findPeople } = $m43;
-const { shortTime, t } = $m8;
-const { excerpt, nameOf, titleOf } = $m12;
+const { shortTime, t } = $m10;
+const { excerpt, nameOf, titleOf } = $m45;
 const WAIT_MS = 120;
 const MOST = 8;
 function openJump(
@@ -5380,7 +5606,7 @@ return [input, lines];
 return { openJump };
 })();
 // lib/web/app/markup.ts
-const $m47 = (() => {
+const $m48 = (() => {
 const FENCE = /```(?=([^\S\n]*))\1(?:[\w+#-]*\n)?([^]*?)\n?```/g;
 const CODE = /`([^`\n]+)`/g;
 const LINK = /\bhttps?:\/\/[^\s<>"'`\u2018-\u201f\u3000-\u303f\uff00-\uff0f]+/gi;
@@ -5464,13 +5690,14 @@ return pieces;
 return { isEmojiOnly, parse };
 })();
 // lib/web/app/rows.ts
-const $m48 = (() => {
+const $m49 = (() => {
 const { avatar } = $m40;
 const { el, icon } = $m3;
 const { ICONS } = $m41;
-const { isEmojiOnly, parse } = $m47;
-const { day, fullTime, isolate, plural, t, time } = $m8;
-const { excerpt, nameOf, systemText, titleOf } = $m12;
+const { isEmojiOnly, parse } = $m48;
+const { failureOf } = $m11;
+const { day, fullTime, isolate, plural, t, time } = $m10;
+const { excerpt, nameOf, systemText, titleOf } = $m45;
 function signatureOf(item , model , conversation ) {
 const name = (id ) => model.nameOf(id);
 switch (item.kind) {
@@ -5619,7 +5846,7 @@ body.append(
 el(
 "div",
 { class: "failure", role: "alert" },
-el("span", {}, t("not_sent", { why: unsent.failure })),
+el("span", {}, t("not_sent", { why: failureOf(unsent.failure) })),
 el("button", { type: "button", onclick: () => model.sendAgain(unsent.cid) }, t("try_again")),
 el("button", {
 type: "button",
@@ -5738,13 +5965,13 @@ el("span", {}, String(count)),
 return { signatureOf, drawRow, tickOf, tickSign };
 })();
 // lib/web/app/list_view.ts
-const $m49 = (() => {
+const $m50 = (() => {
 const { avatar } = $m40;
 const { el, icon, replace } = $m3;
 const { ICONS } = $m41;
-const { tickOf, tickSign } = $m48;
-const { isolate, number, plural, shortTime, t } = $m8;
-const { excerpt, nameOf, systemText, titleOf, typingOf } = $m12;
+const { tickOf, tickSign } = $m49;
+const { isolate, number, plural, shortTime, t } = $m10;
+const { excerpt, nameOf, systemText, titleOf, typingOf } = $m45;
 const FIRST_ROWS = 40;
 const REST_DELAY_MS = 250;
 class ListView {
@@ -5977,11 +6204,11 @@ else items[index]?.focus();
 return { ListView };
 })();
 // lib/web/app/notices.ts
-const $m50 = (() => {
+const $m51 = (() => {
 const { isMentioned } = $m19;
 const { prefs, setPref } = $m5;
-const { t } = $m8;
-const { excerpt, nameOf, titleOf } = $m12;
+const { t } = $m10;
+const { excerpt, nameOf, titleOf } = $m45;
 class Notices {
 #model ;
 #onOpen ;
@@ -6048,15 +6275,15 @@ return undefined;
 return { Notices };
 })();
 // lib/web/app/settings_dialogs.ts
-const $m51 = (() => {
+const $m52 = (() => {
 const { integerOf, listOf, textOf } = $m2;
 const { ERRNO, isJsonObject, MSGID } = $m1;
 const { el, replace } = $m3;
 const { askFirst, openDialog, toast } = $m42;
 const { choice, field, form } = $m4;
 const { applyTheme, prefs, setPref } = $m5;
-const { isolate, LANGUAGES, shortTime, t } = $m8;
-const { failureOf } = $m12;
+const { failureOf } = $m11;
+const { isolate, LANGUAGES, plural, shortTime, t } = $m10;
 function profileDialog(model ) {
 openDialog(t("profile"), ({ close }) => {
 const me = model.people.user(model.me);
@@ -6094,6 +6321,51 @@ form(
 [old.element, fresh.element],
 t("change_password"),
 () => save(model.changePassword(old.input.value, fresh.input.value)),
+),
+...(model.has(MSGID.ACCOUNT_MSG)
+? [
+el("h3", {}, t("delete_account")),
+el("p", { class: "secondary" }, t("delete_about")),
+el("button", {
+type: "button",
+class: "button danger",
+onclick: () => {
+close();
+deleteDialog(model);
+},
+}, t("delete_account")),
+]
+: []),
+];
+});
+}
+function deleteDialog(model ) {
+openDialog(t("delete_account"), () => {
+const { name } = model.people.user(model.me);
+const typed = field(t("delete_name", { name: isolate(name) }), {
+autocomplete: "off",
+autocapitalize: "off",
+spellcheck: "false",
+});
+const password = field(t("password"), { type: "password", autocomplete: "current-password" });
+return [
+el(
+"ul",
+{ class: "fates" },
+...(["delete_devices", "delete_messages", "delete_groups", "delete_browser"] )
+.map((key) => el("li", {}, t(key, { name: t("deleted_user") }))),
+model.waiting > 0 && el("li", {}, plural("log_out_waiting", model.waiting)),
+),
+form(
+[typed.element, password.element],
+t("delete_account"),
+async () => {
+if (typed.input.value.trim() !== name) return t("delete_name_wrong");
+if (password.input.value === "") return t("need_password");
+const reply = await model.deleteAccount(password.input.value);
+return reply.errno === ERRNO.OK ? "" : failureOf(reply);
+},
+"danger",
 ),
 ];
 });
@@ -6212,7 +6484,7 @@ el("dd", {}, t(text)),
 return { profileDialog, devicesDialog, settingsDialog, keysDialog };
 })();
 // lib/web/app/emoji.ts
-const $m52 = (() => {
+const $m53 = (() => {
 const TABLE =
 `👍 thumbsup yes|👎 thumbsdown no|❤️ heart love|😂 joy laugh|🎉 tada party|😮 surprised wow|😢 sad cry|🙏 thanks please
 😀 grinning|😄 smile|😁 grin|😅 sweat|🤣 rofl|😊 blush|🙂 slight|🙃 upside|😉 wink|😍 hearteyes|😘 kiss|😎 cool sunglasses
@@ -6239,11 +6511,11 @@ return found.filter(({ name }) => name !== "").slice(0, most);
 return { EMOJI, findEmoji };
 })();
 // lib/web/app/emoji_menu.ts
-const $m53 = (() => {
+const $m54 = (() => {
 const { el } = $m3;
-const { EMOJI } = $m52;
+const { EMOJI } = $m53;
 const { moveWithArrows, openFloat } = $m42;
-const { t } = $m8;
+const { t } = $m10;
 const COLUMNS = 8;
 function openEmoji(anchor , onChoose ) {
 open(anchor, EMOJI, onChoose);
@@ -6282,7 +6554,7 @@ grid.querySelector("button")?.focus();
 return { openEmoji, openReactions };
 })();
 // lib/web/app/long_text.ts
-const $m54 = (() => {
+const $m55 = (() => {
 const encoder = new TextEncoder();
 const MOST_CHARACTERS = 8000;
 const CHARACTER_BYTES = 6;
@@ -6304,17 +6576,18 @@ return Array.from(
 return { sizeOf, cut };
 })();
 // lib/web/app/composer.ts
-const $m55 = (() => {
+const $m56 = (() => {
 const { ERRNO, MSGID } = $m1;
 const { el, icon, replace } = $m3;
-const { findEmoji } = $m52;
-const { openEmoji } = $m53;
+const { findEmoji } = $m53;
+const { openEmoji } = $m54;
 const { openDialog, place, toast } = $m42;
 const { ICONS } = $m41;
-const { cut, sizeOf } = $m54;
-const { isolate, plural, t } = $m8;
+const { cut, sizeOf } = $m55;
+const { failureOf } = $m11;
+const { isolate, plural, t } = $m10;
 const { avatar } = $m40;
-const { excerpt, failureOf, nameOf, titleOf, typingOf } = $m12;
+const { excerpt, nameOf, titleOf, typingOf } = $m45;
 const DRAFT_DELAY_MS = 400;
 const LONG_LINES = 20;
 const LONG_CHARACTERS = 4000;
@@ -6735,13 +7008,13 @@ content: [emoji, ` ${name}`],
 return { Composer };
 })();
 // lib/web/app/log_view.ts
-const $m56 = (() => {
+const $m57 = (() => {
 const { el, icon } = $m3;
 const { toast } = $m42;
 const { ICONS } = $m41;
-const { drawRow, signatureOf } = $m48;
-const { dayOf, number, t } = $m8;
-const { nameOf } = $m12;
+const { drawRow, signatureOf } = $m49;
+const { dayOf, number, t } = $m10;
+const { nameOf } = $m45;
 const GROUP_MS = 5 * 60_000;
 const OVERSCAN_PX = 800;
 const END_PX = 48;
@@ -7123,17 +7396,18 @@ return a.length === b.length && a.every((value, index) => value === b[index]);
 return { LogView };
 })();
 // lib/web/app/talk_view.ts
-const $m57 = (() => {
+const $m58 = (() => {
 const { ERRNO, MSGID } = $m1;
 const { avatar } = $m40;
-const { Composer } = $m55;
+const { Composer } = $m56;
 const { el, icon, replace } = $m3;
-const { openReactions } = $m53;
+const { openReactions } = $m54;
 const { askFirst, openDialog, openFloat, openMenu, toast } = $m42;
 const { ICONS } = $m41;
-const { LogView } = $m56;
-const { fullTime, t } = $m8;
-const { failureOf, nameOf, sublineOf, titleOf } = $m12;
+const { LogView } = $m57;
+const { failureOf } = $m11;
+const { fullTime, t } = $m10;
+const { nameOf, sublineOf, titleOf } = $m45;
 const { integerOf, listOf, textOf } = $m2;
 const { isJsonObject } = $m1;
 class TalkView {
@@ -7418,19 +7692,19 @@ return isDissolved ? t("closed_dissolved") : t("closed_group");
 return { TalkView };
 })();
 // lib/web/app/shell.ts
-const $m58 = (() => {
-const { DetailsView } = $m45;
+const $m59 = (() => {
+const { DetailsView } = $m46;
 const { el, replace } = $m3;
 const { askFirst, openMenu, toast } = $m42;
 const { joinDialog, newGroupDialog } = $m44;
-const { openJump } = $m46;
-const { ListView } = $m49;
-const { Notices } = $m50;
+const { openJump } = $m47;
+const { ListView } = $m50;
+const { Notices } = $m51;
 const { choosePerson } = $m43;
 const { prefs, setPref } = $m5;
-const { devicesDialog, keysDialog, profileDialog, settingsDialog } = $m51;
-const { TalkView } = $m57;
-const { plural, t } = $m8;
+const { devicesDialog, keysDialog, profileDialog, settingsDialog } = $m52;
+const { TalkView } = $m58;
+const { plural, t } = $m10;
 const { MSGID, parseConversation } = $m1;
 const QUIET_MS = 800;
 const FROM_LIST = "from list";
@@ -7712,7 +7986,7 @@ return location.hash.slice(1) || undefined;
 return { Shell };
 })();
 // lib/web/app/socket.ts
-const $m59 = (() => {
+const $m60 = (() => {
 const { within } = $m38;
 const END_TIMEOUT_MS = 1000;
 function createDialer(url ) {
@@ -7746,19 +8020,20 @@ await within(closed, END_TIMEOUT_MS);
 return { createDialer };
 })();
 // lib/web/app/app.ts
-const $m60 = (() => {
+const $m61 = (() => {
 const { readPageLink } = $m0;
-const { EntryView } = $m13;
-const { Model } = $m39;
+const { EntryView } = $m12;
+const { DELETED_SEARCH, Model } = $m39;
 const { applyTheme, prefs } = $m5;
-const { Shell } = $m58;
-const { createDialer } = $m59;
-const { languageTag, setLanguage } = $m8;
+const { Shell } = $m59;
+const { createDialer } = $m60;
+const { languageTag, setLanguage } = $m10;
 const model = new Model(createDialer(new URL(location.href)));
 let shell ;
 let entry ;
 let link = readPageLink(location.hash);
-if (link !== undefined) history.replaceState(null, "", location.pathname);
+const isDeleted = location.search === DELETED_SEARCH;
+if (link !== undefined || isDeleted) history.replaceState(null, "", location.pathname);
 function speak() {
 setLanguage(prefs.language, navigator.languages);
 document.documentElement.lang = languageTag();
@@ -7768,7 +8043,7 @@ if (model.account?.token === undefined || link?.kind === "reset") {
 shell?.close();
 shell = undefined;
 if (entry !== undefined) return;
-entry = new EntryView(model, { link, onLanguage: again, onReset: () => link = undefined });
+entry = new EntryView(model, { link, isDeleted, onLanguage: again, onReset: () => link = undefined });
 document.body.replaceChildren(entry.element);
 entry.focus();
 } else if (shell === undefined) {

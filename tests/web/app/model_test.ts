@@ -101,7 +101,10 @@ Deno.test("what was refused is sent again with all it said, and what is being ty
   let isRefused = true;
   await using site = await ModelSite.start(
     { groups: [{ id: 7, groupname: "lunch" }], conversations: [{ ...WITH_LI, conversation: "g7" }] },
-    ({ msgid }) => msgid === 10 ? isRefused ? { errno: 7 } : { seq: 10, at: Date.now() } : undefined,
+    ({ msgid }) =>
+      msgid === 10
+        ? isRefused ? { errno: 7, errmsg: "You are not a member of group 7" } : { seq: 10, at: Date.now() }
+        : undefined,
   );
   const { model } = site;
   model.setDraft("g7", { text: "said" });
@@ -109,7 +112,9 @@ Deno.test("what was refused is sent again with all it said, and what is being ty
   assertEquals(model.drafts.get("g7"), undefined);
   await site.settle();
   const [failed] = model.unsentFor("g7");
-  assert(failed?.failure);
+  // In the language of whoever reads it.
+  assertEquals(failed?.failure, { errno: 7, text: "You are not a member of group 7" });
+  assert(failed);
   model.setDraft("g7", { text: "typed since" });
   isRefused = false;
   model.sendAgain(failed.cid);

@@ -67,9 +67,10 @@ function form(
 parts ,
 submit ,
 onSubmit ,
+look = "main",
 ) {
 const problem = el("p", { class: "problem", role: "alert", hidden: true });
-const button = el("button", { type: "submit", class: "button main" }, submit);
+const button = el("button", { type: "submit", class: `button ${look}` }, submit);
 const element = el(
 "form",
 {
@@ -79,8 +80,10 @@ onsubmit: async (event ) => {
 event.preventDefault();
 if (button.disabled) return;
 button.disabled = true;
+problem.style.visibility = "hidden";
 const text = await onSubmit().catch((error ) => String(error));
 button.disabled = false;
+problem.style.visibility = "";
 problem.hidden = text === "";
 problem.textContent = text;
 },
@@ -978,11 +981,17 @@ localStorage.setItem(KEY, JSON.stringify(prefs));
 } catch {
 }
 }
+function forgetPrefs() {
+try {
+localStorage.removeItem(KEY);
+} catch {
+}
+}
 function applyTheme() {
 if (prefs.theme === "system") delete document.documentElement.dataset.theme;
 else document.documentElement.dataset.theme = prefs.theme;
 }
-return { prefs, setPref, applyTheme };
+return { prefs, setPref, forgetPrefs, applyTheme };
 })();
 // lib/web/app/operators.ts
 const $m10 = (() => {
