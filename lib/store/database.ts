@@ -70,7 +70,7 @@ export interface Dialect {
   isOneOfPairs(columns: readonly [string, string], pairs: ReadonlyMap<number, Iterable<number>>): Condition;
   /** Joins the table before it with the one after it in this order, whatever the engine thinks of their sizes; ON follows. */
   readonly joinInOrder: string;
-  /** Everything else in this process waits while a transaction commits. */
+  /** Everything else in this process waits while a statement runs. */
   readonly isBlocking: boolean;
 }
 

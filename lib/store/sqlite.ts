@@ -2,8 +2,10 @@
  * The embedded database: SQLite through node:sqlite, in this process, one connection.
  *
  * Every statement runs synchronously, so nothing can come between two of them unless a transaction awaits something:
- * then the others queue, first in, first out. A commit is on the disk when its promise resolves (WAL with
- * `synchronous=FULL`: one fsync a commit), so neither kill -9 nor a power failure takes back what was acknowledged.
+ * then the others queue, first in, first out. A commit is on the disk when its promise resolves, so neither kill -9 nor a
+ * power failure takes back what was acknowledged. With `synchronous=FULL` SQLite would see to that itself and hold the whole
+ * process up meanwhile; with NORMAL it leaves the write-ahead log to us, which is synced beside the event loop, while the
+ * database is nobody else's.
  *
  * @module
  */
@@ -32,6 +34,9 @@ const BUSY_RETRY_MS = 20;
  * 1 000 conversations, and the longest pause stays below 20 ms.
  */
 const CHECKPOINT_PAGES = 4_000;
+
+/** So few rows are synced on the event loop: the way to another thread and back, 0.05 ms, would make a lone pair wait. */
+const ROWS_SYNCED_AT_ONCE = 4;
 
 /** Prepared statements kept. Above the number of different texts the models use. */
 const MAX_STATEMENTS = 256;
@@ -99,10 +104,17 @@ interface Prepared {
 /** The one connection: statements at once, without regard to whose turn it is. */
 class Connection {
   readonly #db: DatabaseSync;
+  /** The write-ahead log, to be synced; null in memory. */
+  readonly #log: Deno.FsFile | null;
   readonly #prepared = new Map<string, Prepared>();
+  /** Rows written since the last sync, or at least statements that do so. */
+  #unsynced = 0;
+  /** A sync has failed, after which another one says nothing about what was to be synced then. */
+  #isInDoubt = false;
 
-  constructor(db: DatabaseSync) {
+  constructor(db: DatabaseSync, log: Deno.FsFile | null) {
     this.#db = db;
+    this.#log = log;
   }
 
   #makesId(sql: string): boolean {
@@ -141,7 +153,17 @@ class Connection {
     }
   }
 
+  /** BEGIN, COMMIT or ROLLBACK. */
+  control(sql: string): void {
+    try {
+      this.#prepare(sql).statement.run();
+    } catch (error) {
+      throw toDatabaseError(error);
+    }
+  }
+
   run(sql: string, params: readonly SqlValue[]): RunResult {
+    this.#unsynced++;
     try {
       const { statement, makesId } = this.#prepare(sql);
       const result = statement.run(...params);
@@ -156,6 +178,7 @@ class Connection {
   insert({ into, rows, tail = "" }: Insertion): void {
     const marks = (rows[0] ?? []).map(() => "?").join(",");
     const sql = `${into} VALUES (${marks})${tail}`;
+    this.#unsynced += rows.length;
     try {
       const { statement } = this.#prepare(sql);
       for (const row of rows) statement.run(...row);
@@ -164,8 +187,37 @@ class Connection {
     }
   }
 
+  /** Resolves when what has been committed is on the disk. */
+  async sync(): Promise<void> {
+    const rows = this.#unsynced;
+    this.#unsynced = 0;
+    if (rows === 0 || this.#log === null) return;
+    try {
+      if (rows > ROWS_SYNCED_AT_ONCE) await this.#log.syncData();
+      else this.#log.syncDataSync();
+    } catch (error) {
+      this.#isInDoubt = true;
+      const text = `SQLite: cannot sync its log: ${errorText(error)}`;
+      throw new DatabaseError("unavailable", text, { cause: error, outcomeUnknown: true });
+    }
+  }
+
+  /** After a sync that failed everything is copied from the log to the file, which is synced with it. Throws until it is. */
+  settleDoubt(): void {
+    if (!this.#isInDoubt) return;
+    const [result] = this.query<{ busy: number }>("PRAGMA wal_checkpoint(TRUNCATE)", []);
+    if (result?.busy !== 0) {
+      throw new DatabaseError(
+        "unavailable",
+        "SQLite: its log cannot be emptied while another program reads it",
+      );
+    }
+    this.#isInDoubt = false;
+  }
+
   close(): void {
     this.#prepared.clear();
+    this.#log?.close();
     this.#db.close();
   }
 }
@@ -248,6 +300,7 @@ class SqliteDatabase implements Database {
     if (turn) await turn;
     try {
       if (this.#isClosed) throw new DatabaseError("unavailable", "SQLite: the database is closed");
+      this.#connection.settleDoubt();
       const result = work();
       return result instanceof Promise ? await result : result;
     } finally {
@@ -260,7 +313,11 @@ class SqliteDatabase implements Database {
   }
 
   run(sql: string, params: readonly SqlValue[] = []): Promise<RunResult> {
-    return this.#inTurn(() => whenUnlocked(() => this.#connection.run(sql, params)));
+    return this.#inTurn(async () => {
+      const result = await whenUnlocked(() => this.#connection.run(sql, params));
+      await this.#connection.sync();
+      return result;
+    });
   }
 
   insert(insertion: Insertion): Promise<void> {
@@ -273,47 +330,53 @@ class SqliteDatabase implements Database {
 
   async #transact<Result>(work: (tx: SqlConnection) => Promise<Result>): Promise<Result> {
     // IMMEDIATE: a transaction that first reads and then writes cannot fail half-way because somebody wrote between.
-    const begun = whenUnlocked(() => this.#connection.run("BEGIN IMMEDIATE", []));
+    const begun = whenUnlocked(() => this.#connection.control("BEGIN IMMEDIATE"));
     if (begun instanceof Promise) await begun;
     const tx = new Transaction(this.#connection);
+    let result: Result;
     try {
-      const result = await work(tx);
+      result = await work(tx);
       if (tx.ended) throw tx.ended;
       this.#commit();
-      return result;
     } catch (error) {
       this.#rollBack();
       throw error;
     } finally {
       tx.end();
     }
+    await this.#connection.sync();
+    return result;
   }
 
   #commit(): void {
     try {
-      this.#connection.run("COMMIT", []);
+      this.#connection.control("COMMIT");
     } catch (error) {
       if (!(error instanceof DatabaseError) || error.kind !== "unavailable") throw error;
-      // The commit record may be in the file although the fsync failed; opened again, the database would have it.
+      // The commit record may be in the file although writing it failed; opened again, the database would have it.
       throw new DatabaseError("unavailable", error.message, { cause: error, outcomeUnknown: true });
     }
   }
 
   #rollBack(): void {
     try {
-      this.#connection.run("ROLLBACK", []);
+      this.#connection.control("ROLLBACK");
     } catch {
       // SQLite had rolled back by itself, as it does when the disk is full. Any other trouble shows at the next BEGIN.
     }
   }
 
   async close(): Promise<void> {
-    if (this.#isClosed) return;
-    await this.#inTurn(() => {
+    const turn = this.#take();
+    if (turn) await turn;
+    try {
+      if (this.#isClosed) return;
       this.#isClosed = true;
       this.#connection.close();
       this.#lock?.close();
-    });
+    } finally {
+      this.#release();
+    }
   }
 }
 
@@ -380,7 +443,7 @@ function connect(file: string): Connection {
       throw new Error(`its file system cannot hold a write-ahead log (journal mode ${mode})`);
     }
     db.exec(`
-      PRAGMA synchronous = FULL;
+      PRAGMA synchronous = NORMAL; -- Connection.sync() does what FULL would
       PRAGMA fullfsync = ON;
       PRAGMA secure_delete = ON; -- a recalled text is to be gone from the file as well
       PRAGMA foreign_keys = ON;
@@ -388,11 +451,18 @@ function connect(file: string): Connection {
       PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
       PRAGMA busy_timeout = 0; -- from now on whenUnlocked() waits
     `);
-    return new Connection(db);
+    return new Connection(db, openLog(db));
   } catch (error) {
     db.close();
     throw error;
   }
+}
+
+/** Where SQLite has it: links lead to the file's own name. A statement that reads has it made. */
+function openLog(db: DatabaseSync): Deno.FsFile | null {
+  db.prepare("SELECT COUNT(*) FROM sqlite_master").get();
+  const file = db.prepare("PRAGMA database_list").get()?.file;
+  return file ? Deno.openSync(`${file}-wal`, { write: true }) : null;
 }
 
 /**

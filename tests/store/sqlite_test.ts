@@ -261,12 +261,93 @@ Deno.test("a lock of another program is waited for without holding up anything e
   assertEquals((await db.query("SELECT name FROM t")).length, 2);
 });
 
-Deno.test("a commit is on the disk before it is acknowledged", async () => {
+/** Has this run in the place of a sync until it is disposed of. */
+function syncing(sync: () => Promise<void>): Disposable {
+  const { syncData } = Deno.FsFile.prototype;
+  Deno.FsFile.prototype.syncData = sync;
+  return { [Symbol.dispose]: () => Deno.FsFile.prototype.syncData = syncData };
+}
+
+const MANY = { into: "INSERT INTO t (name)", rows: Array.from("abcdefgh", (name) => [name]) };
+
+Deno.test("a commit is on the disk before it is acknowledged, and before anybody reads it", async () => {
   await using folder = await temporaryFolder();
   await using db = opened(`${folder.path}/chat.db`);
-  const FULL = 2;
-  assertEquals((await db.query("PRAGMA synchronous"))[0]?.synchronous, FULL);
   assertEquals((await db.query("PRAGMA journal_mode"))[0]?.journal_mode, "wal");
+  await db.run("CREATE TABLE t (name TEXT)");
+  const disk = Promise.withResolvers<void>();
+  const begun = Promise.withResolvers<void>();
+  using _ = syncing(() => {
+    begun.resolve();
+    return disk.promise;
+  });
+  const order: string[] = [];
+  const stored = db.insert(MANY).then(() => order.push("stored"));
+  const read = db.query("SELECT name FROM t").then((rows) => order.push(`${rows.length} read`));
+  await begun.promise;
+  // The event loop goes on meanwhile.
+  await new Promise((resolve) => setTimeout(resolve));
+  order.push("on the disk");
+  disk.resolve();
+  await Promise.all([stored, read]);
+  assertEquals(order[0], "on the disk");
+  assertEquals(order.sort(), ["8 read", "on the disk", "stored"]);
+});
+
+Deno.test("one row is synced as well as many, and what only reads is not", async () => {
+  await using folder = await temporaryFolder();
+  await using db = opened(`${folder.path}/chat.db`);
+  await db.run("CREATE TABLE t (name TEXT)");
+  let syncs = 0;
+  const { syncDataSync } = Deno.FsFile.prototype;
+  Deno.FsFile.prototype.syncDataSync = function () {
+    syncs++;
+    syncDataSync.call(this);
+  };
+  try {
+    await db.run("INSERT INTO t VALUES ('a')");
+    assertEquals(syncs, 1);
+    await db.transaction((tx) => tx.run("INSERT INTO t VALUES ('b')"));
+    assertEquals(syncs, 2);
+    await db.transaction((tx) => tx.query("SELECT name FROM t"));
+    await db.query("SELECT name FROM t");
+    assertEquals(syncs, 2);
+  } finally {
+    Deno.FsFile.prototype.syncDataSync = syncDataSync;
+  }
+});
+
+Deno.test("after a sync that failed nothing is read or written until all of it is on the disk", async () => {
+  await using folder = await temporaryFolder();
+  const path = `${folder.path}/chat.db`;
+  await using db = opened(path);
+  await db.run("CREATE TABLE t (name TEXT)");
+  {
+    using _ = syncing(() => Promise.reject(new Error("Input/output error")));
+    const error = await assertRejects(() => db.insert(MANY), DatabaseError, "Input/output error");
+    assertEquals([error.kind, error.outcomeUnknown], ["unavailable", true]);
+  }
+  // Who reads an earlier state keeps the log from being emptied.
+  const reader = new DatabaseSync(path);
+  reader.exec("BEGIN");
+  reader.prepare("SELECT * FROM t").all();
+  for (const attempt of [() => db.query("SELECT name FROM t"), () => db.insert(MANY)]) {
+    const error = await assertRejects(attempt, DatabaseError, "cannot be emptied");
+    assertEquals([error.kind, error.outcomeUnknown], ["unavailable", false]);
+  }
+  reader.close();
+  assertEquals((await db.query("SELECT name FROM t")).length, MANY.rows.length);
+  assertEquals(Deno.statSync(`${path}-wal`).size, 0);
+});
+
+Deno.test("a file that is opened by a link has its log beside itself", async () => {
+  await using folder = await temporaryFolder();
+  Deno.mkdirSync(`${folder.path}/real`);
+  Deno.writeFileSync(`${folder.path}/real/chat.db`, new Uint8Array());
+  Deno.symlinkSync(`${folder.path}/real/chat.db`, `${folder.path}/link.db`);
+  await using db = opened(`${folder.path}/link.db`);
+  await db.run("CREATE TABLE t (name TEXT)");
+  assert(Deno.statSync(`${folder.path}/real/chat.db-wal`).size > 0);
 });
 
 Deno.test("a path that cannot be a database says why", async () => {
