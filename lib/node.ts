@@ -18,7 +18,7 @@ import { Deletions } from "./chat/deletions.ts";
 import { DeviceDesk } from "./chat/device_desk.ts";
 import { giveUpAfter } from "./base/give_up_after.ts";
 import { Guesses } from "./chat/guesses.ts";
-import { LimitBook } from "./chat/limit_book.ts";
+import { LimitBook, LimitCounters } from "./chat/limit_book.ts";
 import { Limiter } from "./base/limiter.ts";
 import { LogBudget } from "./base/log_budget.ts";
 import type { Logger } from "./base/logger.ts";
@@ -37,7 +37,7 @@ import { RecentLines } from "./observe/recent_lines.ts";
 import { openReadGate, type ReadGate } from "./net/read_gate.ts";
 import { Rewind } from "./log/rewind.ts";
 import { ChatServer } from "./chat/server.ts";
-import type { LimitCounters, Services, Settings } from "./chat/services.ts";
+import type { Services, Settings } from "./chat/services.ts";
 import { AccessCodes } from "./store/access_codes.ts";
 import { Actions } from "./store/actions.ts";
 import { Contacts } from "./store/contacts.ts";
@@ -305,25 +305,10 @@ async function assemble(
   // An earlier process of this name may have stored messages, and died before it rang for them.
   delivery.requestSweep();
 
-  const limited: LimitCounters = {
-    messages: 0,
-    undelivered: 0,
-    lookups: 0,
-    guesses: 0,
-    signups: 0,
-    codes: 0,
-    hashes: 0,
-    history: 0,
-    devices: 0,
-    profiles: 0,
-    requests: 0,
-    refusals: 0,
-    frames: 0,
-    anonymous: 0,
-  };
+  const limited = new LimitCounters();
   const limits = new LimitBook(limited);
   const quotas = new Quotas(options, turnTime);
-  const guesses = new Guesses(tallies, options.signupRate);
+  const guesses = new Guesses(tallies, options);
   const orders = new AdminOrders({
     events: new AdminEvents(db),
     reports: new NodeReports(db),
@@ -467,7 +452,6 @@ async function assemble(
         Object.assign(services.settings, settingsOf(options));
         services.quotas.change(options);
         services.backlogs.limit(boundsOf(options));
-        services.guesses.limitSignups(options.signupRate);
       }
       return { taken: isNewCertificate ? [...taken, "tls-cert"] : taken, left };
     },

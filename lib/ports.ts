@@ -28,7 +28,7 @@ import { Proxies } from "./net/proxies.ts";
 import type { ReadGate } from "./net/read_gate.ts";
 import { NOT_ACCEPTING, Readiness } from "./observe/readiness.ts";
 import type { ChatServer } from "./chat/server.ts";
-import type { LimitCounters } from "./chat/services.ts";
+import type { LimitCounters } from "./chat/limit_book.ts";
 import type { Database } from "./store/database.ts";
 import { EXIT, FatalError } from "./base/errors.ts";
 import type { MysqlDatabase } from "./store/mysql.ts";

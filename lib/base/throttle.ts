@@ -38,12 +38,6 @@ export class Throttle {
     return this.#tokens >= this.#burst;
   }
 
-  /** As if nothing had been taken. */
-  refill(now: number): void {
-    this.#tokens = this.#burst;
-    this.#at = now;
-  }
-
   #earn(now: number): void {
     this.#tokens = Math.min(this.#burst, this.#tokens + (now - this.#at) * this.#perMs);
     this.#at = now;

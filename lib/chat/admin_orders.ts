@@ -214,9 +214,7 @@ export class AdminOrders {
       limits.lift({ person });
       return await guesses.forgetAddress(person);
     }
-    quotas.forget(userId);
-    const now = performance.now();
-    for (const session of delivery.sessionsOf(userId)) session.throttle.refill(now);
+    quotas.forget(userId, delivery.sessionsOf(userId));
     const persons = limits.lift({ userId }).map(({ person }) => person);
     await guesses.forgetUser(userId, [undefined, ...persons]);
   }

@@ -46,12 +46,13 @@ export async function resetPassword(services: Services, request: Request): Promi
 
 /** Looks for a code, unless too many were wrong before. */
 async function findCode(
-  { codes, guesses, limits }: Services,
+  services: Services,
   session: Session,
   kind: CodeKind,
   hash: Uint8Array,
 ): Promise<CodeRow | undefined> {
-  checkPatience(session);
+  const { codes, guesses, limits } = services;
+  checkPatience(services, session);
   const waitMs = await guesses.msToWaitForCode(session.person);
   if (waitMs > 0) {
     limits.note("codes", { person: session.person }, waitMs);

@@ -15,13 +15,14 @@ import * as logins from "./login_handlers.ts";
 import * as people from "./people_handlers.ts";
 import * as profiles from "./profile_handlers.ts";
 import { type JsonObject, MSGID, type ProtocolVersion } from "../protocol/protocol.ts";
+import type { Rate } from "./quotas.ts";
 import type { Answer } from "./request.ts";
 
 /** What a field must be; a `?` marks one that may be missing. */
 export type FieldType = "integer" | "string" | "integer?" | "string?";
 
 /** Of what a user has no more than a measured amount, on whichever connection. */
-export type Quota = "message" | "lookup";
+export type Measured = Extract<Rate, "messages" | "lookups">;
 
 /** One message of the protocol. */
 export interface Command {
@@ -36,7 +37,7 @@ export interface Command {
   /** Every one asks the database: a connection that sends many is slowed down. */
   isCostly: boolean;
   /** What it counts as; a function where that depends on what it asks for. */
-  quota?: Quota | ((frame: JsonObject) => Quota | undefined);
+  quota?: Measured | ((frame: JsonObject) => Measured | undefined);
   /**
    * Fields beside msgid and cid. An `id` behind the login gate must be the user's own; from version 3 on it may be left out
    * there, as may `name` and `time`.
@@ -99,7 +100,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     needsLogin: true,
     version: 1,
     isCostly: false,
-    quota: "message",
+    quota: "messages",
     fields: { id: "integer", name: "string", toid: "integer", msg: "string", time: "string" },
     answer: ACK,
     handler: handlers.oneChat,
@@ -109,7 +110,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     needsLogin: true,
     version: 1,
     isCostly: true,
-    quota: "lookup",
+    quota: "lookups",
     fields: { id: "integer", friendid: "integer?" },
     answer: ACK,
     handler: people.addFriend,
@@ -128,7 +129,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     needsLogin: true,
     version: 1,
     isCostly: true,
-    quota: "lookup",
+    quota: "lookups",
     fields: { id: "integer", groupid: "integer" },
     answer: ACK,
     handler: groups.addGroup,
@@ -138,7 +139,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     needsLogin: true,
     version: 1,
     isCostly: false,
-    quota: "message",
+    quota: "messages",
     fields: { id: "integer", name: "string", groupid: "integer", msg: "string", time: "string" },
     answer: ACK,
     handler: handlers.groupChat,
@@ -184,7 +185,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     needsLogin: true,
     version: 3,
     isCostly: true,
-    quota: "message",
+    quota: "messages",
     fields: { conversation: "string", ref: "integer", act: "string" },
     answer: ACK,
     handler: actions.action,
@@ -195,7 +196,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     version: 3,
     isCostly: true,
     // What somebody else is called, and whether a link is good, is not to be found out for thousands.
-    quota: ({ op }) => op === "add" || op === "join" ? "lookup" : undefined,
+    quota: ({ op }) => op === "add" || op === "join" ? "lookups" : undefined,
     fields: { op: "string", groupid: "integer?" },
     answer: ACK,
     handler: groups.groupMessage,
@@ -205,7 +206,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     needsLogin: true,
     version: 3,
     isCostly: true,
-    quota: "lookup",
+    quota: "lookups",
     fields: { op: "string" },
     answer: ACK,
     handler: people.contact,
@@ -215,7 +216,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     needsLogin: true,
     version: 3,
     isCostly: true,
-    quota: "lookup",
+    quota: "lookups",
     fields: { limit: "integer?" },
     answer: ACK,
     handler: people.find,
@@ -225,7 +226,7 @@ export const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
     needsLogin: true,
     version: 3,
     isCostly: true,
-    quota: "lookup",
+    quota: "lookups",
     fields: {},
     answer: ACK,
     handler: profiles.profile,

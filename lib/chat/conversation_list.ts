@@ -50,7 +50,7 @@ export async function conversations(services: Services, request: Request): Promi
     `,"more":${page.more}}`,
   ]);
   const waitMs = services.quotas.of(login.userId)
-    .takeHistory(performance.now(), page.conversations.length * CONVERSATION_COST);
+    .take("history", performance.now(), page.conversations.length * CONVERSATION_COST);
   if (waitMs === 0) return;
   services.limits.note("history", { userId: login.userId }, waitMs);
   await new Promise((resolve) => setTimeout(resolve, waitMs));

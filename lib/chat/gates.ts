@@ -10,9 +10,9 @@ import type { RawFrame } from "../protocol/framer.ts";
 import { DEPTH_MAX, ERRNO, isJsonObject, type JsonObject, MSGID } from "../protocol/protocol.ts";
 import type { Subject } from "./limit_book.ts";
 import { type Answer, Refusal, refusalOf, Request, tooMany } from "./request.ts";
+import type { Quota } from "./quotas.ts";
 import type { Services } from "./services.ts";
 import { type Notice, type Session, traceOf } from "./session.ts";
-import type { Throttle } from "../base/throttle.ts";
 import { turnTime } from "../base/turn.ts";
 
 const CID_MAX = 64;
@@ -65,21 +65,21 @@ export function handleFrame(services: Services, session: Session, raw: RawFrame)
 function measure(services: Services, request: Request, { isCostly, quota: counted }: Command): number {
   const { session, frame, byteLength } = request;
   const quota = typeof counted === "function" ? counted(frame) : counted;
-  const { quotas, limits } = services;
+  const { limits } = services;
   const now = turnTime();
   const weight = weightOf(services, session);
-  const costMs = isCostly ? requestsOf(services, session).take(now, weight) : 0;
+  const costMs = isCostly ? requestsOf(services, session).take("requests", now, weight) : 0;
   if (costMs > 0) limits.note("requests", whoOf(session), costMs);
   if (quota === undefined) return costMs;
-  const own = quotas.of(request.login.userId);
+  const own = services.quotas.of(request.login.userId);
   const isTold = session.version >= 2;
-  const quotaMs = quota === "message"
+  const quotaMs = quota === "messages"
     ? isTold ? own.tryMessage(now, byteLength, weight) : own.takeMessage(now, byteLength, weight)
     : isTold
-    ? own.tryLookup(now, weight)
-    : own.takeLookup(now, weight);
+    ? own.tryTake(quota, now, weight)
+    : own.take(quota, now, weight);
   if (quotaMs === 0) return costMs;
-  limits.note(quota === "message" ? "messages" : "lookups", whoOf(session), quotaMs);
+  limits.note(quota, whoOf(session), quotaMs);
   if (isTold) throw tooMany("You send too much in too short a time", quotaMs);
   return Math.max(costMs, quotaMs);
 }
@@ -94,8 +94,9 @@ function weightOf({ delivery }: Services, { login }: Session): number {
 }
 
 /** From version 3 on a user's connections share one measure. */
-function requestsOf({ quotas }: Services, { version, login, throttle }: Session): Throttle {
-  return version === 3 && login ? quotas.of(login.userId).requests : throttle;
+function requestsOf({ quotas }: Services, session: Session): Quota {
+  const { version, login } = session;
+  return version === 3 && login ? quotas.of(login.userId) : quotas.ofConnection(session);
 }
 
 /** The connection's next frame is not read before this one has had its turn. */
@@ -194,7 +195,7 @@ function checkFields(session: Session, command: Command, frame: JsonObject): voi
 
 /** The one place where a failed request ends. */
 function refuse(services: Services, request: Request, error: unknown): void {
-  const { logger, refusalLines, failureLines, limited } = services;
+  const { logger, refusalLines, failureLines, quotas, limited } = services;
   const { session, frame: { msgid } } = request;
   const refusal = refusalOf(error);
   request.refuse(refusal);
@@ -212,10 +213,10 @@ function refuse(services: Services, request: Request, error: unknown): void {
     if (failureLines.take(now)) logger.error("request failed", fields());
     return;
   }
-  if (session.refusedFrames < REFUSALS_LOGGED && refusalLines.take(now)) {
+  if (session.refusedFrames++ < REFUSALS_LOGGED && refusalLines.take(now)) {
     logger.info("frame refused", fields());
   }
-  if (error instanceof Refusal && !session.noteRefusal(now)) {
+  if (quotas.ofConnection(session).take("refusals", now) > 0) {
     limited.refusals++;
     session.end(TOO_MANY_REFUSED);
   }

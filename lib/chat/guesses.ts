@@ -9,42 +9,57 @@
  */
 import type { Count, Tallies, Tally } from "../cluster/tallies.ts";
 
-/** A limit that grows. */
+/** How many are free before each further one has to wait; 0: any number. */
+export interface GuessOptions {
+  /** Wrong passwords for an account, from wherever; 1 at least. */
+  wrongPasswords: number;
+  /** Wrong passwords from an address, for whichever accounts. */
+  wrongPasswordsPerAddress: number;
+  /** Wrong codes from an address. */
+  wrongCodes: number;
+  /** Signups of an address; these are refused, and as many are free again in an hour. */
+  signupRate: number;
+}
+
+/** A limit whose counts are forgotten one after the other. */
 interface Limit {
-  /** So many are free. */
-  free: number;
-  /** One is forgotten after so long, ms. */
-  wearMs: number;
+  /** Says how many are free. */
+  option: keyof GuessOptions;
+  /** So many are forgotten in this time, ms. */
+  forgetMs: number;
+}
+
+/** One that has each further try wait, longer and longer. */
+interface GrowingLimit extends Limit {
   /** The longest wait, ms. */
   maxWaitMs: number;
 }
 
 /** The first wait, ms. */
 const FIRST_WAIT_MS = 1_000;
-/** Nobody mistypes so often. Later some hundred tries a day are left. */
-const ACCOUNT: Limit = { free: 40, wearMs: 15 * 60_000, maxWaitMs: 15 * 60_000 };
-/** A class of 60 behind one address mistypes often; 360 an hour are forgotten. */
-const ADDRESS: Limit = { free: 200, wearMs: 10_000, maxWaitMs: 5 * 60_000 };
-/** Codes are typed from a letter or a mail; nobody mistypes so many. */
-const CODE: Limit = { free: 20, wearMs: 60_000, maxWaitMs: 5 * 60_000 };
+/** Some hundred tries a day are left when nobody mistypes any more. */
+const ACCOUNT: GrowingLimit = { option: "wrongPasswords", forgetMs: 10 * 3_600_000, maxWaitMs: 15 * 60_000 };
+/** A class of 60 behind one address mistypes often. */
+const ADDRESS: GrowingLimit = {
+  option: "wrongPasswordsPerAddress",
+  forgetMs: 2_000_000,
+  maxWaitMs: 5 * 60_000,
+};
+/** Codes are typed from a letter or a mail. */
+const CODE: GrowingLimit = { option: "wrongCodes", forgetMs: 20 * 60_000, maxWaitMs: 5 * 60_000 };
+const SIGNUPS: Limit = { option: "signupRate", forgetMs: 3_600_000 };
 /** How long an address stays known to be a user's, ms. */
 const KNOWN_MS = 30 * 86_400_000;
-const HOUR_MS = 3_600_000;
 
 /** Counts wrong passwords, wrong codes and signups. One per node. */
 export class Guesses {
   readonly #tallies: Tallies;
-  #signupsPerHour: number;
+  readonly #options: Readonly<GuessOptions>;
 
-  /** `signupsPerHour`: of one address; 0: any number. */
-  constructor(tallies: Tallies, signupsPerHour: number) {
+  /** `options`: looked at each time, they may change. */
+  constructor(tallies: Tallies, options: Readonly<GuessOptions>) {
     this.#tallies = tallies;
-    this.#signupsPerHour = signupsPerHour;
-  }
-
-  /** So many of one address from now on; 0: any number. */
-  limitSignups(perHour: number): void {
-    this.#signupsPerHour = perHour;
+    this.#options = options;
   }
 
   /**
@@ -52,29 +67,24 @@ export class Guesses {
    * undefined: nobody knows whose address it is, and there is no count for it.
    */
   async msToWait(userId: number, person: string | undefined): Promise<number> {
-    const limits = [{ limit: ACCOUNT, key: placeKey(userId, person) }, {
-      limit: ACCOUNT,
-      key: accountKey(userId),
-    }];
-    if (person !== undefined) limits.push({ limit: ADDRESS, key: addressKey(person) });
-    const known = { key: knownKey(userId, person), wearMs: KNOWN_MS };
-    const [isKnown, here, ...elsewhere] = await this.#tallies.read([
-      known,
-      ...limits.map(({ key, limit }) => ({ key, wearMs: limit.wearMs })),
+    const [isKnown, here, account, address] = await this.#tallies.read([
+      { key: knownKey(userId, person), wearMs: KNOWN_MS },
+      ...this.#tally(ACCOUNT, placeKey(userId, person)),
+      ...this.#tally(ACCOUNT, accountKey(userId)),
+      ...this.#tally(ADDRESS, person && addressKey(person)),
     ]);
-    if (isKnown && isKnown.count > 0) return here ? waitOf(here, ACCOUNT) : 0;
-    return Math.max(...elsewhere.map((count, index) => waitOf(count, limits[index + 1]?.limit ?? ACCOUNT)));
+    if (isKnown && isKnown.count > 0) return this.#waitOf(ACCOUNT, here);
+    return Math.max(this.#waitOf(ACCOUNT, account), this.#waitOf(ADDRESS, address));
   }
 
   /** A password was wrong. */
   async wrong(userId: number, person: string | undefined): Promise<void> {
     const [isKnown] = await this.#tallies.read([{ key: knownKey(userId, person), wearMs: KNOWN_MS }]);
-    const counted: Tally[] = [{
-      key: isKnown && isKnown.count > 0 ? placeKey(userId, person) : accountKey(userId),
-      wearMs: ACCOUNT.wearMs,
-    }];
-    if (person !== undefined) counted.push({ key: addressKey(person), wearMs: ADDRESS.wearMs });
-    await this.#tallies.add(counted);
+    const accountOrPlace = isKnown && isKnown.count > 0 ? placeKey(userId, person) : accountKey(userId);
+    await this.#tallies.add([
+      ...this.#tally(ACCOUNT, accountOrPlace),
+      ...this.#tally(ADDRESS, person && addressKey(person)),
+    ]);
   }
 
   /** A password was right: the address is this user's from now on. */
@@ -96,32 +106,38 @@ export class Guesses {
 
   /** How long until a code may be tried from there, ms; 0: now. */
   async msToWaitForCode(person: string | undefined): Promise<number> {
-    if (person === undefined) return 0;
-    const [wrong] = await this.#tallies.read([{ key: codeKey(person), wearMs: CODE.wearMs }]);
-    return wrong ? waitOf(wrong, CODE) : 0;
+    const [wrong] = await this.#tallies.read(this.#tally(CODE, person && codeKey(person)));
+    return this.#waitOf(CODE, wrong);
   }
 
   /** A code was wrong. */
   async wrongCode(person: string | undefined): Promise<void> {
-    if (person !== undefined) await this.#tallies.add([{ key: codeKey(person), wearMs: CODE.wearMs }]);
+    await this.#tallies.add(this.#tally(CODE, person && codeKey(person)));
   }
 
   /** Counts a signup, if one more is allowed from there: then 0, else how long until it is, ms. */
   async trySignup(person: string | undefined): Promise<number> {
-    if (person === undefined || this.#signupsPerHour === 0) return 0;
-    const tally = { key: signupKey(person), wearMs: HOUR_MS / this.#signupsPerHour };
+    const [tally] = this.#tally(SIGNUPS, person && signupKey(person));
+    if (!tally) return 0;
     const [signups] = await this.#tallies.read([tally]);
-    const surplus = (signups?.count ?? 0) + 1 - this.#signupsPerHour;
+    const surplus = (signups?.count ?? 0) + 1 - this.#options.signupRate;
     if (surplus > 0) return surplus * tally.wearMs;
     await this.#tallies.add([tally]);
     return 0;
   }
-}
 
-function waitOf({ count, ageMs }: Count, { free, maxWaitMs }: Limit): number {
-  if (count < free) return 0;
-  const waitMs = Math.min(maxWaitMs, FIRST_WAIT_MS * 2 ** Math.floor(count - free));
-  return Math.max(0, waitMs - ageMs);
+  /** As what it is counted; none where nothing is. */
+  #tally({ option, forgetMs }: Limit, key: string | undefined): Tally[] {
+    const free = this.#options[option];
+    return key === undefined || free === 0 ? [] : [{ key, wearMs: forgetMs / free }];
+  }
+
+  #waitOf({ option, maxWaitMs }: GrowingLimit, counted: Count | undefined): number {
+    if (!counted) return 0;
+    // One that is forgotten in part counts still: the first wait comes after so many, and not one later.
+    const surplus = Math.ceil(counted.count) - this.#options[option];
+    return surplus < 0 ? 0 : Math.max(0, Math.min(maxWaitMs, FIRST_WAIT_MS * 2 ** surplus) - counted.ageMs);
+  }
 }
 
 function accountKey(userId: number): string {

@@ -83,14 +83,14 @@ async function lookUpReceiver(
   id: number,
 ): Promise<boolean> {
   const quota = quotas.of(userId);
-  const waitMs = quota.msUntilLookup(performance.now());
+  const waitMs = quota.msUntilOne("lookups", performance.now());
   if (waitMs > 0) {
     limits.note("lookups", { userId, person: session.person }, waitMs);
     if (session.version >= 2) throw tooMany("You write to too many who do not exist", waitMs);
     await new Promise((resolve) => setTimeout(resolve, waitMs));
   }
   const exists = await receiverExists(users, session, id);
-  if (!exists) quota.takeLookup(performance.now());
+  if (!exists) quota.take("lookups", performance.now());
   return exists;
 }
 
@@ -342,7 +342,7 @@ export async function payForPage(
   { userId }: Login,
   cost: number,
 ): Promise<void> {
-  const waitMs = quotas.of(userId).takeHistory(performance.now(), cost);
+  const waitMs = quotas.of(userId).take("history", performance.now(), cost);
   if (waitMs === 0) return;
   limits.note("history", { userId }, waitMs);
   await new Promise((resolve) => setTimeout(resolve, waitMs));

@@ -4,15 +4,53 @@
  * @module
  */
 import { forgetOldest } from "../base/forget_oldest.ts";
-import type { LimitCounters } from "./services.ts";
 
 /** Those whom a limit has met last are remembered. */
 const KEPT = 10_000;
 /** Whoever has been met by a limit is shown for so long, ms, also where each wait is shorter. */
 const SHOWN_MS = 60_000;
 
+/** What limits have refused or slowed down, by the names that they have in metrics. */
+export class LimitCounters {
+  /** Chat messages of users who sent too many or too much. */
+  messages = 0;
+  /** Chat messages to receivers for whom too much waits. */
+  undelivered = 0;
+  /** Look-ups of users who made too many. */
+  lookups = 0;
+  /** Passwords not looked at, after too many wrong ones. */
+  guesses = 0;
+  /** Passwords, tokens and codes not looked at, on connections where several in a row were wrong. */
+  attempts = 0;
+  /** Signups of addresses that made too many. */
+  signups = 0;
+  /** Invitations not looked at, after too many wrong ones. */
+  codes = 0;
+  /** Logins and signups for which too many others waited. */
+  hashes = 0;
+  /** Pages of history of users who read too much. */
+  history = 0;
+  /** Devices of users who made too many. */
+  devices = 0;
+  /** Other names and lines of users who changed theirs too often. */
+  profiles = 0;
+  /** Requests to the database of connections that made too many. */
+  requests = 0;
+  /** Connections whose frames had to be refused too often. */
+  refusals = 0;
+  /** Connections that have not read, or not acknowledged, what was sent to them. */
+  unread = 0;
+  /** Connections whose frame was too long. */
+  frames = 0;
+  /** Connections on which nobody logged in in time. */
+  anonymous = 0;
+}
+
 /** A limit that holds up a user, or an address. */
-export type PersonalLimit = Exclude<keyof LimitCounters, "frames" | "refusals" | "anonymous" | "hashes">;
+export type PersonalLimit = Exclude<
+  keyof LimitCounters,
+  "attempts" | "frames" | "refusals" | "unread" | "anonymous" | "hashes"
+>;
 
 /** Whom a limit meets. */
 export interface Subject {

@@ -63,7 +63,7 @@ export async function signup(services: Services, request: Request): Promise<void
 export async function login(services: Services, request: Request): Promise<void> {
   const { users } = services;
   const { session, frame } = request;
-  checkLoginAllowed(session);
+  checkLoginAllowed(services, session);
   const device = session.version === 3 ? deviceAsked(request) : undefined;
   const isByName = frame.id === undefined;
   const wrong = isByName ? "Wrong name or password" : "Wrong id or password";
@@ -168,7 +168,7 @@ async function logInOnDevice(
     await devices.rename(account.id, known.id, asked.name);
   }
   if (!known) {
-    const waitMs = quotas.of(account.id).tryDevice(performance.now());
+    const waitMs = quotas.of(account.id).tryTake("devices", performance.now());
     if (waitMs > 0) {
       limits.note("devices", { userId: account.id, person: request.session.person }, waitMs);
       throw tooMany("This user has made too many devices; name one of them", waitMs);
@@ -211,7 +211,7 @@ export async function tryPassword(
 /** RESUME_MSG: a login by token, which takes the place of an older session. */
 export async function resume(services: Services, request: Request): Promise<void> {
   const { session } = request;
-  checkLoginAllowed(session);
+  checkLoginAllowed(services, session);
   const token = request.string("token");
   if (session.version === 3) return await resumeDevice(services, request, token);
   const userId = tokenUserId(token);
@@ -253,11 +253,11 @@ async function resumeDevice(services: Services, request: Request, text: string):
   });
 }
 
-function checkLoginAllowed(session: Session): void {
+function checkLoginAllowed(services: Services, session: Session): void {
   if (session.login) {
     throw new Refusal(ERRNO.ALREADY_ONLINE, "Already logged in on this connection; log out first");
   }
-  checkPatience(session);
+  checkPatience(services, session);
 }
 
 function refusedLogin(session: Session, errno: number, message: string): Refusal {

@@ -15,10 +15,12 @@ const WAIT_MS = 10_000;
 const NO_TURN_WAIT_MS = 5_000;
 
 /** Throws a Refusal while the connection has to wait. */
-export function checkPatience(session: Session): void {
+export function checkPatience({ limited }: Services, session: Session): void {
   if (session.refusedLogins < REFUSED_MAX) return;
   const waitMs = session.refusedLoginAt + WAIT_MS - performance.now();
-  if (waitMs > 0) throw tooMany("Too many refused attempts; wait a little", waitMs);
+  if (waitMs <= 0) return;
+  limited.attempts++;
+  throw tooMany("Too many refused attempts; wait a little", waitMs);
 }
 
 /** Counts `refusal`, and returns it. */

@@ -40,7 +40,7 @@ async function changeProfile(services: Services, request: Request): Promise<void
   const isNews = (change.name ?? before.name) !== before.name ||
     (change.status ?? before.status) !== before.status;
   if (!isNews) return request.reply(before);
-  const waitMs = quotas.of(userId).tryProfile(performance.now());
+  const waitMs = quotas.of(userId).tryTake("profiles", performance.now());
   if (waitMs > 0) {
     limits.note("profiles", { userId, person: session.person }, waitMs);
     throw tooMany("You have changed your profile too often", waitMs);
@@ -106,7 +106,7 @@ export async function checkOwnPassword(
   password: string,
 ): Promise<Account> {
   const { users } = services;
-  checkPatience(session);
+  checkPatience(services, session);
   const wrong = new Refusal(ERRNO.REFUSED, "This is not your password");
   if (checkPassword(password) !== undefined) throw noteRefused(session, wrong);
   const account = await users.account(userId);

@@ -1,64 +1,80 @@
 /**
- * What each user may do in a second, on whichever connection: one after the other may not begin anew.
+ * What each user may do in a second or an hour, on whichever connection: one after the other may not begin anew. And what
+ * a connection may, whoever uses it.
  *
  * @module
  */
 import { Throttle } from "../base/throttle.ts";
-import { COSTLY_REQUESTS } from "./session.ts";
 
-/** So many seconds' worth may come at once. */
-const BURST_SECONDS = 10;
-/** Of history fewer: it is a burst that others feel. */
-const HISTORY_BURST_SECONDS = 2;
 /** Who has been refused is refused for so long, ms: what comes again then comes in order, and a good deal of it. */
 const PAUSE_MS = 1_000;
-/** Questions whether somebody exists and who that is: enough for anybody's friends, too few for a list of everybody. */
-const LOOKUPS = { burst: 100, perSecond: 1 };
-/** Devices that a user makes by logging in: each has a row for each of its conversations. */
-const DEVICES = { burst: 60, perSecond: 0.1 };
-/** Other names and lines about oneself: all who know the user are told of each. */
-const PROFILES = { burst: 10, perSecond: 1 / 30 };
 /** Users remembered before those are looked for who have used nothing lately. */
 const USERS = 1_024;
 
-/** How much a user may send; 0: any amount. */
-export interface QuotaOptions {
-  /** Chat messages a second. */
-  messageRate: number;
-  /** Bytes of chat messages a second. */
-  byteRate: number;
-  /** Characters of history a second, a row being some besides. */
-  historyRate: number;
-}
+/**
+ * What is measured out, by the names of the limits as they are counted: the option that says how much there is in so many
+ * seconds, 0 being any amount, and how many seconds' worth of it may come at once.
+ */
+export const RATES = {
+  /** Chat messages. */
+  messages: { option: "messageRate", seconds: 1, burstSeconds: 10 },
+  /** Their bytes; counted as messages. */
+  bytes: { option: "byteRate", seconds: 1, burstSeconds: 10 },
+  /** Characters of history, a row being some besides: a longer burst is one that others feel. */
+  history: { option: "historyRate", seconds: 1, burstSeconds: 2 },
+  /** Questions whether somebody exists and who that is: enough for anybody's friends, too few for a list of everybody. */
+  lookups: { option: "lookupRate", seconds: 1, burstSeconds: 100 },
+  /** What asks the database, of a connection, or of all of a user's from version 3 on. Chat has its own measure: the commit. */
+  requests: { option: "requestRate", seconds: 1, burstSeconds: 2 },
+  /** Devices that a user makes by logging in: each has a row for each of its conversations. */
+  devices: { option: "deviceRate", seconds: 3_600, burstSeconds: 600 },
+  /** Other names and lines about oneself: all who know the user are told of each. */
+  profiles: { option: "profileRate", seconds: 3_600, burstSeconds: 300 },
+  /** Frames of a connection that are refused: a client whose every frame is wrong helps nobody. */
+  refusals: { option: "refusalRate", seconds: 1, burstSeconds: 50 },
+} as const;
 
-/** One user's. */
+/** One of them. */
+export type Rate = keyof typeof RATES;
+
+/** How much there is of each; 0: any amount. */
+export type RateOptions = Readonly<Record<(typeof RATES)[Rate]["option"], number>>;
+
+/** One user's, or one connection's. Times as of performance.now(). */
 export class Quota {
-  readonly #messages: Throttle | undefined;
-  readonly #bytes: Throttle | undefined;
-  readonly #lookups: Throttle;
-  readonly #history: Throttle | undefined;
-  #requests: Throttle | undefined;
-  #devices: Throttle | undefined;
-  #profiles: Throttle | undefined;
+  readonly #options: RateOptions;
+  readonly #throttles = new Map<Rate, Throttle>();
   #pausedUntil = -Infinity;
 
-  /** `now` as of performance.now(). */
-  constructor({ messageRate, byteRate, historyRate }: QuotaOptions, now: number) {
-    this.#messages = throttle(messageRate, now);
-    this.#bytes = throttle(byteRate, now);
-    this.#lookups = new Throttle(LOOKUPS, now);
-    this.#history = historyRate === 0
-      ? undefined
-      : new Throttle({ burst: HISTORY_BURST_SECONDS * historyRate, perSecond: historyRate }, now);
+  /** So much may be had of each. */
+  constructor(options: RateOptions) {
+    this.#options = options;
+  }
+
+  /** Counts so many; returns how long to wait before they are handled, ms. */
+  take(rate: Rate, now: number, count = 1): number {
+    return this.#throttle(rate, now)?.take(now, count) ?? 0;
+  }
+
+  /** How long until there is one to be had, ms; counts nothing. */
+  msUntilOne(rate: Rate, now: number): number {
+    return this.#throttle(rate, now)?.msUntilOne(now) ?? 0;
   }
 
   /**
-   * Counts a message of so many bytes, if it may be sent now: then 0, else how long to wait before the next try, ms.
-   * `weight`: on so many nodes the user is online, each of which counts for itself.
+   * Counts one, if there is one to be had: then 0, else how long to wait before the next try, ms. `weight`: on so many nodes
+   * the user is online, each of which counts for itself.
    */
+  tryTake(rate: Rate, now: number, weight = 1): number {
+    const waitMs = this.msUntilOne(rate, now);
+    if (waitMs === 0) this.take(rate, now, weight);
+    return waitMs;
+  }
+
+  /** As {@link tryTake}, for a message of so many bytes. */
   tryMessage(now: number, bytes: number, weight = 1): number {
     if (now >= this.#pausedUntil) {
-      const waitMs = Math.max(this.#messages?.msUntilOne(now) ?? 0, this.#bytes?.msUntilOne(now) ?? 0);
+      const waitMs = Math.max(this.msUntilOne("messages", now), this.msUntilOne("bytes", now));
       if (waitMs === 0) {
         this.takeMessage(now, bytes, weight);
         return 0;
@@ -68,93 +84,56 @@ export class Quota {
     return this.#pausedUntil - now;
   }
 
-  /** Counts a message of so many bytes; returns how long to wait before it is handled, ms. */
+  /** As {@link take}, for a message of so many bytes. */
   takeMessage(now: number, bytes: number, weight = 1): number {
-    return Math.max(this.#messages?.take(now, weight) ?? 0, this.#bytes?.take(now, bytes * weight) ?? 0);
-  }
-
-  /** As {@link tryMessage}, for a look-up of somebody. */
-  tryLookup(now: number, weight = 1): number {
-    const waitMs = this.#lookups.msUntilOne(now);
-    if (waitMs === 0) this.#lookups.take(now, weight);
-    return waitMs;
-  }
-
-  /** How long until somebody may be looked up, ms; counts nothing. */
-  msUntilLookup(now: number): number {
-    return this.#lookups.msUntilOne(now);
-  }
-
-  /** As {@link takeMessage}, for a look-up of somebody. */
-  takeLookup(now: number, weight = 1): number {
-    return this.#lookups.take(now, weight);
-  }
-
-  /** Requests that ask the database, of all of the user's connections. */
-  get requests(): Throttle {
-    return this.#requests ??= new Throttle(COSTLY_REQUESTS, performance.now());
-  }
-
-  /** As {@link tryMessage}, for another device. */
-  tryDevice(now: number): number {
-    this.#devices ??= new Throttle(DEVICES, now);
-    const waitMs = this.#devices.msUntilOne(now);
-    if (waitMs === 0) this.#devices.take(now);
-    return waitMs;
-  }
-
-  /** As {@link tryMessage}, for another name, or another line about oneself. */
-  tryProfile(now: number): number {
-    this.#profiles ??= new Throttle(PROFILES, now);
-    const waitMs = this.#profiles.msUntilOne(now);
-    if (waitMs === 0) this.#profiles.take(now);
-    return waitMs;
-  }
-
-  /** Counts so much history that has been read; returns how long to wait before more is, ms. */
-  takeHistory(now: number, chars: number): number {
-    return this.#history?.take(now, chars) ?? 0;
+    return Math.max(this.take("messages", now, weight), this.take("bytes", now, bytes * weight));
   }
 
   /** True when it is as good as a new one. */
   isFull(now: number): boolean {
-    return (this.#messages?.isFull(now) ?? true) && (this.#bytes?.isFull(now) ?? true) &&
-      this.#lookups.isFull(now) && (this.#history?.isFull(now) ?? true) &&
-      (this.#requests?.isFull(now) ?? true) && (this.#devices?.isFull(now) ?? true) &&
-      (this.#profiles?.isFull(now) ?? true) && now >= this.#pausedUntil;
+    return now >= this.#pausedUntil &&
+      [...this.#throttles.values()].every((throttle) => throttle.isFull(now));
   }
-}
 
-function throttle(perSecond: number, now: number): Throttle | undefined {
-  return perSecond === 0 ? undefined : new Throttle({ burst: BURST_SECONDS * perSecond, perSecond }, now);
+  #throttle(rate: Rate, now: number): Throttle | undefined {
+    const known = this.#throttles.get(rate);
+    if (known) return known;
+    const { option, seconds, burstSeconds } = RATES[rate];
+    const perSecond = this.#options[option] / seconds;
+    if (perSecond === 0) return undefined;
+    // With less than one at once there would never be one to be had.
+    const throttle = new Throttle({ burst: Math.max(1, burstSeconds * perSecond), perSecond }, now);
+    this.#throttles.set(rate, throttle);
+    return throttle;
+  }
 }
 
 /** Everybody's. One per node. */
 export class Quotas {
-  #options: QuotaOptions;
+  #options: RateOptions;
   readonly #now: () => number;
   readonly #byUser = new Map<number, Quota>();
+  #byConnection = new WeakMap<WeakKey, Quota>();
   #pruneAt = USERS;
 
   /** `now`: monotonic clock, ms. */
-  constructor(options: QuotaOptions, now: () => number) {
+  constructor(options: RateOptions, now: () => number) {
     this.#options = { ...options };
     this.#now = now;
   }
 
-  /** How many are remembered. */
+  /** How many users are remembered. */
   get size(): number {
     return this.#byUser.size;
   }
 
   /** These count from now on; everybody begins anew where they are others than before. */
-  change({ messageRate, byteRate, historyRate }: QuotaOptions): void {
+  change(options: RateOptions): void {
     const before = this.#options;
-    if (
-      messageRate === before.messageRate && byteRate === before.byteRate && historyRate === before.historyRate
-    ) return;
-    this.#options = { messageRate, byteRate, historyRate };
+    if (Object.values(RATES).every(({ option }) => options[option] === before[option])) return;
+    this.#options = { ...options };
     this.#byUser.clear();
+    this.#byConnection = new WeakMap();
   }
 
   /** A user's. */
@@ -162,14 +141,22 @@ export class Quotas {
     let quota = this.#byUser.get(userId);
     if (quota === undefined) {
       if (this.#byUser.size >= this.#pruneAt) this.#prune();
-      this.#byUser.set(userId, quota = new Quota(this.#options, this.#now()));
+      this.#byUser.set(userId, quota = new Quota(this.#options));
     }
     return quota;
   }
 
-  /** This user begins anew. */
-  forget(userId: number): void {
+  /** A connection's, by its session. */
+  ofConnection(session: WeakKey): Quota {
+    let quota = this.#byConnection.get(session);
+    if (quota === undefined) this.#byConnection.set(session, quota = new Quota(this.#options));
+    return quota;
+  }
+
+  /** This user begins anew, on these connections, too. */
+  forget(userId: number, sessions: readonly WeakKey[]): void {
     this.#byUser.delete(userId);
+    for (const session of sessions) this.#byConnection.delete(session);
   }
 
   #prune(): void {

@@ -358,7 +358,9 @@ export class ChatServer {
 
   /** Sends a client away for a fault of its own. */
   #endFaulty(session: Session, notice: Notice): void {
-    this.#end(session, notice, { dropQueued: notice.code === "slow_consumer" });
+    const isUnread = notice.code === "slow_consumer";
+    if (isUnread) this.#services.limited.unread++;
+    this.#end(session, notice, { dropQueued: isUnread });
     // A peer that is gone does not close its side; its user may log in elsewhere at once.
     this.#services.admission.dismiss(session);
   }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { LimitBook } from "./limit_book.ts";
+import type { LimitBook, LimitCounters } from "./limit_book.ts";
 import type { Session } from "./session.ts";
 import type { Admission } from "./admission.ts";
 import type { AdminOrders } from "./admin_orders.ts";
@@ -66,38 +66,6 @@ export interface Settings {
   isClustered: boolean;
   /** Where heartbeats may come as datagrams. */
   udpPort?: number;
-}
-
-/** What limits have refused or slowed down. */
-export interface LimitCounters {
-  /** Chat messages of users who sent too many or too much. */
-  messages: number;
-  /** Chat messages to receivers for whom too much waits. */
-  undelivered: number;
-  /** Look-ups of users who made too many. */
-  lookups: number;
-  /** Passwords not looked at, after too many wrong ones. */
-  guesses: number;
-  /** Signups of addresses that made too many. */
-  signups: number;
-  /** Invitations not looked at, after too many wrong ones. */
-  codes: number;
-  /** Logins and signups for which too many others waited. */
-  hashes: number;
-  /** Pages of history of users who read too much. */
-  history: number;
-  /** Devices of users who made too many. */
-  devices: number;
-  /** Other names and lines of users who changed theirs too often. */
-  profiles: number;
-  /** Requests to the database of connections that made too many. */
-  requests: number;
-  /** Connections whose frames had to be refused too often. */
-  refusals: number;
-  /** Connections whose frame was too long. */
-  frames: number;
-  /** Connections on which nobody logged in in time. */
-  anonymous: number;
 }
 
 /** The parts of a node. */

@@ -9,20 +9,10 @@ import type { Mailbox, Outlet } from "../log/mailbox.ts";
 import type { Who } from "../protocol/entries.ts";
 import { MSGID, type NoticeCode, type ProtocolVersion } from "../protocol/protocol.ts";
 import type { GroupRole } from "../store/group_changes.ts";
-import { Throttle } from "../base/throttle.ts";
 import { turnTime } from "../base/turn.ts";
 
 /** Messages of one connection that may wait for their commit; then its next frame is not read. */
 const APPENDS_AT_ONCE = 64;
-
-/**
- * Requests of one connection that ask the database, or of all of a user's from version 3 on; what is more waits. Chat has its
- * own measure: the commit.
- */
-export const COSTLY_REQUESTS = { burst: 400, perSecond: 200 };
-
-/** Refused frames of one connection; a client whose every frame is wrong helps nobody. */
-const REFUSALS = { burst: 500, perSecond: 10 };
 
 /** A notice's text and what the client is to do. */
 export interface Notice {
@@ -92,8 +82,6 @@ export class Session {
   onLogin: ((isLoggedIn: boolean) => void) | undefined;
   /** Since when nobody has been logged in, as of performance.now(). */
   anonymousSince: number = turnTime();
-  /** For requests that ask the database. */
-  readonly throttle = new Throttle(COSTLY_REQUESTS, performance.now());
   /** When a heartbeat last came as a datagram, as of performance.now(). */
   beatAt = 0;
   /** What such a heartbeat has to show: another one for each login; undefined: none can come. */
@@ -106,7 +94,6 @@ export class Session {
   refusedLoginAt = 0;
   /** Frames refused so far; the log names only the first few. */
   refusedFrames = 0;
-  #refusals: Throttle | undefined;
   #login: Login | undefined;
   #appends = 0;
   #room: PromiseWithResolvers<void> | undefined;
@@ -146,13 +133,6 @@ export class Session {
       ...options,
       reason: notice.code,
     });
-  }
-
-  /** A frame was refused; false: it is one too many. */
-  noteRefusal(now: number): boolean {
-    this.refusedFrames++;
-    this.#refusals ??= new Throttle(REFUSALS, now);
-    return this.#refusals.take(now) === 0;
   }
 
   /** A message of this connection begins to wait for its commit. */

@@ -118,6 +118,16 @@ export interface ServeOptions extends StorageOptions {
   byteRate: number;
   /** Bytes of history a user may read a second; 0: any number. */
   historyRate: number;
+  /** Look-ups of a user a second; 0: any number. */
+  lookupRate: number;
+  /** Requests to the database of a connection, or of a user of version 3, a second; 0: any number. */
+  requestRate: number;
+  /** Devices a user makes an hour; 0: any number. */
+  deviceRate: number;
+  /** Other names and statuses of a user an hour; 0: any number. */
+  profileRate: number;
+  /** Refused frames of a connection a second. */
+  refusalRate: number;
   /** Messages that may wait from one user for another; 0: any number. */
   undeliveredMessages: number;
   /** Bytes of these; 0: any number. */
@@ -126,6 +136,12 @@ export interface ServeOptions extends StorageOptions {
   signup: "open" | "invite" | "closed";
   /** Signups of an address an hour; 0: any number. */
   signupRate: number;
+  /** Wrong passwords for an account before the next one has to wait. */
+  wrongPasswords: number;
+  /** Those from one address; 0: any number. */
+  wrongPasswordsPerAddress: number;
+  /** Wrong codes from one address before the next one has to wait; 0: any number. */
+  wrongCodes: number;
   /** Least length of a new password, in characters. */
   passwordMin: number;
   /** Whether users are found by how their names begin, or by the whole name only. */
@@ -512,6 +528,47 @@ const LIMITS = {
     fallback: "4M",
     isReloadable: true,
   },
+  lookupRate: {
+    flag: "lookup-rate",
+    placeholder: "N",
+    help: "look-ups of people and groups a user may make a second, 100 seconds' worth at once; 0: any number",
+    parse: integer(0, 1_000_000),
+    fallback: "1",
+    isReloadable: true,
+  },
+  requestRate: {
+    flag: "request-rate",
+    placeholder: "N",
+    help: "requests to the database of a connection (of a user, from version 3 on) a second, two seconds' " +
+      "worth at once; more have to wait; 0: any number",
+    parse: integer(0, 1_000_000),
+    fallback: "200",
+    isReloadable: true,
+  },
+  deviceRate: {
+    flag: "device-rate",
+    placeholder: "N",
+    help: "devices a user may make an hour by logging in, ten minutes' worth at once; 0: any number",
+    parse: integer(0, 1_000_000),
+    fallback: "360",
+    isReloadable: true,
+  },
+  profileRate: {
+    flag: "profile-rate",
+    placeholder: "N",
+    help: "how often a user may change name or status an hour, five minutes' worth at once; 0: any number",
+    parse: integer(0, 1_000_000),
+    fallback: "120",
+    isReloadable: true,
+  },
+  refusalRate: {
+    flag: "refusal-rate",
+    placeholder: "N",
+    help: "frames of a connection that may be refused a second, 50 seconds' worth at once; then it is closed",
+    parse: integer(1, 1_000_000),
+    fallback: "10",
+    isReloadable: true,
+  },
   undeliveredMessages: {
     flag: "undelivered-messages",
     placeholder: "N",
@@ -542,6 +599,33 @@ const LIMITS = {
     help: "signups from one address an hour; 0: any number",
     parse: integer(0, 1_000_000),
     fallback: "200",
+    isReloadable: true,
+  },
+  wrongPasswords: {
+    flag: "wrong-passwords",
+    placeholder: "N",
+    help:
+      "wrong passwords for one account before the next one has to wait, each longer than the one before; " +
+      "as many are forgotten in ten hours",
+    parse: integer(1, 1_000_000),
+    fallback: "40",
+    isReloadable: true,
+  },
+  wrongPasswordsPerAddress: {
+    flag: "wrong-passwords-per-address",
+    placeholder: "N",
+    help: "the same from one address, for whichever accounts, and forgotten in 33 minutes; 0: any number",
+    parse: integer(0, 1_000_000),
+    fallback: "200",
+    isReloadable: true,
+  },
+  wrongCodes: {
+    flag: "wrong-codes",
+    placeholder: "N",
+    help: "likewise invitations and codes for a new password, from one address, forgotten in 20 minutes; " +
+      "0: any number",
+    parse: integer(0, 1_000_000),
+    fallback: "20",
     isReloadable: true,
   },
   passwordMin: {
@@ -890,7 +974,7 @@ export const HELP_SECTIONS: readonly HelpSection[] = [
   { heading: "serve, migrate and admin: where options and data are", options: Object.values(STORAGE) },
   { heading: "serve: the cluster", options: Object.values(CLUSTER) },
   { heading: "serve: messages", options: Object.values(MESSAGES) },
-  { heading: "serve: limits for each user and address", options: Object.values(LIMITS) },
+  { heading: "serve: limits for each user, connection and address", options: Object.values(LIMITS) },
   { heading: "serve: sessions", options: Object.values(SESSIONS) },
   { heading: "serve: operation; the log also of migrate and admin", options: Object.values(OPERATION) },
   { heading: "client, beside --host and --port", options: Object.values(TALKING) },

@@ -12,7 +12,7 @@ import type { MessageLog } from "../log/message_log.ts";
 import { VERSION } from "../config/options.ts";
 import type { Metric, Sample } from "./prometheus.ts";
 import type { ChatServer } from "../chat/server.ts";
-import type { LimitCounters } from "../chat/services.ts";
+import type { LimitCounters } from "../chat/limit_book.ts";
 import type { RecentLines } from "./recent_lines.ts";
 import type { PoolStats } from "../store/mysql_pool.ts";
 import type { BeatCounters } from "../net/udp_beats.ts";

@@ -11,7 +11,7 @@ import { type Asker, NoTurnError } from "../base/fair_queue.ts";
 import { forgetOldest } from "../base/forget_oldest.ts";
 import type { Guesses } from "../chat/guesses.ts";
 import type { Passwords } from "../chat/password.ts";
-import type { LimitCounters } from "../chat/services.ts";
+import type { LimitCounters } from "../chat/limit_book.ts";
 import type { Account, Users } from "../store/users.ts";
 
 /** A login is good for so long, ms. */

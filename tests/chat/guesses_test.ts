@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertGreater, assertLess, assertRejects } from "@std/assert";
 import { type Asker, FairQueue, NoTurnError } from "../../lib/base/fair_queue.ts";
-import { Guesses } from "../../lib/chat/guesses.ts";
+import { Guesses, type GuessOptions } from "../../lib/chat/guesses.ts";
 import { MemoryTallies, SharedTallies, type Tally } from "../../lib/cluster/tallies.ts";
 import { ChatClient, type Frame, PASSWORD, signUp } from "../support/chat_client.ts";
 import { startCluster } from "../support/cluster.ts";
@@ -89,9 +89,10 @@ Deno.test("work that fails passes its turn on", unit, async () => {
 });
 
 /** Counts whose clock is the test's. */
-function fakeGuesses(signupsPerHour = 200) {
+function fakeGuesses(given: Partial<GuessOptions> = {}) {
   const world = { now: 0 };
-  return { world, guesses: new Guesses(new MemoryTallies(() => world.now), signupsPerHour) };
+  const options = { wrongPasswords: 40, wrongPasswordsPerAddress: 200, wrongCodes: 20, signupRate: 200 };
+  return { world, guesses: new Guesses(new MemoryTallies(() => world.now), { ...options, ...given }) };
 }
 
 /** Tries passwords without end, and as soon as it may; resolves with how many were looked at by `until`, ms. */
@@ -162,8 +163,7 @@ Deno.test("who guesses does not lock the owner out where the owner has been befo
 });
 
 Deno.test("whose wrong passwords are forgotten may try again at once", unit, async () => {
-  const now = 0;
-  const guesses = new Guesses(new MemoryTallies(() => now), 2);
+  const { guesses } = fakeGuesses({ signupRate: 2 });
   const [owner, other] = ["192.0.2.7", "198.51.100.9"];
   await guesses.right(1, owner);
   for (let count = 0; count < 41; count++) {
@@ -203,7 +203,7 @@ Deno.test("a class of 60 behind one address notices nothing", unit, async () => 
 });
 
 Deno.test("signups of an address are counted by the hour, and of nobody's not at all", unit, async () => {
-  const { world, guesses } = fakeGuesses(10);
+  const { world, guesses } = fakeGuesses({ signupRate: 10 });
   for (let count = 0; count < 10; count++) assertEquals(await guesses.trySignup("192.0.2.1"), 0);
   assertEquals(await guesses.trySignup("192.0.2.1"), 360_000);
   assertEquals(await guesses.trySignup("192.0.2.2"), 0);
@@ -211,7 +211,7 @@ Deno.test("signups of an address are counted by the hour, and of nobody's not at
   assertEquals(await guesses.trySignup("192.0.2.1"), 0);
   assertGreater(await guesses.trySignup("192.0.2.1"), 0);
   for (let count = 0; count < 1_000; count++) assertEquals(await guesses.trySignup(undefined), 0);
-  const { guesses: unlimited } = fakeGuesses(0);
+  const { guesses: unlimited } = fakeGuesses({ signupRate: 0 });
   for (let count = 0; count < 1_000; count++) assertEquals(await unlimited.trySignup("192.0.2.1"), 0);
 });
 

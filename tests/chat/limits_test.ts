@@ -2,9 +2,7 @@
 
 import { assert, assertEquals, assertGreater, assertGreaterOrEqual, assertLess } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import { LimitBook } from "../../lib/chat/limit_book.ts";
-import type { LimitCounters } from "../../lib/chat/services.ts";
-import { Throttle } from "../../lib/base/throttle.ts";
+import { LimitBook, LimitCounters } from "../../lib/chat/limit_book.ts";
 import { Backlogs } from "../../lib/log/backlogs.ts";
 import { Quota, Quotas } from "../../lib/chat/quotas.ts";
 import type { Database } from "../../lib/store/database.ts";
@@ -20,6 +18,7 @@ import {
 } from "../support/chat_client.ts";
 import { ChatClient as Client } from "../support/chat_client.ts";
 import { temporaryFolder, waitFor } from "../support/process.ts";
+import { ratesOf } from "../support/rates.ts";
 import { type MariaDb, startMariaDb, startServer } from "../support/services.ts";
 
 const encoder = new TextEncoder();
@@ -32,9 +31,7 @@ function count<Item>(items: readonly Item[], isCounted: (item: Item) => boolean)
 
 Deno.test("whom a limit meets is known for a minute, or for as long as there is to wait", unit, () => {
   let now = 1_000;
-  const counters = new Proxy({} as LimitCounters, {
-    get: (counts, limit) => Reflect.get(counts, limit) ?? 0,
-  });
+  const counters = new LimitCounters();
   const book = new LimitBook(counters, () => now);
   const seen = () =>
     book.list(10).entries.map(({ limit, userId, person, times }) => [limit, userId, person, times]);
@@ -59,24 +56,22 @@ Deno.test("whom a limit meets is known for a minute, or for as long as there is 
 });
 
 Deno.test("of whom limits are lifted nothing is counted any more", unit, () => {
-  let now = 0;
-  const quotas = new Quotas({ messageRate: 1, byteRate: 0, historyRate: 0 }, () => now);
+  const now = 0;
+  const quotas = new Quotas(ratesOf({ messageRate: 1, requestRate: 1 }), () => now);
   const spend = (userId: number) => {
     while (quotas.of(userId).tryMessage(now, 1) === 0);
     return quotas.of(userId).tryMessage(now, 1);
   };
   for (const userId of [1, 2]) assertGreater(spend(userId), 0);
-  quotas.forget(1);
+  const session = {};
+  while (quotas.ofConnection(session).take("requests", now) === 0);
+  quotas.forget(1, [session]);
+  assertEquals(quotas.ofConnection(session).take("requests", now), 0);
   assertEquals([1, 2].map((userId) => quotas.of(userId).tryMessage(now, 1) === 0), [true, false]);
-  const throttle = new Throttle({ burst: 2, perSecond: 1 }, now);
-  assertEquals(throttle.take(now, 5), 3_000);
-  now += 1;
-  throttle.refill(now);
-  assertEquals([throttle.take(now, 2), throttle.take(now)], [0, 1_000]);
 });
 
 Deno.test("ten seconds' worth may come at once, and who is over it is refused for a second", unit, () => {
-  const quota = new Quota({ messageRate: 5, byteRate: 1_000, historyRate: 0 }, 0);
+  const quota = new Quota(ratesOf({ messageRate: 5, byteRate: 1_000 }));
   for (let sent = 0; sent < 50; sent++) assertEquals(quota.tryMessage(0, 10), 0);
   assertEquals(quota.tryMessage(0, 10), 1_000);
   assertEquals(quota.tryMessage(900, 10), 100, "what is earned meanwhile waits for its turn");
@@ -87,22 +82,22 @@ Deno.test("ten seconds' worth may come at once, and who is over it is refused fo
 });
 
 Deno.test("a message longer than all that may come at once goes, and the next one waits for it", unit, () => {
-  const quota = new Quota({ messageRate: 0, byteRate: 100, historyRate: 0 }, 0);
+  const quota = new Quota(ratesOf({ byteRate: 100 }));
   assertEquals(quota.tryMessage(0, 5_000), 0);
   assertEquals(quota.tryMessage(0, 1), 40_010);
-  const slow = new Quota({ messageRate: 10, byteRate: 0, historyRate: 0 }, 0);
+  const slow = new Quota(ratesOf({ messageRate: 10 }));
   for (let sent = 0; sent < 100; sent++) assertEquals(slow.takeMessage(0, 1e9), 0);
   assertEquals([slow.takeMessage(0, 1), slow.takeMessage(0, 1)], [100, 200]);
 });
 
 Deno.test("nothing is refused where there is no limit", unit, () => {
-  const quota = new Quota({ messageRate: 0, byteRate: 0, historyRate: 0 }, 0);
+  const quota = new Quota(ratesOf());
   for (let sent = 0; sent < 10_000; sent++) assertEquals(quota.tryMessage(0, 1e6), 0);
 });
 
 Deno.test("users are remembered as long as they have used something, and no longer", unit, () => {
   let now = 0;
-  const quotas = new Quotas({ messageRate: 1, byteRate: 0, historyRate: 0 }, () => now);
+  const quotas = new Quotas(ratesOf({ messageRate: 1 }), () => now);
   for (let id = 1; id <= 10_000; id++) quotas.of(id).tryMessage(now, 1);
   assertEquals(quotas.of(1), quotas.of(1));
   assertEquals(quotas.size, 10_000);
@@ -444,13 +439,14 @@ Deno.test("what is closed or slowed down before anybody has logged in is counted
     ["--sqlite", ":memory:", "--http", "127.0.0.1:0", "--auth-timeout", "3s"],
   );
   const { host, port } = server.address("http");
-  const clients = await Promise.all(Array.from({ length: 4 }, () => Client.connect(server.port)));
-  const [, wrong, long, asking] = clients;
+  const clients = await Promise.all(Array.from({ length: 5 }, () => Client.connect(server.port)));
+  const [, wrong, long, asking, guessing] = clients;
   await wrong?.sendBytes(encoder.encode("{}".repeat(600)));
   await long?.sendBytes(encoder.encode(`{"msg":"${"x".repeat(70_000)}`));
   // All at once: two hundred more are earned in a second.
   await asking?.sendBytes(encoder.encode('{"msgid":1,"id":1,"password":""}'.repeat(480)));
-  for (const limit of ["refusals", "frames", "requests", "anonymous"]) {
+  await guessing?.sendBytes(encoder.encode('{"msgid":1,"v":2,"id":1,"password":"guess"}'.repeat(6)));
+  for (const limit of ["refusals", "frames", "requests", "attempts", "anonymous"]) {
     await waitFor(`${limit} to be counted`, async () => await limitedBy(`${host}:${port}`, limit) > 0);
   }
   for (const client of clients) client.close();

@@ -6,6 +6,7 @@ import { PageRoom } from "../../lib/chat/page_room.ts";
 import { Positions } from "../../lib/log/positions.ts";
 import { MSGID } from "../../lib/protocol/protocol.ts";
 import { Quotas } from "../../lib/chat/quotas.ts";
+import { ratesOf } from "../support/rates.ts";
 import { Request } from "../../lib/chat/request.ts";
 import type { Services } from "../../lib/chat/services.ts";
 import { Session } from "../../lib/chat/session.ts";
@@ -43,7 +44,7 @@ async function ask(log: ReturnType<typeof openLog>, fields: object): Promise<Fra
   const outlet = fakeOutlet((frame) => replies.push(JSON.parse(frame)));
   // History needs one method of the model and little else of a node.
   const messages = log as unknown as Messages;
-  const quotas = new Quotas({ messageRate: 0, byteRate: 0, historyRate: 0 }, () => 0);
+  const quotas = new Quotas(ratesOf(), () => 0);
   const settings = { maxFrameBytes: 65_536 };
   const services = { messages, settings, quotas, pages: new PageRoom() } as unknown as Services;
   const session = new Session(1, outlet);

@@ -4,18 +4,8 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { EXIT } from "../../lib/base/errors.ts";
 import { makeCertificate } from "../support/certificate.ts";
 import { chat, ChatClient, newPerson, PASSWORD } from "../support/chat_client.ts";
-import { temporaryFolder, waitFor } from "../support/process.ts";
-import { runProgram, type Server, startServer } from "../support/services.ts";
-
-/** Sends SIGHUP and resolves with the lines that follow, once one of them says what came of it. */
-async function reload(server: Server): Promise<string> {
-  const before = server.stderr.length;
-  server.signal("SIGHUP");
-  await waitFor("the reload", () => /reload(ed|;).*\n/.test(server.stderr.slice(before)));
-  // A warning of what needs a restart comes in the same turn.
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  return server.stderr.slice(before);
-}
+import { temporaryFolder } from "../support/process.ts";
+import { runProgram, startServer } from "../support/services.ts";
 
 Deno.test("a node takes over limits and the level of its log, and says what needs a restart", async () => {
   await using folder = await temporaryFolder();
@@ -40,7 +30,7 @@ Deno.test("a node takes over limits and the level of its log, and says what need
     "password-min = 20",
     "max-frame = 128K",
   );
-  const log = await reload(server);
+  const log = await server.reload();
   assertMatch(log, /info +reloaded changed=\S*message-rate/);
   assertMatch(log, /warn +options have changed that need a restart options=max-frame/);
   assertEquals(await burst(), false);
@@ -50,7 +40,7 @@ Deno.test("a node takes over limits and the level of its log, and says what need
 
   await write(`sqlite = ${folder.path}/chat.db`, "message-rate = many");
   assertMatch(
-    await reload(server),
+    await server.reload(),
     /error cannot reload; everything stays as it is reason=".*chat\.conf line 2: message-rate: /,
   );
   assertEquals(await burst(), false);
@@ -92,12 +82,12 @@ Deno.test("a renewed certificate is served after SIGHUP; one that cannot be used
     }
   };
   assertEquals([await isTrustedBy(first), await isTrustedBy(second)], [true, false]);
-  assertMatch(await reload(server), /reloaded changed=nothing/);
+  assertMatch(await server.reload(), /reloaded changed=nothing/);
   await serveFrom({ certificate: second.certificate, key: first.key });
-  assertMatch(await reload(server), /cannot reload; .* does not belong to the certificate/);
+  assertMatch(await server.reload(), /cannot reload; .* does not belong to the certificate/);
   assertEquals([await isTrustedBy(first), await isTrustedBy(second)], [true, false]);
   await serveFrom(second);
-  assertMatch(await reload(server), /reloaded changed=tls-cert/);
+  assertMatch(await server.reload(), /reloaded changed=tls-cert/);
   assertEquals([await isTrustedBy(first), await isTrustedBy(second)], [false, true]);
 });
 

@@ -509,6 +509,16 @@ export class Server implements AsyncDisposable {
     this.#process.signal(signal);
   }
 
+  /** Has it read its options again, and resolves with the lines of the log that say what came of it. */
+  async reload(): Promise<string> {
+    const before = this.#stderr.length;
+    this.signal("SIGHUP");
+    await waitFor("the reload", () => /reload(ed|;).*\n/.test(this.#stderr.slice(before)));
+    // A warning of what needs a restart comes in the same turn.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    return this.#stderr.slice(before);
+  }
+
   /** Sends a signal it dies of, and resolves with how it ended and all of its output read. */
   async kill(signal: Deno.Signal = "SIGKILL", deadlineMs?: number): Promise<Deno.CommandStatus> {
     const status = await this.#process.kill(signal, deadlineMs);
