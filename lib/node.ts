@@ -323,6 +323,7 @@ async function assemble(
     forgetPlaces: (userId) => forgetPlaces(db, userId),
     logger,
   });
+  closers.push(() => orders.end());
   await orders.begin();
   const deletions = new Deletions(db, logger);
   closers.push(() => deletions.close());

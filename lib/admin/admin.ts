@@ -149,7 +149,7 @@ const COMMANDS: readonly Command[] = [
   { words: "codes withdraw", operands: "ID", count: ONE, help: "make a code worthless", run: withdrawCode },
   {
     words: "limits list",
-    help: "whom limits hold up on running nodes; they have two seconds to say so",
+    help: "whom limits hold up on running nodes; a silent one has two seconds",
     options: ["limit"],
     run: listLimits,
   },
@@ -157,7 +157,7 @@ const COMMANDS: readonly Command[] = [
     words: "limits lift",
     operands: "USER|ADDRESS",
     count: ONE,
-    help: "forget what limits have counted of a user or an address",
+    help: "forget what limits have counted; undelivered ends only when fetched",
     run: liftLimits,
   },
   {

@@ -20,6 +20,9 @@ const ANSWER_MS = 2_000;
 /** How often it is looked whether they have answered, ms. */
 const POLL_MS = 100;
 
+const UNDELIVERED = "undelivered is not lifted: it ends when the receivers fetch what waits, " +
+  "or with higher --undelivered-messages and --undelivered-bytes.";
+
 /** `limits list`. */
 export async function listLimits({ db, options }: AdminContext): Promise<Result> {
   const reports = await askNodes(db);
@@ -44,22 +47,28 @@ export async function listLimits({ db, options }: AdminContext): Promise<Result>
     ]),
   );
   if (more > 0) lines.push(`There are ${more} more.`);
+  if (limited.some(({ limit }) => limit === "undelivered")) lines.push(UNDELIVERED);
   if (reports.length === 0) lines.push("No node has answered: none runs, or none of this version.");
   else if (lines.length === 0) lines.push("Nobody.");
   return { lines, json: { nodes: found.map(({ node }) => node), limited, more } };
 }
 
-/** What all running nodes say; nobody knows how many there are. */
+/** What all running nodes say. */
 async function askNodes(db: Database): Promise<NodeReport[]> {
   const reports = new NodeReports(db);
-  const question = await reports.ask(Date.now());
+  const { question, running } = await reports.ask(Date.now());
   const deadline = performance.now() + ANSWER_MS;
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     const answers = await reports.answers(question);
-    // A file is one node's.
-    const isComplete = db.dialect.name === "sqlite" && answers.length > 0;
-    if (isComplete || performance.now() >= deadline) return answers;
+    const answered = new Set(answers.map(({ origin }) => origin));
+    const silent = running.filter((origin) => !answered.has(origin));
+    // One that could not say that it runs may answer yet.
+    if (running.length > 0 && silent.length === 0) return answers;
+    if (performance.now() < deadline) continue;
+    // Those are gone, or known again as soon as they answer.
+    for (const origin of silent) await reports.leave({ origin });
+    return answers;
   }
 }
 

@@ -7,6 +7,7 @@
 import type { Admission } from "./admission.ts";
 import { errorText } from "../base/errors.ts";
 import { forgetOldest } from "../base/forget_oldest.ts";
+import { waitAtMost } from "../base/give_up_after.ts";
 import { momentText } from "../base/moment.ts";
 import type { Delivery } from "../log/delivery.ts";
 import type { Positions } from "../log/positions.ts";
@@ -14,7 +15,7 @@ import type { Logger } from "../base/logger.ts";
 import { MSGID } from "../protocol/protocol.ts";
 import type { Session } from "./session.ts";
 import type { Guesses } from "./guesses.ts";
-import type { LimitBook, LimitEntry } from "./limit_book.ts";
+import type { LimitBook, LimitEntry, Subject } from "./limit_book.ts";
 import type { Quotas } from "./quotas.ts";
 import type { AdminEvent, AdminEvents } from "../store/admin_events.ts";
 import type { NodeReport, NodeReports } from "../store/node_reports.ts";
@@ -44,6 +45,8 @@ const NOTICES: Partial<Record<AdminEvent["what"], string>> = {
 
 /** Entries of a report about limits: the table's column holds a good deal more. */
 const REPORTED = 200;
+/** The database has so long to hear that this node ends, ms. */
+const LEAVE_MS = 500;
 
 /** What {@link AdminOrders} works with. */
 export interface AdminOrderOptions {
@@ -89,9 +92,19 @@ export class AdminOrders {
 
   /** What is done from now on is followed. To be called before anything that it could change is read. */
   async begin(): Promise<void> {
-    const { newest, question } = await this.#options.events.heads();
+    const { events, reports, node } = this.#options;
+    const { newest, question } = await events.heads();
     this.#newest = newest;
     this.#question = question;
+    // Where that fails it is done with the first answer.
+    await reports.enter({ ...node, at: Date.now() }).catch(() => {});
+  }
+
+  /** Nobody waits for answers of this node any more. Never rejects. */
+  async end(): Promise<void> {
+    const { reports, node } = this.#options;
+    // Who is not to be had is forgotten by whoever asks in vain.
+    await waitAtMost(LEAVE_MS, reports.leave(node).catch(() => {}));
   }
 
   /** Called about once a second. Never rejects. */
@@ -206,17 +219,15 @@ export class AdminOrders {
     for (const userId of new Set(userIds)) admission.catchUp(userId);
   }
 
-  /** Whatever has been counted of a user, or of an address, is forgotten; never rejects. */
+  /** Whatever has been counted of a user, or of an address, or is known of it in the list, is forgotten; never rejects. */
   async #lift(userId: number | null, { address }: AdminEvent["detail"]): Promise<void> {
     const { delivery, limits, quotas, guesses } = this.#options;
-    if (userId === null) {
-      const person = String(address);
-      limits.lift({ person });
-      return await guesses.forgetAddress(person);
-    }
-    quotas.forget(userId, delivery.sessionsOf(userId));
-    const persons = limits.lift({ userId }).map(({ person }) => person);
-    await guesses.forgetUser(userId, [undefined, ...persons]);
+    const subject: Subject = userId === null ? { person: String(address) } : { userId };
+    const lifted = limits.lift(subject);
+    const users = new Set([subject, ...lifted].flatMap(({ userId }) => userId ?? []));
+    for (const id of users) quotas.forget(id, delivery.sessionsOf(id));
+    // Which of the two has kept the other waiting is not known.
+    await guesses.forget([subject, ...lifted.filter(({ limit }) => limit === "guesses")]);
   }
 
   /** Version 1 knows no notices but the last one: it gets a message of nobody. */

@@ -8,6 +8,7 @@
  * @module
  */
 import type { Count, Tallies, Tally } from "../cluster/tallies.ts";
+import type { Subject } from "./limit_book.ts";
 
 /** How many are free before each further one has to wait; 0: any number. */
 export interface GuessOptions {
@@ -94,14 +95,12 @@ export class Guesses {
     await this.#tallies.add([{ key: known, wearMs: KNOWN_MS }]);
   }
 
-  /** No wrong password counts any more for this account, from nowhere in particular or from these addresses of its user. */
-  async forgetUser(userId: number, persons: readonly (string | undefined)[]): Promise<void> {
-    await this.#tallies.clear([accountKey(userId), ...persons.map((person) => placeKey(userId, person))]);
-  }
-
-  /** Nothing counts any more of what has come from this address. */
-  async forgetAddress(person: string): Promise<void> {
-    await this.#tallies.clear([addressKey(person), codeKey(person), signupKey(person)]);
+  /** Nothing counts any more for these accounts, nor for these addresses. */
+  async forget(subjects: readonly Subject[]): Promise<void> {
+    await this.#tallies.clear(subjects.flatMap(({ userId, person }) => [
+      ...(userId === undefined ? [] : [accountKey(userId), placeKey(userId), placeKey(userId, person)]),
+      ...(person === undefined ? [] : [addressKey(person), codeKey(person), signupKey(person)]),
+    ]));
   }
 
   /** How long until a code may be tried from there, ms; 0: now. */

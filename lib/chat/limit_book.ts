@@ -115,10 +115,11 @@ export class LimitBook {
     return { entries: entries.slice(0, most), count: entries.length };
   }
 
-  /** Forgets what is noted of a user, or of an address, and returns it. */
+  /** Forgets what is noted of a user, or of an address, and returns it. What waits for others goes when they fetch it. */
   lift({ userId, person }: Subject): LimitEntry[] {
     const lifted = [...this.#entries].filter(([, entry]) =>
-      userId === undefined ? entry.person === person : entry.userId === userId
+      entry.limit !== "undelivered" &&
+      (userId === undefined ? entry.person === person : entry.userId === userId)
     );
     for (const [key] of lifted) this.#entries.delete(key);
     return lifted.map(([, entry]) => entry);

@@ -172,12 +172,12 @@ Deno.test("whose wrong passwords are forgotten may try again at once", unit, asy
   const waits = () =>
     Promise.all([owner, other].map(async (person) => await guesses.msToWait(1, person) > 0));
   assertEquals(await waits(), [true, true]);
-  await guesses.forgetUser(1, [undefined, owner]);
+  await guesses.forget([{ userId: 1 }, { userId: 1, person: owner }]);
   assertEquals(await waits(), [false, false]);
   for (let count = 0; count < 21; count++) await guesses.wrongCode(other);
   for (let count = 0; count < 200; count++) await guesses.wrong(2 + count, other);
   while (await guesses.trySignup(other) === 0);
-  await guesses.forgetAddress(other);
+  await guesses.forget([{ person: other }]);
   assertEquals(await guesses.msToWait(9, other), 0);
   assertEquals(await guesses.msToWaitForCode(other), 0);
   assertEquals(await guesses.trySignup(other), 0);

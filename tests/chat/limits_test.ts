@@ -51,6 +51,10 @@ Deno.test("whom a limit meets is known for a minute, or for as long as there is 
   assertEquals(seen(), [["messages", 1, "192.0.2.1", 1]]);
   book.lift({ person: "192.0.2.1" });
   assertEquals(seen(), []);
+  book.note("undelivered", { userId: 1 });
+  assertEquals(book.lift({ userId: 1 }), [], "what waits for others is not lifted");
+  assertEquals(seen(), [["undelivered", 1, undefined, 1]]);
+  now += 60_000;
   for (let userId = 1; userId <= 10_001; userId++) book.note("lookups", { userId }, 60_000);
   assertEquals([book.list(1).count, book.list(1).entries[0]?.userId], [10_000, 10_001]);
 });

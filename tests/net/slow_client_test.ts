@@ -1,6 +1,6 @@
 /** Version 2 clients that do not acknowledge, or do not read: told so, closed, and nothing is lost. */
 
-import { assertEquals, assertLess } from "@std/assert";
+import { assertEquals, assertLess, assertMatch } from "@std/assert";
 import { chat, conversationOf, type Frame, type Person } from "../support/chat_client.ts";
 import { onEachDatabase, type Place } from "../support/databases.ts";
 import { UNMEASURED } from "../support/services.ts";
@@ -94,9 +94,12 @@ async function steadyReader(place: Place): Promise<void> {
 onEachDatabase("a slow client", {
   "who does not acknowledge gets the range again, and at last a notice; who does not read, a notice too; who reads, none":
     async (place) => {
-      await using there = await place.elsewhere(["--ack-timeout", "200ms"]);
+      await using there = await place.elsewhere(["--ack-timeout", "200ms", "--http", "127.0.0.1:0"]);
       // Both take their time: the one a second for each repetition, the other ten until it counts as stopped.
       await Promise.all([silentReader(there), stoppedReader(place), steadyReader(place)]);
+      const { host, port } = there.server.address("http");
+      const metrics = await (await fetch(`http://${host}:${port}/metrics`)).text();
+      assertMatch(metrics, /chat_limited_total\{limit="unread"\} 1\n/);
       await there.checkServer();
     },
 }, UNMEASURED);
