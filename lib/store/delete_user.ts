@@ -173,14 +173,15 @@ async function leave(
 
 async function changeMessages(db: Database, deletion: Omit<Deletion, "event">): Promise<number> {
   const { userId, onProgress } = deletion;
+  // Where its place has been lost; on SQLite there is no index of what has no cid.
   const said = await db.query<{ conversation: string; last: number }>(
-    "SELECT conversation, MAX(seq) AS last FROM Message WHERE sender = ? GROUP BY conversation",
+    "SELECT conversation, MAX(seq) AS last FROM Message WHERE sender = ? AND cid IS NOT NULL GROUP BY conversation",
     [userId],
   );
-  // In a group others may have done something about the user.
+  // In a group others may have done something about the user, too.
   const places = await db.query<{ conversation: string; last: number }>(
     "SELECT m.conversation, c.last_seq AS last FROM Member m JOIN Conversation c ON c.id = m.conversation " +
-      "WHERE m.userid = ? AND m.conversation LIKE 'g%'",
+      "WHERE m.userid = ?",
     [userId],
   );
   const ends = new Map([...said, ...places].map(({ conversation, last }) => [conversation, last]));

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { EXIT, FatalError } from "../../lib/base/errors.ts";
+import { DatabaseError, EXIT, FatalError } from "../../lib/base/errors.ts";
 import { createLogger, type Logger } from "../../lib/base/logger.ts";
 import type { Database } from "../../lib/store/database.ts";
 import { migrate } from "../../lib/store/migrations.ts";
@@ -37,6 +37,7 @@ const LATER = [
   "0021_groups",
   "0022_deletions",
   "0023_hidden_marks",
+  // 0025 is SQLite's.
 ].map((name) => `${name}: done`);
 
 function closing(db: Database): Database & AsyncDisposable {
@@ -57,7 +58,12 @@ Deno.test("SQLite: an empty file gets all tables, and nothing the second time", 
   await using folder = await temporaryFolder();
   {
     await using db = closing(openSqlite(`${folder.path}/chat.db`));
-    assertEquals(await migrate(db, logger), ["0002_tables: done", "0004_offline_message: done", ...LATER]);
+    assertEquals(await migrate(db, logger), [
+      "0002_tables: done",
+      "0004_offline_message: done",
+      ...LATER,
+      "0025_message_cid: done",
+    ]);
     assertEquals(await migrate(db, logger), []);
   }
   await using db = closing(openSqlite(`${folder.path}/chat.db`));
@@ -78,7 +84,7 @@ Deno.test("SQLite: an empty file gets all tables, and nothing the second time", 
 Deno.test("SQLite: two who migrate at once do not collide", async () => {
   await using db = closing(openSqlite(":memory:"));
   const results = await Promise.all([migrate(db, logger), migrate(db, logger)]);
-  assertEquals(results.map((lines) => lines.length).sort(), [0, 2 + LATER.length]);
+  assertEquals(results.map((lines) => lines.length).sort(), [0, 3 + LATER.length]);
 });
 
 Deno.test("SQLite: a migration that fails names its statement and leaves everything as it was", async () => {
@@ -154,6 +160,50 @@ async function checkEntries(db: Database): Promise<void> {
 Deno.test("SQLite: a database of before goes on: all there is is chat", async () => {
   await using db = closing(openSqlite(":memory:"));
   await checkEntries(db);
+});
+
+/** A database as it was when messages without a cid were in the index of cids, too. */
+async function beforePartialIndex(db: Database): Promise<void> {
+  await migrate(db, logger);
+  await db.run("DROP VIEW OfflineMessage");
+  await db.run("DROP TABLE Message");
+  const file = new URL("../../sql/sqlite/0002_tables.sql", import.meta.url);
+  const [, create = ""] = /^(CREATE TABLE Message [^;]*);/m.exec(await Deno.readTextFile(file)) ?? [];
+  await db.run(create);
+  for (const column of ["kind", "hidden"]) {
+    await db.run(`ALTER TABLE Message ADD COLUMN ${column} INTEGER NOT NULL DEFAULT 0`);
+  }
+  await db.run("CREATE VIEW OfflineMessage AS SELECT 1");
+  await db.run("DELETE FROM Migration WHERE name = '0025_message_cid'");
+}
+
+Deno.test("SQLite: messages keep all they have when those without a cid leave the index", async () => {
+  await using db = closing(openSqlite(":memory:"));
+  await migrate(db, logger);
+  const [view] = await db.query("SELECT sql FROM sqlite_master WHERE name = 'OfflineMessage'");
+  await beforePartialIndex(db);
+  const cid = new Uint8Array([0xff, 0]);
+  const into = "INSERT INTO Message (conversation, seq, sender, cid, at, message, recalled, kind, hidden)";
+  await db.insert({
+    into,
+    rows: [
+      ["u1-2", 1, 1, null, 10, "{}", 0, 0, 0],
+      ["u1-2", 2, 1, null, 11, null, 1, 0, 1],
+      ["g3", 1, 2, cid, 12, "{}", 0, 2, 0],
+    ],
+  });
+  const rows = await db.query("SELECT rowid, * FROM Message ORDER BY rowid");
+  assertEquals(await migrate(db, logger), ["0025_message_cid: done"]);
+  assertEquals(await db.query("SELECT rowid, * FROM Message ORDER BY rowid"), rows);
+  await db.insert({ into, rows: [["u1-2", 3, 1, null, 13, "{}", 0, 0, 0]] });
+  for (const again of [["g3", 2, 2, cid], ["g3", 1, 5, null]]) {
+    const error = await assertRejects(
+      () => db.insert({ into, rows: [[...again, 14, "{}", 0, 0, 0]] }),
+      DatabaseError,
+    );
+    assertEquals(error.kind, "duplicate");
+  }
+  assertEquals(await db.query("SELECT sql FROM sqlite_master WHERE name = 'OfflineMessage'"), [view]);
 });
 
 /** A database as it was before members could leave a group. */

@@ -1,8 +1,11 @@
 /** Statements whose cost is to depend on what they return, and not on what else there is: none reads a table from end to end. */
 import { assert, assertEquals } from "@std/assert";
+import { MessageLog } from "../../lib/log/message_log.ts";
 import { Actions } from "../../lib/store/actions.ts";
 import { Conversations } from "../../lib/store/conversations.ts";
 import type { Database, Row, SqlValue } from "../../lib/store/database.ts";
+import { finishDeletion } from "../../lib/store/delete_user.ts";
+import { Ends } from "../../lib/store/ends.ts";
 import { Messages } from "../../lib/store/messages.ts";
 import { migrate } from "../../lib/store/migrations.ts";
 import { openMysql } from "../../lib/store/mysql.ts";
@@ -59,6 +62,9 @@ async function fill(db: Database): Promise<void> {
       [1, 2, 3].map((seq) => [id, seq, seq === 2 ? one : other, i, '{"msg":"hello"}'])
     ),
   });
+  await db.run("UPDATE Message SET cid = ? WHERE conversation = 'u2-3' AND seq = 2", [
+    new TextEncoder().encode("its cid"),
+  ]);
   await db.insert({
     into: "INSERT INTO Mention (conversation, userid, seq)",
     rows: places.map(([id, one]) => [id, one, 3]),
@@ -77,7 +83,10 @@ async function fill(db: Database): Promise<void> {
   });
 }
 
-/** What a page of the list, at the top and further down, and a page of history ask. */
+/**
+ * What a page of the list, at the top and further down, and a page of history ask; a message that is sent again; and what is
+ * to be changed of a user who is deleted.
+ */
 async function statementsOf(db: Database): Promise<Statement[]> {
   const statements: Statement[] = [];
   const noted = noting(db, statements);
@@ -95,6 +104,17 @@ async function statementsOf(db: Database): Promise<Statement[]> {
   const marks = await new Actions(noted).marks("u1-7", 1, 200, 1);
   assertEquals(marks.get(1)?.isPinned, true);
   await new Actions(noted).editions("u1-7", 1, 1);
+  const log = new MessageLog({
+    db: noted,
+    logger: SILENT,
+    onStored() {},
+    ends: new Ends(),
+    onBehind: () => Promise.resolve(),
+  });
+  assertEquals((await log.repeat(2, "its cid"))?.conversation, "u2-3");
+  const onProgress = () => Promise.resolve();
+  // Two in one of its conversations, and the one with a cid in the other.
+  assertEquals((await finishDeletion(noted, { userId: 2, withMessages: true, onProgress })).messages, 3);
   assert(statements.length > 10);
   return statements;
 }

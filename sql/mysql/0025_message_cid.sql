@@ -1,0 +1,1 @@
+-- Nothing: there are no indexes of some rows only.
