@@ -1,7 +1,8 @@
 /**
- * `deno task bench`: measures the server side by side with the least that could do the same work on this machine.
+ * `deno task bench`: measures the server side by side with the least that could do the same work on this machine, and says
+ * which ratios have fallen against the record.
  *
- *     deno task bench [--only NAME] [--json]
+ *     deno task bench [--only NAME] [--json] [--record]      --record: into tests/bench/record.jsonl and README.md
  *     deno task bench --against COMMIT         the server as it is against the server as it was; --only: part of a row's name
  *     deno task bench --short                  counts only, which must hold: exit code 1 when one does not
  *
@@ -20,6 +21,7 @@ import { limits } from "./limits.ts";
 import { logins } from "./logins.ts";
 import { oneNode } from "./one_node.ts";
 import { presence } from "./presence.ts";
+import { addToRecord, cleanCommit, fallenLines, readRecord, toEntry } from "./record.ts";
 import { short } from "./short.ts";
 import { start } from "./start.ts";
 import { twoNodes } from "./two_nodes.ts";
@@ -49,6 +51,16 @@ function chosen(
   return { benches, names: only ?? Object.keys(benches) };
 }
 
+/** Holds what was found against the record; puts it there, too, where a commit is named. */
+async function compare(findings: readonly Finding[], commit: string): Promise<void> {
+  const date = new Date().toISOString().slice(0, 10);
+  const entries = findings.map((finding) => toEntry(finding, commit, date)).filter((entry) =>
+    entry !== undefined
+  );
+  for (const line of fallenLines(entries, await readRecord())) console.error(line);
+  if (commit !== "") await addToRecord(entries);
+}
+
 async function main(): Promise<number> {
   const { values } = parseArgs({
     args: Deno.args,
@@ -57,8 +69,12 @@ async function main(): Promise<number> {
       json: { type: "boolean" },
       short: { type: "boolean" },
       against: { type: "string" },
+      record: { type: "boolean" },
     },
   });
+  const isOfRecord = !values.short && values.against === undefined;
+  if (values.record && !isOfRecord) throw new Error("The record has neither --short nor --against");
+  const commit = values.record ? await cleanCommit() : "";
   const { benches, names } = chosen(values);
   const findings: Finding[] = [];
   const gate = await openReadGate();
@@ -79,6 +95,7 @@ async function main(): Promise<number> {
   if (values.json) {
     console.log(JSON.stringify({ machine: describeMachine(), findings: findings.map(toJson) }, null, 2));
   } else console.log(`${describeMachine()}\n\n${formatTable(findings)}`);
+  if (isOfRecord) await compare(findings, commit);
   // What a busy machine can change is there to be read; a count must hold.
   return values.short && findings.some((finding) => isMet(finding) === false) ? 1 : 0;
 }

@@ -32,7 +32,8 @@ export interface Finding {
   details?: Record<string, number>;
 }
 
-function ratioOf({ ratio, value, yardstick }: Finding): number | undefined {
+/** The figure against its yardstick's; undefined without one. */
+export function ratioOf({ ratio, value, yardstick }: Finding): number | undefined {
   return ratio ?? (yardstick ? value / yardstick.value : undefined);
 }
 
