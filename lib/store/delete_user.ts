@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { anotherTurn } from "../base/turn.ts";
 import type { NewEvent } from "./admin_events.ts";
 import { recordEvent } from "./admin_events.ts";
 import type { Database, SqlConnection } from "./database.ts";
@@ -16,6 +17,9 @@ import { DELETED } from "./users.ts";
 
 /** Places of the log looked at in one transaction. */
 const PLACES = 1_000;
+
+/** Rows of the log that one statement looks at while a node can do nothing else. */
+const ROWS = 10_000;
 
 /** Whoever works on a deletion says so at least this often, or somebody else goes on with it, ms. */
 const ABANDONED_MS = 60_000;
@@ -171,17 +175,37 @@ async function leave(
   return [left, { text: systemText("role", heir, who, { role: "creator" }), members: place.members - 1 }];
 }
 
+/** The last of what the user has said, by conversation, whether it still has a place there or not. */
+async function saidBy(db: Database, userId: number): Promise<{ conversation: string; last: number }[]> {
+  const select = "SELECT conversation, MAX(seq) AS last FROM Message";
+  if (db.dialect.name === "mysql") {
+    return await db.query(`${select} WHERE sender = ? GROUP BY conversation`, [userId]);
+  }
+  // What has no cid is in no index there: all of the log is looked at, in the order in which it was written.
+  const [rows] = await db.query<{ first: number | null; last: number | null }>(
+    "SELECT (SELECT MIN(rowid) FROM Message) AS first, (SELECT MAX(rowid) FROM Message) AS last",
+  );
+  const said = new Map<string, number>();
+  for (let start = rows?.first ?? 1; start <= (rows?.last ?? 0); start += ROWS) {
+    await anotherTurn();
+    const some = await db.query<{ conversation: string; last: number }>(
+      `${select} NOT INDEXED WHERE rowid >= ? AND rowid < ? AND sender = ? GROUP BY conversation`,
+      [start, start + ROWS, userId],
+    );
+    for (const { conversation, last } of some) {
+      said.set(conversation, Math.max(last, said.get(conversation) ?? 0));
+    }
+  }
+  return [...said].map(([conversation, last]) => ({ conversation, last }));
+}
+
 async function changeMessages(db: Database, deletion: Omit<Deletion, "event">): Promise<number> {
   const { userId, onProgress } = deletion;
-  // Where its place has been lost; on SQLite there is no index of what has no cid.
-  const said = await db.query<{ conversation: string; last: number }>(
-    "SELECT conversation, MAX(seq) AS last FROM Message WHERE sender = ? AND cid IS NOT NULL GROUP BY conversation",
-    [userId],
-  );
-  // In a group others may have done something about the user, too.
+  const said = await saidBy(db, userId);
+  // In a group others may have done something about the user.
   const places = await db.query<{ conversation: string; last: number }>(
     "SELECT m.conversation, c.last_seq AS last FROM Member m JOIN Conversation c ON c.id = m.conversation " +
-      "WHERE m.userid = ?",
+      "WHERE m.userid = ? AND m.conversation LIKE 'g%'",
     [userId],
   );
   const ends = new Map([...said, ...places].map(({ conversation, last }) => [conversation, last]));
