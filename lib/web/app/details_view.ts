@@ -13,7 +13,7 @@ import { askFirst, openDialog, openMenu, toast } from "./float.ts";
 import type { Choice } from "./float.ts";
 import { ICONS } from "./icons.ts";
 import type { Model } from "./model.ts";
-import type { Group, Member } from "./people.ts";
+import type { Group, Member, Person } from "./people.ts";
 import { failureOf } from "./refusals.ts";
 import { isolate, plural, shortTime, t } from "./texts.ts";
 import { excerpt, nameOf, roleText, sublineOf, titleOf } from "./words.ts";
@@ -262,7 +262,7 @@ export class DetailsView {
     const model = this.#model;
     const { isFriend, isBlocked } = model.people.user(id);
     const name = isolate(nameOf(model, id));
-    const change = async (op: string, after: { isFriend?: boolean; isBlocked?: boolean }) => {
+    const change = async (op: string, after: Partial<Person>) => {
       const reply = op === "add"
         ? await model.ask({ msgid: MSGID.ADD_FRIEND_MSG, friendid: id })
         : await model.ask({ msgid: MSGID.CONTACT_MSG, op, id });
@@ -309,7 +309,7 @@ export class DetailsView {
               t("block"),
               t("block_ask", { name }),
               t("block"),
-              () => void change("block", { isBlocked: true }),
+              () => void change("block", { isBlocked: true, state: "" }),
             ),
         },
         icon(ICONS.alert),

@@ -161,7 +161,7 @@ export function openDialog(
   document.body.append(element);
   element.showModal();
   const wanted = element.querySelector<HTMLElement>("[autofocus]");
-  (wanted ?? element.querySelector<HTMLElement>(".dialog-body input, .dialog-body button"))?.focus();
+  (wanted ?? element.querySelector<HTMLElement>(".dialog-body :is(input, select, button)"))?.focus();
   return dialog;
 }
 

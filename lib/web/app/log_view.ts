@@ -360,6 +360,10 @@ export class LogView {
       this.#scroller.scrollTop = target;
       this.#expectedTop = this.#scroller.scrollTop;
     }
+    // All of the end is in view: there is nothing to jump to, and what comes next is to be seen.
+    if (clientHeight > 0 && this.#scroller.scrollTop + clientHeight >= this.#scroller.scrollHeight - 1) {
+      this.#anchor = "end";
+    }
     if (hadFocus && !this.#rows.contains(document.activeElement)) {
       this.#scroller.focus({ preventScroll: true });
     }

@@ -13,7 +13,7 @@ import type { Mentioned, Piece } from "./markup.ts";
 import type { Model } from "./model.ts";
 import { failureOf } from "./refusals.ts";
 import type { Unsent } from "./store.ts";
-import { day, fullTime, isolate, plural, t, time } from "./texts.ts";
+import { bareTime, day, fullTime, isolate, plural, t, time } from "./texts.ts";
 import { excerpt, nameOf, systemText, titleOf } from "./words.ts";
 
 /** A row before it is drawn. `key` is its own among all rows of a log. */
@@ -137,7 +137,7 @@ function drawEntry(
     const name = nameOf(model, entry.sender, entry.name);
     row.append(avatar({ id: entry.sender, name }));
     body.append(head(name, entry.at));
-  } else row.append(clock(entry.at, "row-time"));
+  } else row.append(clock(entry.at, bareTime, "row-time"));
   if (entry.isPinned) body.append(el("div", { class: "pinned-mark" }, icon(ICONS.pin), t("pinned")));
   if (entry.reply !== undefined) body.append(drawQuote(entry.reply, model, conversation, actions));
   if (entry.text === null) {
@@ -181,7 +181,7 @@ function drawUnsent(
     const name = nameOf(model, model.me);
     row.append(avatar({ id: model.me, name }));
     body.append(head(name, unsent.at));
-  } else row.append(clock(unsent.at, "row-time"));
+  } else row.append(clock(unsent.at, bareTime, "row-time"));
   if (unsent.fields?.reply !== undefined) {
     body.append(drawQuote(unsent.fields.reply, model, conversation, actions));
   }
@@ -208,14 +208,14 @@ function drawUnsent(
 }
 
 function head(name: string, at: number): HTMLElement {
-  return el("div", { class: "row-head" }, el("bdi", { class: "name" }, name), clock(at));
+  return el("div", { class: "row-head" }, el("bdi", { class: "name" }, name), clock(at, time));
 }
 
-function clock(at: number, className = ""): HTMLElement {
+function clock(at: number, say: (at: number) => string, className = ""): HTMLElement {
   return el(
     "time",
     { class: className, datetime: new Date(at).toISOString(), title: fullTime(at) },
-    time(at),
+    say(at),
   );
 }
 

@@ -74,11 +74,15 @@ export function isolate(name: string): string {
 
 const formats = new Map<string, Intl.DateTimeFormat>();
 
-function format(at: number, options: Intl.DateTimeFormatOptions): string {
+function formatter(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
   const key = JSON.stringify(options);
   const known = formats.get(key) ?? new Intl.DateTimeFormat(locale, options);
   formats.set(key, known);
-  return known.format(at);
+  return known;
+}
+
+function format(at: number, options: Intl.DateTimeFormatOptions): string {
+  return formatter(options).format(at);
 }
 
 /** "1,234". */
@@ -94,9 +98,17 @@ export function duration(ms: number): string {
   return new Intl.NumberFormat(locale, { style, unit, unitDisplay: "long" }).format(value);
 }
 
+const CLOCK = { hour: "2-digit", minute: "2-digit" } as const;
+
 /** "14:05". */
 export function time(at: number): string {
-  return format(at, { hour: "2-digit", minute: "2-digit" });
+  return format(at, CLOCK);
+}
+
+/** "02:05", whichever half of the day: where there is no room, and a time in full is near. */
+export function bareTime(at: number): string {
+  const parts = formatter(CLOCK).formatToParts(at).filter(({ type }) => type !== "dayPeriod");
+  return parts.map(({ value }) => value).join("").trim();
 }
 
 /** Day and time in full. */

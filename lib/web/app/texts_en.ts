@@ -30,7 +30,7 @@ export const ENGLISH = {
   create: "Create",
   days_one: "{n} day",
   days_other: "{n} days",
-  delete_about: "It cannot be undone. What becomes of everything is said before.",
+  delete_about: "This cannot be undone. What becomes of your messages and groups is shown before.",
   delete_account: "Delete account",
   delete_browser: "What this browser keeps is removed, its settings too.",
   delete_devices:

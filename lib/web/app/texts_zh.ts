@@ -32,7 +32,7 @@ export const CHINESE: Readonly<Record<TextKey, string>> = {
   create: "创建",
   days_one: "{n} 天",
   days_other: "{n} 天",
-  delete_about: "此操作无法撤销。删除前会说明各项数据的去向。",
+  delete_about: "此操作无法撤销。确认之前会说明消息和群组将如何处理。",
   delete_account: "删除账号",
   delete_browser: "此浏览器中保存的数据和设置将被清除。",
   delete_devices: "此账号将无法再登录：你的所有设备立即退出登录，你的用户名可被他人使用。",

@@ -461,7 +461,7 @@ copy_text: "Copy text",
 create: "Create",
 days_one: "{n} day",
 days_other: "{n} days",
-delete_about: "It cannot be undone. What becomes of everything is said before.",
+delete_about: "This cannot be undone. What becomes of your messages and groups is shown before.",
 delete_account: "Delete account",
 delete_browser: "What this browser keeps is removed, its settings too.",
 delete_devices:
@@ -758,7 +758,7 @@ copy_text: "复制文字",
 create: "创建",
 days_one: "{n} 天",
 days_other: "{n} 天",
-delete_about: "此操作无法撤销。删除前会说明各项数据的去向。",
+delete_about: "此操作无法撤销。确认之前会说明消息和群组将如何处理。",
 delete_account: "删除账号",
 delete_browser: "此浏览器中保存的数据和设置将被清除。",
 delete_devices: "此账号将无法再登录：你的所有设备立即退出登录，你的用户名可被他人使用。",
@@ -1075,11 +1075,14 @@ function isolate(name ) {
 return `\u2068${name}\u2069`;
 }
 const formats = new Map ();
-function format(at , options ) {
+function formatter(options ) {
 const key = JSON.stringify(options);
 const known = formats.get(key) ?? new Intl.DateTimeFormat(locale, options);
 formats.set(key, known);
-return known.format(at);
+return known;
+}
+function format(at , options ) {
+return formatter(options).format(at);
 }
 function number(value ) {
 return numbers().format(value);
@@ -1090,8 +1093,13 @@ const [value, unit] = seconds < 100 ? [seconds, "second"] : [Math.ceil(seconds /
 const style = "unit";
 return new Intl.NumberFormat(locale, { style, unit, unitDisplay: "long" }).format(value);
 }
+const CLOCK = { hour: "2-digit", minute: "2-digit" } ;
 function time(at ) {
-return format(at, { hour: "2-digit", minute: "2-digit" });
+return format(at, CLOCK);
+}
+function bareTime(at ) {
+const parts = formatter(CLOCK).formatToParts(at).filter(({ type }) => type !== "dayPeriod");
+return parts.map(({ value }) => value).join("").trim();
 }
 function fullTime(at ) {
 return format(at, { dateStyle: "full", timeStyle: "short" });
@@ -1119,7 +1127,7 @@ if (dayOf(at) === dayOf(now - DAY_MS)) return t("yesterday");
 if (now - at < 6 * DAY_MS) return format(at, { weekday: "short" });
 return format(at, { day: "numeric", month: "short" });
 }
-return { LANGUAGES, setLanguage, languageTag, t, plural, isolate, number, duration, time, fullTime, dayOf, day, shortTime };
+return { LANGUAGES, setLanguage, languageTag, t, plural, isolate, number, duration, time, bareTime, fullTime, dayOf, day, shortTime };
 })();
 // lib/web/app/refusals.ts
 const $m11 = (() => {
@@ -4768,7 +4776,7 @@ el("div", { class: "dialog-body" }, ...build(dialog).filter((child) => child !==
 document.body.append(element);
 element.showModal();
 const wanted = element.querySelector ("[autofocus]");
-(wanted ?? element.querySelector (".dialog-body input, .dialog-body button"))?.focus();
+(wanted ?? element.querySelector (".dialog-body :is(input, select, button)"))?.focus();
 return dialog;
 }
 function askFirst(
@@ -5435,7 +5443,7 @@ isBlocked ? void change("unblock", { isBlocked: false }) : askFirst(
 t("block"),
 t("block_ask", { name }),
 t("block"),
-() => void change("block", { isBlocked: true }),
+() => void change("block", { isBlocked: true, state: "" }),
 ),
 },
 icon(ICONS.alert),
@@ -5696,7 +5704,7 @@ const { el, icon } = $m3;
 const { ICONS } = $m41;
 const { isEmojiOnly, parse } = $m48;
 const { failureOf } = $m11;
-const { day, fullTime, isolate, plural, t, time } = $m10;
+const { bareTime, day, fullTime, isolate, plural, t, time } = $m10;
 const { excerpt, nameOf, systemText, titleOf } = $m45;
 function signatureOf(item , model , conversation ) {
 const name = (id ) => model.nameOf(id);
@@ -5791,7 +5799,7 @@ if (isFirst) {
 const name = nameOf(model, entry.sender, entry.name);
 row.append(avatar({ id: entry.sender, name }));
 body.append(head(name, entry.at));
-} else row.append(clock(entry.at, "row-time"));
+} else row.append(clock(entry.at, bareTime, "row-time"));
 if (entry.isPinned) body.append(el("div", { class: "pinned-mark" }, icon(ICONS.pin), t("pinned")));
 if (entry.reply !== undefined) body.append(drawQuote(entry.reply, model, conversation, actions));
 if (entry.text === null) {
@@ -5834,7 +5842,7 @@ if (isFirst) {
 const name = nameOf(model, model.me);
 row.append(avatar({ id: model.me, name }));
 body.append(head(name, unsent.at));
-} else row.append(clock(unsent.at, "row-time"));
+} else row.append(clock(unsent.at, bareTime, "row-time"));
 if (unsent.fields?.reply !== undefined) {
 body.append(drawQuote(unsent.fields.reply, model, conversation, actions));
 }
@@ -5860,13 +5868,13 @@ row.append(body);
 return row;
 }
 function head(name , at ) {
-return el("div", { class: "row-head" }, el("bdi", { class: "name" }, name), clock(at));
+return el("div", { class: "row-head" }, el("bdi", { class: "name" }, name), clock(at, time));
 }
-function clock(at , className = "") {
+function clock(at , say , className = "") {
 return el(
 "time",
 { class: className, datetime: new Date(at).toISOString(), title: fullTime(at) },
-time(at),
+say(at),
 );
 }
 function drawText(text , { mentions } , model ) {
@@ -7297,6 +7305,9 @@ const target = this.#anchor === "end" ? this.#scroller.scrollHeight - clientHeig
 if (Math.abs(this.#scroller.scrollTop - target) >= 1) {
 this.#scroller.scrollTop = target;
 this.#expectedTop = this.#scroller.scrollTop;
+}
+if (clientHeight > 0 && this.#scroller.scrollTop + clientHeight >= this.#scroller.scrollHeight - 1) {
+this.#anchor = "end";
 }
 if (hadFocus && !this.#rows.contains(document.activeElement)) {
 this.#scroller.focus({ preventScroll: true });
