@@ -107,3 +107,25 @@ browserTest("a group is made, joined by a link, led by others, left and dissolve
   await zoe.see("This group was dissolved", ".closed");
   assertEquals([ann.complaints, zoe.complaints], [[], []]);
 });
+
+browserTest("who is blocked is not shown as online, and is again once that is taken back", async () => {
+  await using site = await AppSite.start();
+  await using one = await site.chromium.browser();
+  const ann = await site.enter(one, "ann");
+  await using li = await ChatClient.connect(site.port);
+  await logIn(li, await site.signUp("li"), { v: 3 });
+  await li.request({ msgid: 6, toid: 1, msg: "hello" });
+  await ann.see("hello", ".list");
+  // The list says who is online.
+  await ann.reload();
+  await ann.click(".item");
+  await ann.see("online", ".talk-head");
+  await ann.click(".talk-head .icon-button:last-child");
+  await choose(ann, "Block");
+  await ann.click("dialog .button.danger");
+  await ann.see("You have blocked this person", ".closed");
+  assert(!(await ann.text(".talk-head")).includes("online"));
+  await choose(ann, "Unblock");
+  await ann.see("online", ".talk-head");
+  assertEquals(ann.complaints, []);
+});
