@@ -80,6 +80,12 @@ browserTest(
     await li.see("已注销用户", ".list");
     await li.click(".item");
     await li.see("remember this", ".log");
+    // Nobody can be found who is not there any more.
+    await li.click(".side-head .icon-button");
+    await li.press("Enter");
+    await li.waitFor("document.activeElement?.matches('dialog input')");
+    await li.type("deleted");
+    await li.see("未找到结果", "dialog");
     assertEquals([ann.complaints, other.complaints, li.complaints], [[], [], []]);
   },
 );

@@ -45,6 +45,13 @@ browserTest("a group is made, joined by a link, led by others, left and dissolve
   await ann.press("Enter");
   await ann.see("2 members", ".details");
   await ann.see("You added wu", ".log");
+  // Who is in it is not offered again.
+  await choose(ann, "Add people");
+  await ann.waitFor("document.activeElement?.matches('dialog input')");
+  await ann.type("wu");
+  await ann.see("Nothing found", "dialog");
+  await ann.click("dialog .dialog-head button");
+  await ann.waitFor("document.querySelector('dialog') === null");
   await choose(ann, "Invite by link");
   await ann.see("Until now only people who are added can join", "dialog");
   await choose(ann, "Make a link", "dialog button");

@@ -16,7 +16,7 @@ import type { Choice } from "./float.ts";
 import { choice, field, form } from "./forms.ts";
 import type { Model } from "./model.ts";
 import { choosePerson } from "./person_dialog.ts";
-import type { Group } from "./people.ts";
+import type { Group, Person } from "./people.ts";
 import { failureOf } from "./refusals.ts";
 import { fullTime, plural, t } from "./texts.ts";
 
@@ -78,13 +78,15 @@ export function joinDialog(model: Model, onOpen: (id: string) => void, link = ""
 
 /** Adds people, one after the other. */
 export function inviteDialog(model: Model, group: Group): void {
+  const isOutside = ({ id }: Person) =>
+    model.people.groups.get(group.id)?.members?.every((member) => member.id !== id) ?? true;
   choosePerson(model, t("add_people"), async (person) => {
     const reply = await model.ask({ msgid: MSGID.GROUP_MSG, op: "add", groupid: group.id, id: person.id });
     if (reply.errno !== ERRNO.OK) return failureOf(reply);
     toast(t("person_added", { name: person.name }));
     await model.reloadMembers(group.id);
     return "";
-  });
+  }, isOutside);
 }
 
 const LIFETIMES_MS = [24 * HOUR_MS, 7 * 24 * HOUR_MS, 30 * 24 * HOUR_MS, 365 * 24 * HOUR_MS];

@@ -13,16 +13,23 @@ import type { Model } from "./model.ts";
 import type { Person } from "./people.ts";
 import { failureOf } from "./refusals.ts";
 import { t } from "./texts.ts";
+import { isDeleted } from "./words.ts";
 
 const WAIT_MS = 200;
 const SHOWN = 20;
 
-/** Those who are known, and those whom the server finds, whose name begins with `text`. */
-export async function findPeople(model: Model, text: string): Promise<{ people: Person[]; problem: string }> {
+/** Those who are known, and those whom the server finds, whose name begins with `text`; `isMeant`: false for who is none of them. */
+export async function findPeople(
+  model: Model,
+  text: string,
+  isMeant: (person: Person) => boolean = () => true,
+): Promise<{ people: Person[]; problem: string }> {
   const wanted = text.toLocaleLowerCase();
-  const known = [...model.people.users.values()].filter(({ id, name }) =>
-    id !== model.me && name.toLocaleLowerCase().includes(wanted)
-  );
+  const known = [...model.people.users.values()].filter((person) => {
+    const { id, name } = person;
+    return id !== model.me && name.toLocaleLowerCase().includes(wanted) && !isDeleted(name) &&
+      isMeant(person);
+  });
   known.sort((a, b) => Number(b.isFriend) - Number(a.isFriend) || a.name.localeCompare(b.name));
   if (wanted === "" || !model.has(MSGID.FIND_MSG)) return { people: known.slice(0, SHOWN), problem: "" };
   const find = (query: { prefix?: string; name?: string; limit?: number }) =>
@@ -32,16 +39,22 @@ export async function findPeople(model: Model, text: string): Promise<{ people: 
   if (reply.errno === ERRNO.NOT_ALLOWED) reply = await find({ name: text });
   const found = listOf(reply.frame.users).filter(isJsonObject).map((user) => model.people.learn(user));
   const others = found.filter((person) => person !== undefined)
-    .filter(({ id }) => id !== model.me && !known.some((other) => other.id === id));
+    .filter((person) =>
+      person.id !== model.me && !known.some(({ id }) => id === person.id) && isMeant(person)
+    );
   const isProblem = reply.errno !== ERRNO.OK && reply.errno !== ERRNO.NOT_FOUND;
   return { people: [...known, ...others].slice(0, SHOWN), problem: isProblem ? failureOf(reply) : "" };
 }
 
-/** Opens a dialog in which a person is chosen. `onChoose` resolves with what is wrong; with nothing the dialog closes. */
+/**
+ * Opens a dialog in which a person is chosen. `onChoose` resolves with what is wrong; with nothing the dialog closes. `isMeant`: as for
+ * {@link findPeople}.
+ */
 export function choosePerson(
   model: Model,
   title: string,
   onChoose: (person: Person) => Promise<string>,
+  isMeant?: (person: Person) => boolean,
 ): void {
   openDialog(title, ({ close }) => {
     const lines = el("div", { class: "lines", role: "listbox", "aria-label": title });
@@ -71,7 +84,7 @@ export function choosePerson(
     };
     const search = async () => {
       const text = input.value.trim();
-      const found = await findPeople(model, text);
+      const found = await findPeople(model, text, isMeant);
       if (input.value.trim() !== text) return;
       problem.textContent = found.problem;
       replace(

@@ -18,7 +18,12 @@ const DELETED = new RegExp(`^${DELETED_NAME}(?: \\(\\d+\\))?$`);
 /** A user's name, or what stands for one. */
 export function nameOf(model: Model, id: number, name = ""): string {
   const known = model.nameOf(id) || name;
-  return DELETED.test(known) ? t("deleted_user") : known || t("user", { id: String(id) });
+  return isDeleted(known) ? t("deleted_user") : known || t("user", { id: String(id) });
+}
+
+/** True for the name that is left of who was deleted. */
+export function isDeleted(name: string): boolean {
+  return DELETED.test(name);
 }
 
 /** What a conversation is called. */

@@ -4810,8 +4810,103 @@ setTimeout(() => element.remove(), 4000);
 }
 return { place, openFloat, moveWithArrows, openMenu, openDialog, askFirst, toast };
 })();
-// lib/web/app/person_dialog.ts
+// lib/web/app/words.ts
 const $m43 = (() => {
+const { integerOf, textOf } = $m2;
+const { DELETED_NAME, OPERATOR } = $m16;
+const { isolate, plural, t } = $m10;
+const EXCERPT_CHARACTERS = 200;
+const DELETED = new RegExp(`^${DELETED_NAME}(?: \\(\\d+\\))?$`);
+function nameOf(model , id , name = "") {
+const known = model.nameOf(id) || name;
+return isDeleted(known) ? t("deleted_user") : known || t("user", { id: String(id) });
+}
+function isDeleted(name ) {
+return DELETED.test(name);
+}
+function titleOf(model , { peerId, groupId } ) {
+if (groupId !== undefined) {
+return model.people.groups.get(groupId)?.name || t("group", { id: String(groupId) });
+}
+if (peerId === model.me) return t("notes");
+return nameOf(model, peerId ?? 0);
+}
+function sublineOf(model , conversation ) {
+const typing = typingOf(model, conversation);
+if (typing !== "") return typing;
+const { groupId, peerId } = conversation;
+if (groupId !== undefined) {
+const group = model.people.groups.get(groupId);
+return group === undefined || group.isOver ? "" : plural("members", Math.max(1, group.count));
+}
+const { state, status } = model.people.user(peerId ?? 0);
+const presence = state === "online" ? t("online") : state === "offline" ? t("offline") : "";
+return [presence, status].filter((part) => part !== "").join(" · ");
+}
+function typingOf(model , { typing, groupId } ) {
+const [first, second, ...more] = [...typing.keys()].filter((id) => id !== model.me);
+if (first === undefined) return "";
+if (groupId === undefined) return t("typing");
+if (second === undefined) return t("typing_one", { name: isolate(nameOf(model, first)) });
+if (more.length > 0) return t("typing_many");
+return t("typing_two", { name: isolate(nameOf(model, first)), other: isolate(nameOf(model, second)) });
+}
+const ROLES = {
+creator: "role_creator",
+admin: "role_admin",
+normal: "role_normal",
+};
+const JOINS = {
+closed: "join_closed",
+link: "join_link",
+open: "join_open",
+};
+function roleText(role ) {
+return t(ROLES[role] ?? "role_normal");
+}
+function systemText(model , { frame = {}, sender } ) {
+const id = integerOf(frame.id, 1) ?? 0;
+const by = integerOf(frame.by, 1) ?? sender;
+const who = (user , name , you ) =>
+isolate(user === model.me ? you : user === OPERATOR.id ? t("operator") : nameOf(model, user, name));
+const name = textOf(frame.name);
+const isAlone = frame.what === "joined" || frame.what === "left";
+const values = {
+by: who(by, textOf(frame.by_name) || (by === id ? name : ""), t("you")),
+name: who(id, name, isAlone ? t("you") : t("you_object")),
+};
+switch (frame.what) {
+case "created":
+return t("sys_created", values);
+case "joined":
+return t("sys_joined", values);
+case "added":
+return t("sys_added", values);
+case "left":
+return t("sys_left", values);
+case "removed":
+return t("sys_removed", values);
+case "role":
+return t("sys_role", { ...values, role: roleText(textOf(frame.role)) });
+case "edited": {
+const group = textOf(frame.groupname);
+if (group !== "") return t("sys_renamed", { ...values, group: isolate(group) });
+const join = JOINS[textOf(frame.join)];
+return join === undefined ? t("sys_edited", values) : t("sys_join", { ...values, join: t(join) });
+}
+case "dissolved":
+return t("sys_dissolved", values);
+default:
+return t("sys_other", values);
+}
+}
+function excerpt(text ) {
+return text.slice(0, EXCERPT_CHARACTERS).replace(/\s+/g, " ");
+}
+return { nameOf, isDeleted, titleOf, sublineOf, typingOf, roleText, systemText, excerpt };
+})();
+// lib/web/app/person_dialog.ts
+const $m44 = (() => {
 const { listOf } = $m2;
 const { ERRNO, isJsonObject, MSGID } = $m1;
 const { avatar } = $m40;
@@ -4819,13 +4914,20 @@ const { el, replace } = $m3;
 const { moveWithArrows, openDialog } = $m42;
 const { failureOf } = $m11;
 const { t } = $m10;
+const { isDeleted } = $m43;
 const WAIT_MS = 200;
 const SHOWN = 20;
-async function findPeople(model , text ) {
+async function findPeople(
+model ,
+text ,
+isMeant = () => true,
+) {
 const wanted = text.toLocaleLowerCase();
-const known = [...model.people.users.values()].filter(({ id, name }) =>
-id !== model.me && name.toLocaleLowerCase().includes(wanted)
-);
+const known = [...model.people.users.values()].filter((person) => {
+const { id, name } = person;
+return id !== model.me && name.toLocaleLowerCase().includes(wanted) && !isDeleted(name) &&
+isMeant(person);
+});
 known.sort((a, b) => Number(b.isFriend) - Number(a.isFriend) || a.name.localeCompare(b.name));
 if (wanted === "" || !model.has(MSGID.FIND_MSG)) return { people: known.slice(0, SHOWN), problem: "" };
 const find = (query ) =>
@@ -4834,7 +4936,9 @@ let reply = await find({ prefix: text, limit: SHOWN });
 if (reply.errno === ERRNO.NOT_ALLOWED) reply = await find({ name: text });
 const found = listOf(reply.frame.users).filter(isJsonObject).map((user) => model.people.learn(user));
 const others = found.filter((person) => person !== undefined)
-.filter(({ id }) => id !== model.me && !known.some((other) => other.id === id));
+.filter((person) =>
+person.id !== model.me && !known.some(({ id }) => id === person.id) && isMeant(person)
+);
 const isProblem = reply.errno !== ERRNO.OK && reply.errno !== ERRNO.NOT_FOUND;
 return { people: [...known, ...others].slice(0, SHOWN), problem: isProblem ? failureOf(reply) : "" };
 }
@@ -4842,6 +4946,7 @@ function choosePerson(
 model ,
 title ,
 onChoose ,
+isMeant ,
 ) {
 openDialog(title, ({ close }) => {
 const lines = el("div", { class: "lines", role: "listbox", "aria-label": title });
@@ -4871,7 +4976,7 @@ if (problem.textContent === "") close();
 };
 const search = async () => {
 const text = input.value.trim();
-const found = await findPeople(model, text);
+const found = await findPeople(model, text, isMeant);
 if (input.value.trim() !== text) return;
 problem.textContent = found.problem;
 replace(
@@ -4900,14 +5005,14 @@ return [input, problem, lines];
 return { findPeople, choosePerson };
 })();
 // lib/web/app/group_dialogs.ts
-const $m44 = (() => {
+const $m45 = (() => {
 const { integerOf, textOf } = $m2;
 const { pageLink } = $m0;
 const { conversationOfGroup, ERRNO, MSGID } = $m1;
 const { el, replace } = $m3;
 const { openDialog, toast } = $m42;
 const { choice, field, form } = $m4;
-const { choosePerson } = $m43;
+const { choosePerson } = $m44;
 const { failureOf } = $m11;
 const { fullTime, plural, t } = $m10;
 const HOUR_MS = 3_600_000;
@@ -4957,13 +5062,15 @@ return "";
 });
 }
 function inviteDialog(model , group ) {
+const isOutside = ({ id } ) =>
+model.people.groups.get(group.id)?.members?.every((member) => member.id !== id) ?? true;
 choosePerson(model, t("add_people"), async (person) => {
 const reply = await model.ask({ msgid: MSGID.GROUP_MSG, op: "add", groupid: group.id, id: person.id });
 if (reply.errno !== ERRNO.OK) return failureOf(reply);
 toast(t("person_added", { name: person.name }));
 await model.reloadMembers(group.id);
 return "";
-});
+}, isOutside);
 }
 const LIFETIMES_MS = [24 * HOUR_MS, 7 * 24 * HOUR_MS, 30 * 24 * HOUR_MS, 365 * 24 * HOUR_MS];
 const USES = [0, 1, 10, 100];
@@ -5078,109 +5185,17 @@ return [
 }
 return { newGroupDialog, joinDialog, inviteDialog, linkDialog, editGroupDialog, muteChoices };
 })();
-// lib/web/app/words.ts
-const $m45 = (() => {
-const { integerOf, textOf } = $m2;
-const { DELETED_NAME, OPERATOR } = $m16;
-const { isolate, plural, t } = $m10;
-const EXCERPT_CHARACTERS = 200;
-const DELETED = new RegExp(`^${DELETED_NAME}(?: \\(\\d+\\))?$`);
-function nameOf(model , id , name = "") {
-const known = model.nameOf(id) || name;
-return DELETED.test(known) ? t("deleted_user") : known || t("user", { id: String(id) });
-}
-function titleOf(model , { peerId, groupId } ) {
-if (groupId !== undefined) {
-return model.people.groups.get(groupId)?.name || t("group", { id: String(groupId) });
-}
-if (peerId === model.me) return t("notes");
-return nameOf(model, peerId ?? 0);
-}
-function sublineOf(model , conversation ) {
-const typing = typingOf(model, conversation);
-if (typing !== "") return typing;
-const { groupId, peerId } = conversation;
-if (groupId !== undefined) {
-const group = model.people.groups.get(groupId);
-return group === undefined || group.isOver ? "" : plural("members", Math.max(1, group.count));
-}
-const { state, status } = model.people.user(peerId ?? 0);
-const presence = state === "online" ? t("online") : state === "offline" ? t("offline") : "";
-return [presence, status].filter((part) => part !== "").join(" · ");
-}
-function typingOf(model , { typing, groupId } ) {
-const [first, second, ...more] = [...typing.keys()].filter((id) => id !== model.me);
-if (first === undefined) return "";
-if (groupId === undefined) return t("typing");
-if (second === undefined) return t("typing_one", { name: isolate(nameOf(model, first)) });
-if (more.length > 0) return t("typing_many");
-return t("typing_two", { name: isolate(nameOf(model, first)), other: isolate(nameOf(model, second)) });
-}
-const ROLES = {
-creator: "role_creator",
-admin: "role_admin",
-normal: "role_normal",
-};
-const JOINS = {
-closed: "join_closed",
-link: "join_link",
-open: "join_open",
-};
-function roleText(role ) {
-return t(ROLES[role] ?? "role_normal");
-}
-function systemText(model , { frame = {}, sender } ) {
-const id = integerOf(frame.id, 1) ?? 0;
-const by = integerOf(frame.by, 1) ?? sender;
-const who = (user , name , you ) =>
-isolate(user === model.me ? you : user === OPERATOR.id ? t("operator") : nameOf(model, user, name));
-const name = textOf(frame.name);
-const isAlone = frame.what === "joined" || frame.what === "left";
-const values = {
-by: who(by, textOf(frame.by_name) || (by === id ? name : ""), t("you")),
-name: who(id, name, isAlone ? t("you") : t("you_object")),
-};
-switch (frame.what) {
-case "created":
-return t("sys_created", values);
-case "joined":
-return t("sys_joined", values);
-case "added":
-return t("sys_added", values);
-case "left":
-return t("sys_left", values);
-case "removed":
-return t("sys_removed", values);
-case "role":
-return t("sys_role", { ...values, role: roleText(textOf(frame.role)) });
-case "edited": {
-const group = textOf(frame.groupname);
-if (group !== "") return t("sys_renamed", { ...values, group: isolate(group) });
-const join = JOINS[textOf(frame.join)];
-return join === undefined ? t("sys_edited", values) : t("sys_join", { ...values, join: t(join) });
-}
-case "dissolved":
-return t("sys_dissolved", values);
-default:
-return t("sys_other", values);
-}
-}
-function excerpt(text ) {
-return text.slice(0, EXCERPT_CHARACTERS).replace(/\s+/g, " ");
-}
-return { nameOf, titleOf, sublineOf, typingOf, roleText, systemText, excerpt };
-})();
 // lib/web/app/details_view.ts
 const $m46 = (() => {
 const { conversationOfGroup, ERRNO, MSGID } = $m1;
 const { avatar } = $m40;
-const { editGroupDialog, inviteDialog, linkDialog, muteChoices } = $m44;
+const { editGroupDialog, inviteDialog, linkDialog, muteChoices } = $m45;
 const { el, icon, replace } = $m3;
 const { askFirst, openDialog, openMenu, toast } = $m42;
 const { ICONS } = $m41;
 const { failureOf } = $m11;
 const { isolate, plural, shortTime, t } = $m10;
-const { excerpt, nameOf, roleText, sublineOf, titleOf } = $m45;
+const { excerpt, nameOf, roleText, sublineOf, titleOf } = $m43;
 const MEMBERS_SHOWN = 50;
 class DetailsView {
 element ;
@@ -5463,9 +5478,9 @@ const { avatar } = $m40;
 const { el, icon, replace } = $m3;
 const { openDialog } = $m42;
 const { ICONS } = $m41;
-const { findPeople } = $m43;
+const { findPeople } = $m44;
 const { shortTime, t } = $m10;
-const { excerpt, nameOf, titleOf } = $m45;
+const { excerpt, nameOf, titleOf } = $m43;
 const WAIT_MS = 120;
 const MOST = 8;
 function openJump(
@@ -5705,7 +5720,7 @@ const { ICONS } = $m41;
 const { isEmojiOnly, parse } = $m48;
 const { failureOf } = $m11;
 const { bareTime, day, fullTime, isolate, plural, t, time } = $m10;
-const { excerpt, nameOf, systemText, titleOf } = $m45;
+const { excerpt, nameOf, systemText, titleOf } = $m43;
 function signatureOf(item , model , conversation ) {
 const name = (id ) => model.nameOf(id);
 switch (item.kind) {
@@ -5979,7 +5994,7 @@ const { el, icon, replace } = $m3;
 const { ICONS } = $m41;
 const { tickOf, tickSign } = $m49;
 const { isolate, number, plural, shortTime, t } = $m10;
-const { excerpt, nameOf, systemText, titleOf, typingOf } = $m45;
+const { excerpt, nameOf, systemText, titleOf, typingOf } = $m43;
 const FIRST_ROWS = 40;
 const REST_DELAY_MS = 250;
 class ListView {
@@ -6216,7 +6231,7 @@ const $m51 = (() => {
 const { isMentioned } = $m19;
 const { prefs, setPref } = $m5;
 const { t } = $m10;
-const { excerpt, nameOf, titleOf } = $m45;
+const { excerpt, nameOf, titleOf } = $m43;
 class Notices {
 #model ;
 #onOpen ;
@@ -6595,7 +6610,7 @@ const { cut, sizeOf } = $m55;
 const { failureOf } = $m11;
 const { isolate, plural, t } = $m10;
 const { avatar } = $m40;
-const { excerpt, nameOf, titleOf, typingOf } = $m45;
+const { excerpt, nameOf, titleOf, typingOf } = $m43;
 const DRAFT_DELAY_MS = 400;
 const LONG_LINES = 20;
 const LONG_CHARACTERS = 4000;
@@ -7022,7 +7037,7 @@ const { toast } = $m42;
 const { ICONS } = $m41;
 const { drawRow, signatureOf } = $m49;
 const { dayOf, number, t } = $m10;
-const { nameOf } = $m45;
+const { nameOf } = $m43;
 const GROUP_MS = 5 * 60_000;
 const OVERSCAN_PX = 800;
 const END_PX = 48;
@@ -7418,7 +7433,7 @@ const { ICONS } = $m41;
 const { LogView } = $m57;
 const { failureOf } = $m11;
 const { fullTime, t } = $m10;
-const { nameOf, sublineOf, titleOf } = $m45;
+const { nameOf, sublineOf, titleOf } = $m43;
 const { integerOf, listOf, textOf } = $m2;
 const { isJsonObject } = $m1;
 class TalkView {
@@ -7707,11 +7722,11 @@ const $m59 = (() => {
 const { DetailsView } = $m46;
 const { el, replace } = $m3;
 const { askFirst, openMenu, toast } = $m42;
-const { joinDialog, newGroupDialog } = $m44;
+const { joinDialog, newGroupDialog } = $m45;
 const { openJump } = $m47;
 const { ListView } = $m50;
 const { Notices } = $m51;
-const { choosePerson } = $m43;
+const { choosePerson } = $m44;
 const { prefs, setPref } = $m5;
 const { devicesDialog, keysDialog, profileDialog, settingsDialog } = $m52;
 const { TalkView } = $m58;
