@@ -59,7 +59,7 @@ const SEQUENCE: readonly { name: string; code?: (dialect: Dialect["name"]) => re
   { name: "0021_groups" },
   { name: "0022_deletions" },
   { name: "0023_hidden_marks", code: hiddenMarkColumns },
-  { name: "0025_message_cid" },
+  { name: "0024_message_cid" },
 ];
 
 /** Options of {@linkcode migrate}. */

@@ -37,7 +37,7 @@ const LATER = [
   "0021_groups",
   "0022_deletions",
   "0023_hidden_marks",
-  // 0025 is SQLite's.
+  // 0024 is SQLite's.
 ].map((name) => `${name}: done`);
 
 function closing(db: Database): Database & AsyncDisposable {
@@ -62,7 +62,7 @@ Deno.test("SQLite: an empty file gets all tables, and nothing the second time", 
       "0002_tables: done",
       "0004_offline_message: done",
       ...LATER,
-      "0025_message_cid: done",
+      "0024_message_cid: done",
     ]);
     assertEquals(await migrate(db, logger), []);
   }
@@ -174,7 +174,7 @@ async function beforePartialIndex(db: Database): Promise<void> {
     await db.run(`ALTER TABLE Message ADD COLUMN ${column} INTEGER NOT NULL DEFAULT 0`);
   }
   await db.run("CREATE VIEW OfflineMessage AS SELECT 1");
-  await db.run("DELETE FROM Migration WHERE name = '0025_message_cid'");
+  await db.run("DELETE FROM Migration WHERE name = '0024_message_cid'");
 }
 
 Deno.test("SQLite: messages keep all they have when those without a cid leave the index", async () => {
@@ -193,7 +193,7 @@ Deno.test("SQLite: messages keep all they have when those without a cid leave th
     ],
   });
   const rows = await db.query("SELECT rowid, * FROM Message ORDER BY rowid");
-  assertEquals(await migrate(db, logger), ["0025_message_cid: done"]);
+  assertEquals(await migrate(db, logger), ["0024_message_cid: done"]);
   assertEquals(await db.query("SELECT rowid, * FROM Message ORDER BY rowid"), rows);
   await db.insert({ into, rows: [["u1-2", 3, 1, null, 13, "{}", 0, 0, 0]] });
   for (const again of [["g3", 2, 2, cid], ["g3", 1, 5, null]]) {
