@@ -41,6 +41,7 @@ export class FatalError extends Error {
  * - `full`: disk or quota is full; rolled back
  * - `too_large`: a value is longer than its column or than a statement may be, and will be at every attempt
  * - `refused`: the database does not take this value, now or later
+ * - `stale`: something was to be as the caller knew it, and is not any more; nothing was done
  * - `other`: the statement itself is wrong
  */
 export type DatabaseErrorKind =
@@ -51,6 +52,7 @@ export type DatabaseErrorKind =
   | "full"
   | "too_large"
   | "refused"
+  | "stale"
   | "other";
 
 const TEMPORARY: ReadonlySet<DatabaseErrorKind> = new Set(["conflict", "unavailable", "unfit", "full"]);

@@ -4,7 +4,9 @@
  *
  * Messages that arrive while a commit is running form the next batch; a batch is one transaction. The row lock on the
  * conversation makes the order of commits the order of seqs across nodes, so nobody reads seq n+1 before n, and a rollback
- * leaves no hole.
+ * leaves no hole. Where the database is a round trip away, a batch goes to it in one, with the places behind the ends that this
+ * node knows; if one of them is taken, or anything else has changed that decides about the batch, nothing of it is stored, and
+ * the next attempt reads first.
  *
  * @module
  */
@@ -15,6 +17,7 @@ import type { Logger } from "../base/logger.ts";
 import { Histogram } from "../base/histogram.ts";
 import { Limiter } from "../base/limiter.ts";
 import type { KIND } from "../protocol/entries.ts";
+import { type Head, Heads } from "./heads.ts";
 import type { Mailbox } from "./mailbox.ts";
 import {
   type ConversationId,
@@ -23,6 +26,7 @@ import {
   isBlocked,
 } from "../protocol/protocol.ts";
 import { endOfTurn, turnTime } from "../base/turn.ts";
+import { type Claim, claimPlaces } from "../store/claims.ts";
 import type { Database, SqlConnection, SqlValue } from "../store/database.ts";
 
 /** One transaction holds at most this many messages … */
@@ -173,10 +177,44 @@ interface Entry {
 }
 
 /** A conversation, its blocking and the last entry by which somebody has left it. */
-type PlaceRow = { id: string; last_seq: number; members: number; blocked: number; parted: number };
+type PlaceRow = {
+  id: string;
+  last_seq: number;
+  at: number;
+  members: number;
+  blocked: number;
+  parted: number;
+};
+
+/** A conversation's part of a batch. */
+interface Share {
+  id: ConversationId;
+  count: number;
+  /** Time of the last message. */
+  at: number;
+  /** Those who have to be members; undefined for two users. */
+  senders: Set<number> | undefined;
+  /** The seq of its next message, and how it stands, once that is known. */
+  next: number;
+  head: Head;
+  /** Others have stored something of which this node has not heard. */
+  isContested: boolean;
+}
+
+/** A batch as it goes to the database. */
+interface Attempt {
+  shares: Share[];
+  placed: Placed[];
+  /** What was claimed; undefined: it was asked. */
+  claims: Claim[] | undefined;
+}
+
+const UNKNOWN: Head = { at: 0, members: 0, blocked: 0, parted: 0 };
+const NOBODY: ReadonlySet<number> = new Set();
 
 interface Placed {
   entry: Entry;
+  share: Share;
   seq: number;
   at: number;
   members: number;
@@ -211,6 +249,9 @@ export class MessageLog {
   readonly #logger: Logger;
   readonly #onStored: (stored: Stored) => void;
   readonly #ends: Ends;
+  readonly #heads = new Heads();
+  /** What {@link Ends.timesForgotten} was when those were known. */
+  #timesForgotten = 0;
   readonly #onBehind: MessageLogOptions["onBehind"];
   readonly #clock: Pick<Clock, "now">;
   #queue: Entry[] = [];
@@ -394,10 +435,12 @@ export class MessageLog {
 
   /** Commits a batch whatever its single messages do; throws only when the database is away and nothing was stored. */
   async #commit(batch: Entry[], attempt = 1): Promise<void> {
-    const placed: Placed[] = [];
+    const attempted: Attempt = { shares: [], placed: [], claims: undefined };
+    const { placed } = attempted;
     const begunAt = performance.now();
     try {
-      await this.#db.transaction((tx) => this.#write(tx, batch, placed));
+      await this.#db.transaction((tx) => this.#write(tx, batch, attempted));
+      this.#learn(attempted);
       this.times.commits.record(performance.now() - begunAt);
       this.#settle(placed);
     } catch (error) {
@@ -407,8 +450,11 @@ export class MessageLog {
       }
       if (error instanceof StrangersError) return await this.#commitWithoutStrangers(batch, error.entries);
       if (!(error instanceof DatabaseError)) throw error;
+      if (attempted.claims) this.#heads.forget(attempted.claims.map(({ id }) => id));
       if (error.outcomeUnknown && await this.#hasHappened(placed)) return this.#settle(placed);
       this.counters.retries++;
+      // Nothing is known any more by which the next attempt could claim again.
+      if (error.kind === "stale" && attempted.claims) return await this.#commit(batch, attempt);
       if (error.kind === "duplicate") return await this.#commitWithoutRepeats(batch, error);
       if (isTemporary(error)) throw error;
       // One message the database will not take must not cost the others: halve until it stands alone.
@@ -424,28 +470,76 @@ export class MessageLog {
     else await this.#onBehind(conversations);
   }
 
-  async #write(tx: SqlConnection, batch: Entry[], placed: Placed[]): Promise<void> {
-    const { dialect } = this.#db;
-    const shares = new Map<ConversationId, { count: number; at: number }>();
+  async #write(tx: SqlConnection, batch: Entry[], attempted: Attempt): Promise<void> {
+    const { placed } = attempted;
+    const shares = attempted.shares = this.#place(batch, placed);
+    attempted.claims = this.#claimsFor(shares);
+    if (attempted.claims) await claimPlaces(tx, attempted.claims);
+    else await this.#lock(tx, shares, batch);
+    for (const one of placed) {
+      const { share, entry: { draft } } = one;
+      const { members, blocked, parted } = share.head;
+      one.seq = share.next++;
+      one.members = parted > 0 ? 0 : members;
+      one.isHidden = isBlocked(share.id, draft.sender, blocked);
+    }
+    await this.#insertMembers(tx, placed);
+    await this.#insertMessages(tx, placed);
+    await this.#insertMentions(tx, placed);
+  }
+
+  /** Gives the messages their times; returns what goes where, in the order of ids: two nodes cannot deadlock. */
+  #place(batch: Entry[], placed: Placed[]): Share[] {
+    const shares = new Map<ConversationId, Share>();
     const now = Date.now();
     placed.length = 0;
     for (const entry of batch) {
       const { conversation: id, sender } = entry.draft;
       const at = this.#timeOf(sender, now);
-      const share = shares.get(id);
-      if (share) {
-        share.count++;
-        share.at = Math.max(share.at, at);
-      } else shares.set(id, { count: 1, at });
-      placed.push({ entry, seq: NaN, at, members: 0, isHidden: false });
+      let share = shares.get(id);
+      if (!share) {
+        share = { id, count: 0, at, senders: undefined, next: NaN, head: UNKNOWN, isContested: false };
+        shares.set(id, share);
+      }
+      share.count++;
+      share.at = Math.max(share.at, at);
+      if (groupOf(entry.draft) !== undefined) (share.senders ??= new Set()).add(sender);
+      placed.push({ entry, share, seq: NaN, at, members: 0, isHidden: false });
     }
     this.#forgetTimes(now);
-    // In the order of ids: two nodes take the rows' locks in the same order and cannot deadlock.
-    const sorted = [...shares].sort(([a], [b]) => a < b ? -1 : 1);
-    const ids = sorted.map(([id]) => id);
+    return [...shares.values()].sort((a, b) => a.id < b.id ? -1 : 1);
+  }
+
+  /** The places behind the ends that this node knows, if it knows all that decides about these messages. */
+  #claimsFor(shares: readonly Share[]): Claim[] | undefined {
+    if (!this.#db.dialect.isRemote) return undefined;
+    if (this.#timesForgotten !== this.#ends.timesForgotten) {
+      this.#timesForgotten = this.#ends.timesForgotten;
+      this.#heads.forgetAll();
+    }
+    const now = this.#clock.now();
+    const claims: Claim[] = [];
+    for (const share of shares) {
+      const { id, count, senders = NOBODY } = share;
+      const end = this.#ends.of(id);
+      const head = end && this.#heads.of(id, senders, now);
+      if (!head) return undefined;
+      const from = Math.max(head.at, end.at);
+      const { members, blocked, parted } = head;
+      share.next = end.seq + 1;
+      share.head = head;
+      const at = { from, to: Math.max(from, share.at) };
+      claims.push({ id, seq: end.seq, count, at, members, blocked, parted });
+    }
+    return claims;
+  }
+
+  /** Takes the places behind the ends that the database knows, and looks whether the senders are members. */
+  async #lock(tx: SqlConnection, shares: readonly Share[], batch: readonly Entry[]): Promise<void> {
+    const { dialect } = this.#db;
     await tx.insert({
       into: "INSERT INTO Conversation (id, last_chat, last_seq, at, members)",
-      rows: sorted.map(([id, { count, at }]) => [id, count, count, at, 2]),
+      rows: shares.map(({ id, count, at }) => [id, count, count, at, 2]),
       // MySQL makes these one after the other, each with what those before it have made: last_seq is the last that needs itself.
       tail: dialect.upsert(["id"], {
         last_chat: "last_seq + new.last_seq",
@@ -453,28 +547,36 @@ export class MessageLog {
         at: dialect.greatest("at", "new.at"),
       }),
     });
+    const ids = shares.map(({ id }) => id);
     const { rows, members } = await this.#readPlaces(tx, ids, sendersByGroup(batch));
-    const places = new Map(rows.map(({ id, last_seq, members, blocked, parted }) => [
-      id,
-      { next: last_seq - (shares.get(id)?.count ?? 0) + 1, members: parted > 0 ? 0 : members, blocked },
-    ]));
-    const behind = ids.filter((id) => (places.get(id)?.next ?? 0) <= this.#ends.seq(id));
+    const found = new Map(rows.map((row) => [row.id, row]));
+    const behind: ConversationId[] = [];
+    for (const share of shares) {
+      const row = found.get(share.id);
+      const end = (row?.last_seq ?? 0) - share.count;
+      const known = this.#ends.seq(share.id);
+      if (!row || end < known) behind.push(share.id);
+      share.next = end + 1;
+      share.head = row ?? UNKNOWN;
+      share.isContested = end > known;
+    }
     if (behind.length > 0) throw new BehindError(behind);
     const strangers = batch.filter(({ draft }) =>
       groupOf(draft) !== undefined && !members.has(memberKey(draft))
     );
     if (strangers.length > 0) throw new StrangersError(strangers);
-    for (const one of placed) {
-      const { conversation: id, sender } = one.entry.draft;
-      const place = places.get(id);
-      if (!place) throw new BehindError([id]);
-      one.seq = place.next++;
-      one.members = place.members;
-      one.isHidden = isBlocked(id, sender, place.blocked);
+  }
+
+  /** What is durable is known from now on. */
+  #learn({ shares, claims }: Attempt): void {
+    if (!this.#db.dialect.isRemote) return;
+    if (claims) { for (const { id, at } of claims) this.#heads.move(id, at.to); }
+    else {
+      const now = this.#clock.now();
+      for (const { id, head, senders = NOBODY, isContested } of shares) {
+        this.#heads.note(id, head, senders, isContested, now);
+      }
     }
-    await this.#insertMembers(tx, placed);
-    await this.#insertMessages(tx, placed);
-    await this.#insertMentions(tx, placed);
   }
 
   /**
@@ -488,12 +590,12 @@ export class MessageLog {
   ): Promise<{ rows: PlaceRow[]; members: ReadonlySet<string> }> {
     const { dialect } = this.#db;
     const places = dialect.isOneOf("id", ids);
-    const select = `SELECT id, last_seq, members, blocked, parted FROM Conversation WHERE ${places.sql}`;
+    const select = `SELECT id, last_seq, at, members, blocked, parted FROM Conversation WHERE ${places.sql}`;
     if (senders.size === 0) return { rows: await tx.query(select, places.params), members: new Set() };
     const pairs = dialect.isOneOfPairs(["groupid", "userid"], senders);
     const all = await tx.query<PlaceRow>(
       // Without an id: a group's and a user's.
-      `${select} UNION ALL SELECT '', groupid, userid, 0, 0 FROM GroupUser WHERE ${pairs.sql}`,
+      `${select} UNION ALL SELECT '', groupid, 0, userid, 0, 0 FROM GroupUser WHERE ${pairs.sql}`,
       [...places.params, ...pairs.params],
     );
     const members = all.filter(({ id }) => id === "").map(({ last_seq: groupId, members: userId }) =>
@@ -704,8 +806,11 @@ export class MessageLog {
         [conversation, seq],
       );
       // Once stored it may have been edited or recalled.
-      return row?.sender === sender && row.at === at &&
+      const isThere = row?.sender === sender && row.at === at &&
         (row.message === text || row.message === null || row.message.includes('"edited":'));
+      // What has not arrived yet, and may yet do so, claims a place in a conversation as it was: see claims.ts.
+      if (!isThere) await tx.run("UPDATE Conversation SET at = at + 1 WHERE id = ?", [conversation]);
+      return isThere;
     });
   }
 

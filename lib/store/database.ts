@@ -29,6 +29,8 @@ export interface Insertion {
   rows: readonly (readonly SqlValue[])[];
   /** What follows the rows: the text of {@link Dialect.upsert}, if any. */
   tail?: string;
+  /** Each of them has to be there already, and changes; else it fails as `stale`. In transactions on MySQL only. */
+  isUpdate?: true;
 }
 
 /** A piece of SQL and its parameters. */
@@ -72,6 +74,8 @@ export interface Dialect {
   readonly joinInOrder: string;
   /** Everything else in this process waits while a statement runs. */
   readonly isBlocking: boolean;
+  /** Each answer that a transaction waits for is a round trip, and claims.ts saves one. */
+  readonly isRemote: boolean;
 }
 
 /** A database: MySQL or MariaDB through the pool, or the embedded SQLite. */

@@ -28,6 +28,8 @@ export class Ends {
   /** In the order in which they were last heard of. */
   readonly #ends = new Map<ConversationId, End>();
   readonly #limit: number;
+  /** How often ends were forgotten because the database had gone back in time. */
+  timesForgotten = 0;
 
   /** Remembers `limit` conversations. */
   constructor(limit: number = CONVERSATIONS) {
@@ -53,6 +55,11 @@ export class Ends {
     return this.#ends.get(conversation)?.seq ?? 0;
   }
 
+  /** Where a conversation ends; undefined where nothing is known. */
+  of(conversation: ConversationId): End | undefined {
+    return this.#ends.get(conversation);
+  }
+
   /** All of them. */
   all(): End[] {
     return [...this.#ends.values()];
@@ -65,6 +72,7 @@ export class Ends {
 
   /** These say nothing any more; what has been heard of since then does. */
   forget(ends: readonly End[]): void {
+    this.timesForgotten++;
     for (const end of ends) if (this.#ends.get(end.conversation) === end) this.#ends.delete(end.conversation);
   }
 }

@@ -75,10 +75,16 @@ const MYSQL_DIALECT: Dialect = {
   },
   joinInOrder: "STRAIGHT_JOIN",
   isBlocking: false,
+  isRemote: true,
 };
 
 /** What stands in a statement beside the text of a message, in bytes, and more. */
 const STATEMENT_ROOM_BYTES = 4_096;
+
+/** Fails unless the upsert before it has changed so many rows, each of which counts twice, and made none. */
+function failUnlessUpdated(rows: number): Statement {
+  return bind("SET @unmet = 9223372036854775807 * ABS(ROW_COUNT() - ?) * 2", [2 * rows]);
+}
 
 const START = bind("START TRANSACTION");
 const COMMIT = bind("COMMIT");
@@ -119,6 +125,7 @@ class MysqlTransaction implements SqlConnection {
   async insert(insertion: Insertion): Promise<void> {
     if (this.#endedBy) throw this.#endedBy;
     this.#unsent.push(bindRows(insertion));
+    if (insertion.isUpdate) this.#unsent.push(failUnlessUpdated(insertion.rows.length));
   }
 
   async commit(): Promise<void> {

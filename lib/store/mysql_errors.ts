@@ -122,6 +122,9 @@ const NUMBERS: Record<Exclude<DatabaseErrorKind, "other">, readonly number[]> = 
     3988, // ER_IMPOSSIBLE_STRING_CONVERSION
     4025, // ER_CONSTRAINT_FAILED: MariaDB
   ],
+  stale: [
+    1690, // ER_DATA_OUT_OF_RANGE: see claims.ts
+  ],
 };
 
 const KINDS = new Map<number, DatabaseErrorKind>();

@@ -48,6 +48,7 @@ const dialect: Dialect = {
   forUpdate: "",
   joinInOrder: "CROSS JOIN",
   isBlocking: true,
+  isRemote: false,
   // One text whatever the number of values, so that it is prepared once.
   isOneOf: (column, values) => ({
     sql: `${column} IN (SELECT value FROM json_each(?))`,
