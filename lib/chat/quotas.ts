@@ -44,6 +44,8 @@ export type RateOptions = Readonly<Record<(typeof RATES)[Rate]["option"], number
 export class Quota {
   readonly #options: RateOptions;
   readonly #throttles = new Map<Rate, Throttle>();
+  /** Those that every message asks for, once one has: not to be looked for each time. */
+  #chat: { messages: Throttle | undefined; bytes: Throttle | undefined } | undefined;
   #pausedUntil = -Infinity;
 
   /** So much may be had of each. */
@@ -74,7 +76,8 @@ export class Quota {
   /** As {@link tryTake}, for a message of so many bytes. */
   tryMessage(now: number, bytes: number, weight = 1): number {
     if (now >= this.#pausedUntil) {
-      const waitMs = Math.max(this.msUntilOne("messages", now), this.msUntilOne("bytes", now));
+      const { messages, bytes: ofBytes } = this.#ofChat(now);
+      const waitMs = Math.max(messages?.msUntilOne(now) ?? 0, ofBytes?.msUntilOne(now) ?? 0);
       if (waitMs === 0) {
         this.takeMessage(now, bytes, weight);
         return 0;
@@ -86,13 +89,18 @@ export class Quota {
 
   /** As {@link take}, for a message of so many bytes. */
   takeMessage(now: number, bytes: number, weight = 1): number {
-    return Math.max(this.take("messages", now, weight), this.take("bytes", now, bytes * weight));
+    const { messages, bytes: ofBytes } = this.#ofChat(now);
+    return Math.max(messages?.take(now, weight) ?? 0, ofBytes?.take(now, bytes * weight) ?? 0);
   }
 
   /** True when it is as good as a new one. */
   isFull(now: number): boolean {
     return now >= this.#pausedUntil &&
       [...this.#throttles.values()].every((throttle) => throttle.isFull(now));
+  }
+
+  #ofChat(now: number) {
+    return this.#chat ??= { messages: this.#throttle("messages", now), bytes: this.#throttle("bytes", now) };
   }
 
   #throttle(rate: Rate, now: number): Throttle | undefined {
