@@ -67,6 +67,10 @@ export function anotherTurn(): Promise<void> {
 }
 
 function giveTurn(): void {
+  if (waiting.length === 0) {
+    isGoing = false;
+    return;
+  }
   if (performance.now() - begunAt > LONG_WORK_MS) {
     setTimeout(() => {
       begunAt = performance.now();
@@ -74,12 +78,7 @@ function giveTurn(): void {
     }, 0);
     return;
   }
-  const next = waiting.shift();
-  if (next === undefined) {
-    isGoing = false;
-    return;
-  }
-  next();
+  waiting.shift()?.();
   // Behind the part that runs now.
   setImmediate(giveTurn);
 }

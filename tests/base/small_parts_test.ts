@@ -10,7 +10,7 @@ import { Messages } from "../../lib/store/messages.ts";
 import { Spacing } from "../../lib/base/spacing.ts";
 import { Throttle } from "../../lib/base/throttle.ts";
 import { hashToken, tokenUserId } from "../../lib/chat/tokens.ts";
-import { endOfTurn } from "../../lib/base/turn.ts";
+import { anotherTurn, endOfTurn } from "../../lib/base/turn.ts";
 
 const unit = { permissions: "none" } as const;
 
@@ -196,4 +196,11 @@ Deno.test("users may be behind in any number of conversations", unit, async () =
   const db = { dialect, query: () => Promise.resolve(rows) } as unknown as Database;
   const messages = new Messages(db);
   assertEquals((await messages.unsent([1])).length, rows.length);
+});
+
+Deno.test("long work leaves no timer behind when its last part was long", async () => {
+  await anotherTurn();
+  const begunAt = performance.now();
+  while (performance.now() - begunAt < 5);
+  await endOfTurn();
 });
