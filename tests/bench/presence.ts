@@ -2,7 +2,8 @@
  * Target 7: what it costs to tell ten thousand users, on two nodes, with twenty friends each, who of those comes and goes.
  *
  * Those who come and go are of version 2, whose logins cost the same whether anybody has added them or not: the difference
- * between those whom twenty have added and those whom nobody has is what telling costs.
+ * between those whom twenty have added and those whom nobody has is what telling costs. Beside it stands what it costs a
+ * program that does nothing but write as many frames to as many connections.
  *
  * @module
  */
@@ -16,6 +17,7 @@ import { createAccounts, createUsers, insert } from "./accounts.ts";
 import { type Bench, mariaDbStorage, startNode, withStorage } from "./bench.ts";
 import { cpuSeconds } from "./cpu.ts";
 import { type Account, LoadClient, openClients } from "./load_client.ts";
+import { startWriter } from "./programs.ts";
 import { median } from "./side_by_side.ts";
 
 const ONLINE = 10_000;
@@ -96,6 +98,30 @@ async function comeAndGo(
   }
 }
 
+/** Cores that it takes to write `perSecond` frames, and nothing else. */
+async function measureWrites(perSecond: number): Promise<number> {
+  await using writer = await startWriter(ONLINE, perSecond);
+  const sockets: Deno.TcpConn[] = [];
+  const read = async (socket: Deno.TcpConn) => {
+    const buffer = new Uint8Array(4_096);
+    while (await socket.read(buffer) !== null);
+  };
+  while (sockets.length < ONLINE) {
+    const socket = await Deno.connect({ hostname: "127.0.0.1", port: writer.port });
+    sockets.push(socket);
+    // It is closed here.
+    read(socket).catch(() => {});
+  }
+  await pause(CYCLE_MS / 4);
+  const [before = 0] = cpuSeconds(writer.pid);
+  const startedAt = performance.now();
+  await pause(CYCLE_MS);
+  const [after = 0] = cpuSeconds(writer.pid);
+  const cores = (after - before) / ((performance.now() - startedAt) / 1_000);
+  for (const socket of sockets) socket.close();
+  return cores;
+}
+
 /** See the module. */
 export const presence: Bench = async ({ gate, report, say }) => {
   say(`${ONLINE} users on two nodes, with ${FRIENDS} friends each, log in`);
@@ -148,6 +174,8 @@ export const presence: Bench = async ({ gate, report, say }) => {
     cores.push({ with: withFriends, without: without.cores, told });
   }
   for (const client of clients) client.close();
+  say("as many frames are written by who does nothing else");
+  const writes = await measureWrites(Math.round(median(cores.map((round) => round.told))));
   report({
     target: 7,
     what: `telling ${FRIENDS} friends of ${2_000 * GUESTS / CYCLE_MS} logins and logouts a second`,
@@ -158,6 +186,7 @@ export const presence: Bench = async ({ gate, report, say }) => {
       "cores with": median(cores.map((round) => round.with)),
       "cores without": median(cores.map((round) => round.without)),
       "told a second": median(cores.map((round) => round.told)),
+      "cores for bare writes": writes,
     },
   });
 };

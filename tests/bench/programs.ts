@@ -29,13 +29,21 @@ function command(script: string, args: readonly string[]): string[] {
 }
 
 /** Starts a bare relay; with `redisUrl` it is one node of two. */
-export async function startRelay(redisUrl?: string): Promise<Yardstick> {
-  const args = redisUrl === undefined ? [] : ["--redis", redisUrl];
-  const process = new ServiceProcess(Deno.execPath(), command("relay.ts", args), { capture: true });
+export function startRelay(redisUrl?: string): Promise<Yardstick> {
+  return startYardstick("relay.ts", redisUrl === undefined ? [] : ["--redis", redisUrl]);
+}
+
+/** Starts what writes so many small frames a second to so many connections, and does nothing else. */
+export function startWriter(connections: number, perSecond: number): Promise<Yardstick> {
+  return startYardstick("bare_writes.ts", [String(connections), String(perSecond)]);
+}
+
+async function startYardstick(script: string, args: readonly string[]): Promise<Yardstick> {
+  const process = new ServiceProcess(Deno.execPath(), command(script, args), { capture: true });
   const output = collect(process);
   try {
-    const line = await waitFor("the relay to be ready", () => {
-      if (process.status) throw new Error(`The relay ended: ${output.text}`);
+    const line = await waitFor(`${script} to be ready`, () => {
+      if (process.status) throw new Error(`${script} ended: ${output.text}`);
       return /^ready (\d+)\n/.exec(output.text);
     });
     return {
