@@ -11,6 +11,7 @@ import { tableLines } from "./console.ts";
 import { NO_END } from "../store/messages.ts";
 import { recordEvent } from "../store/admin_events.ts";
 import type { Database, Row, SqlConnection, SqlValue } from "../store/database.ts";
+import { removeDevices } from "../store/devices.ts";
 
 /** Conversations in one statement. */
 const CONVERSATIONS = 200;
@@ -196,10 +197,7 @@ function checksOf(dialect: "sqlite" | "mysql"): readonly Check[] {
     {
       name: "devices of nobody",
       find: `SELECT d.id FROM Device d WHERE NOT EXISTS (${REAL_USER} d.userid)`,
-      async repair(tx, { id = 0 }) {
-        await tx.run("DELETE FROM Device WHERE id = ?", [id]);
-        await tx.run("DELETE FROM DeviceCursor WHERE device = ?", [id]);
-      },
+      repair: (tx, { id = 0 }, db) => removeDevices(db, tx, [Number(id)]),
     },
     {
       name: "tokens of nobody",

@@ -548,7 +548,7 @@ export class MessageLog {
       }),
     });
     const ids = shares.map(({ id }) => id);
-    const { rows, members } = await this.#readPlaces(tx, ids, sendersByGroup(batch));
+    const { rows, members } = await this.#readPlaces(tx, ids, sendersByGroup(shares));
     const found = new Map(rows.map((row) => [row.id, row]));
     const behind: ConversationId[] = [];
     for (const share of shares) {
@@ -951,15 +951,11 @@ function memberKey({ conversation, sender }: Pick<Draft, "conversation" | "sende
   return `${sender} ${conversation}`;
 }
 
-function sendersByGroup(batch: readonly Entry[]): Map<number, Set<number>> {
-  const senders = new Map<number, Set<number>>();
-  for (const { draft } of batch) {
-    const groupId = groupOf(draft);
-    if (groupId === undefined) continue;
-    const some = senders.get(groupId) ?? new Set();
-    senders.set(groupId, some.add(draft.sender));
-  }
-  return senders;
+/** Of those shares that go to groups. */
+function sendersByGroup(shares: readonly Share[]): Map<number, ReadonlySet<number>> {
+  const byGroup = new Map<number, ReadonlySet<number>>();
+  for (const { id, senders } of shares) if (senders) byGroup.set(Number(id.slice(1)), senders);
+  return byGroup;
 }
 
 const encoder = new TextEncoder();

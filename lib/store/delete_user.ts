@@ -134,12 +134,8 @@ async function shut(db: Database, tx: SqlConnection, userId: number): Promise<vo
     ],
   );
   await tx.run("DELETE FROM Token WHERE userid = ?", [userId]);
-  const devices = await tx.query<{ id: number }>(
-    `SELECT id FROM Device WHERE userid = ?${db.dialect.forUpdate}`,
-    [
-      userId,
-    ],
-  );
+  const ofUser = `SELECT id FROM Device WHERE userid = ?${db.dialect.forUpdate}`;
+  const devices = await tx.query<{ id: number }>(ofUser, [userId]);
   if (devices.length > 0) await removeDevices(db, tx, devices.map(({ id }) => id));
   await tx.run("DELETE FROM AccessCode WHERE userid = ?", [userId]);
   await tx.run("DELETE FROM Friend WHERE userid = ?", [userId]);
