@@ -182,15 +182,26 @@ async function storesAgain(node: Server): Promise<void> {
   );
 }
 
-/** Freezes a node, again and again, until it is caught with a transaction open that has locked something. */
-async function freezeInTransaction({ cluster, store }: ClusterSite, name: string): Promise<void> {
+/**
+ * Freezes a node that has a transaction open which has locked something: what it has stored of a batch waits for a lock that is
+ * held here, and gets it when nobody is there to end the transaction.
+ */
+async function freezeInTransaction({ cluster, crowd, store }: ClusterSite, name: string): Promise<void> {
   const transactions = async () => {
     const rows = await store.sql("SELECT trx_id FROM information_schema.INNODB_TRX WHERE trx_weight > 0");
     return rows.map(([id]) => id);
   };
+  const group = `id = 'g${crowd.group}'`;
   await waitFor(`${name} to be frozen inside a transaction`, async () => {
-    await someMoment(200);
+    // Where it finds others to have been faster it asks before it writes: a transaction of more than one packet.
+    await store.sql(`UPDATE Conversation SET at = at + 1 WHERE ${group}`);
+    await someMoment(200, 100);
+    const held = store.sql(
+      `BEGIN; SELECT id FROM Conversation WHERE ${group} FOR UPDATE; SELECT SLEEP(0.4); COMMIT`,
+    );
+    await someMoment(350, 250);
     cluster.node(name).signal("SIGSTOP");
+    await held;
     const open = await transactions();
     // Those of other nodes last milliseconds.
     await someMoment(301, 300);
