@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import type { Bus } from "./bus.ts";
 
 /**
@@ -18,11 +18,29 @@ import type { Bus } from "./bus.ts";
  */
 const SEAL_CHARS = 22;
 
+const BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+/** Two characters of base64url for each three hexadecimal digits. */
+const PAIRS = Array.from({ length: 4_096 }, (_, bits) => `${BASE64URL[bits >> 6]}${BASE64URL[bits & 63]}`);
+/** What a hexadecimal digit stands for, by its code. */
+const DIGITS = new Uint8Array(128);
+for (const [value, digit] of [..."0123456789abcdef"].entries()) DIGITS[digit.charCodeAt(0)] = value;
+
+/** As the digest would be in base64url: the runtime writes hexadecimal digits itself, and the rest takes it 2 µs. */
+function sealOf(hex: string): string {
+  let seal = "";
+  for (let index = 0; seal.length < SEAL_CHARS; index += 3) {
+    const digit = (offset: number) => DIGITS[hex.charCodeAt(index + offset)] ?? 0;
+    seal += PAIRS[digit(0) << 8 | digit(1) << 4 | digit(2)];
+  }
+  return seal;
+}
+
 const SEALED = /^(\d{1,10}) (\d{1,16}) ([\w-]{22}) /;
 
 /** One process's way to seal, and to tell what is sealed. */
 export class Seal {
-  readonly #secret: string;
+  /** Begun with the secret. */
+  readonly #hash: Hash;
   readonly #origin: number;
   #number = 0;
   /** The last number of each other origin that was heard; none but nodes of this cluster get in. */
@@ -34,7 +52,7 @@ export class Seal {
    * something came that is not sealed as it should be.
    */
   constructor(secret: string, origin: number, onRefused: () => void = () => {}) {
-    this.#secret = secret;
+    this.#hash = createHash("sha256").update(`${secret}\n`);
     this.#origin = origin;
     this.#onRefused = onRefused;
   }
@@ -76,8 +94,7 @@ export class Seal {
 
   /** No channel and no header holds a line break: each text is that of one channel, header and payload only. */
   #digest(channel: string, header: string, payload: string): string {
-    return createHash("sha256").update(`${this.#secret}\n${channel}\n${header}\n${payload}`)
-      .digest("base64url").slice(0, SEAL_CHARS);
+    return sealOf(this.#hash.copy().update(`${channel}\n${header}\n${payload}`).digest("hex"));
   }
 }
 

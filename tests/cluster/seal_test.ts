@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { assert, assertEquals } from "@std/assert";
 import { Redis } from "../../lib/cluster/redis.ts";
 import { Seal } from "../../lib/cluster/seal.ts";
@@ -21,6 +22,18 @@ Deno.test("what a node seals another one opens, once and on that channel only", 
   }
   assertEquals(refused, 8);
 });
+
+Deno.test(
+  "a seal is 132 bits of the SHA-256 of the secret and all that is sealed, in base64url",
+  unit,
+  () => {
+    for (let index = 1; index <= 200; index++) {
+      const payload = `${index} {}`;
+      const digest = createHash("sha256").update(`${SECRET}\nc:1\n7 1\n${payload}`).digest("base64url");
+      assertEquals(new Seal(SECRET, 7).close("c:1", payload), `7 1 ${digest.slice(0, 22)} ${payload}`);
+    }
+  },
+);
 
 Deno.test("what is older than what was heard of the same node is not heard again", unit, () => {
   const [a, b, late] = [new Seal(SECRET, 1), new Seal(SECRET, 2), new Seal(SECRET, 3)];
