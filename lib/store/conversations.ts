@@ -179,8 +179,10 @@ export class Conversations {
   /** How many of those name the user, or everybody. */
   async mentions(userId: number, places: readonly ReadTo[]): Promise<Map<ConversationId, number>> {
     const found = await this.#count(places.map(({ conversation, read, last_chat }) => ({
-      sql: "FROM Mention n JOIN Message m ON m.conversation = n.conversation AND m.seq = n.seq " +
-        "WHERE n.conversation = ? AND n.userid IN (0, ?) AND n.seq > ? AND n.seq <= ? AND m.sender <> ?",
+      // SQLite would go through all the entries and look for each one's mention.
+      sql:
+        `FROM Mention n ${this.#db.dialect.joinInOrder} Message e ON e.conversation = n.conversation AND e.seq = n.seq ` +
+        "WHERE n.conversation = ? AND n.userid IN (0, ?) AND n.seq > ? AND n.seq <= ? AND e.sender <> ?",
       params: [conversation, userId, read, last_chat, userId],
     })));
     return new Map(places.map(({ conversation }, index) => [conversation, found.get(index) ?? 0]));
