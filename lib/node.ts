@@ -34,6 +34,7 @@ import { addressesOf, bindPorts, type Closer, letIn, openHttp, type Ports, takeB
 import { conversationOfUsers } from "./protocol/protocol.ts";
 import { Quotas } from "./chat/quotas.ts";
 import { RecentLines } from "./observe/recent_lines.ts";
+import { RecentPasswords } from "./chat/recent_passwords.ts";
 import { openReadGate, type ReadGate } from "./net/read_gate.ts";
 import { Rewind } from "./log/rewind.ts";
 import { ChatServer } from "./chat/server.ts";
@@ -211,11 +212,14 @@ async function assemble(
       presenceNews.forget(session);
     },
     onNews(envelope, audience) {
-      if (envelope.kind === ENVELOPE.presence) presenceNews.onMessage(envelope.frame);
+      const { kind, frame } = envelope;
+      if (kind === ENVELOPE.presence) presenceNews.onMessage(frame);
+      else if (kind === ENVELOPE.peer || kind === ENVELOPE.verified) recentPasswords.onMessage(envelope);
       else news.onMessage(envelope, audience);
     },
     onUndeliverable: (sender, receiver, text, cid) => storeUndeliverable(sender, receiver, text, cid),
   });
+  const recentPasswords = new RecentPasswords({ delivery, now: turnTime });
   const watchers = new Watchers<Session>();
   const presenceNews: PresenceNews<Session> = new PresenceNews({ delivery, presence, watchers });
   closers.push(() => presenceNews.close());
@@ -327,7 +331,7 @@ async function assemble(
   await orders.begin();
   const deletions = new Deletions(db, logger);
   closers.push(() => deletions.close());
-  const passwords = new Passwords();
+  const passwords = new Passwords(options);
   closers.push(() => passwords[Symbol.dispose]());
   const tokens = new TokenDesk(new Tokens(db), options.tokenTtlMs, Date.now, (error) => {
     logger.warn("cannot revoke tokens of users who have logged out; tried again", {
@@ -379,6 +383,7 @@ async function assemble(
     admission,
     orders,
     passwords,
+    recentPasswords,
     tokens,
     devices: deviceDesk,
     epoch: () => rewind.epoch(),
@@ -416,6 +421,7 @@ async function assemble(
     options,
     logger,
     passwords,
+    recentPasswords,
   });
   letIn(options, ports, server);
   const addresses = addressesOf(ports);
@@ -427,6 +433,7 @@ async function assemble(
     server.tick(now);
     positions.flush();
     admission.tick();
+    recentPasswords.tick();
     tokens.catchUp();
     orders.tick();
     deletions.tick();

@@ -24,6 +24,7 @@ import type { Presence } from "./cluster/presence.ts";
 import { openOperatorPage, type OperatorParts } from "./operators.ts";
 import { renderMetrics } from "./observe/prometheus.ts";
 import type { RecentLines } from "./observe/recent_lines.ts";
+import type { RecentPasswords } from "./chat/recent_passwords.ts";
 import { Proxies } from "./net/proxies.ts";
 import type { ReadGate } from "./net/read_gate.ts";
 import { NOT_ACCEPTING, Readiness } from "./observe/readiness.ts";
@@ -166,6 +167,8 @@ export interface HttpParts {
   db: Database;
   /** Hashes. */
   passwords: Passwords;
+  /** Those that were spared. */
+  recentPasswords: RecentPasswords;
   /** What limits have refused or slowed down. */
   limited: LimitCounters;
   /** What the log has said lately. */

@@ -73,11 +73,7 @@ export async function login(services: Services, request: Request): Promise<void>
     ? await accountOfName(services, request.string("name"))
     : await users.account(request.integer("id"));
   const id = account?.id ?? (isByName ? nobodyOf(request.string("name")) : request.integer("id"));
-  const { isRight, replacement } = await inTurn(
-    services,
-    session,
-    () => tryPassword(services, session, id, password, account?.password),
-  );
+  const { isRight, replacement } = await tryPassword(services, session, id, password, account?.password);
   if (!account || !isRight) throw refusedLogin(session, ERRNO.REFUSED, wrong);
   if (account.status !== "active") {
     throw noteRefused(session, new Refusal(ERRNO.REFUSED, "This account has been disabled"));
@@ -188,24 +184,46 @@ async function logInOnDevice(
   }
 }
 
-/** Looks whether a password is right, unless too many were wrong before. To be called in a turn: see {@link inTurn}. */
+/** Looks whether a password is right, unless too many were wrong before; in a turn, unless it was found right lately. */
 export async function tryPassword(
-  { passwords, guesses, limits }: Services,
-  { person }: Session,
-  id: number,
+  services: Services,
+  session: Session,
+  userId: number,
   password: string,
   stored: string | undefined,
 ): Promise<Verification> {
-  const waitMs = await guesses.msToWait(id, person);
-  if (waitMs > 0) {
-    // A name that nobody has has a number below 0.
-    limits.note("guesses", { userId: id > 0 ? id : undefined, person }, waitMs);
-    throw tooMany("Too many wrong passwords; try again later", waitMs);
-  }
-  const verification = await passwords.verify(password, stored);
-  if (verification.isRight) await guesses.right(id, person);
-  else await guesses.wrong(id, person);
+  const { passwords, recentPasswords, guesses } = services;
+  const { person } = session;
+  // What is to be replaced has to be hashed.
+  const current = stored !== undefined && passwords.isCurrent(stored) ? stored : undefined;
+  const attempt = { userId, person, stored: current, password };
+  await checkGuesses(services, session, userId);
+  using recent = recentPasswords.recognise(attempt);
+  const verification = recent.isRight ? recent : await inTurn(services, session, async () => {
+    await checkGuesses(services, session, userId);
+    // Somebody else's may have been in the way.
+    using recent = recentPasswords.recognise(attempt);
+    if (recent.isRight) return recent;
+    const verification = await passwords.verify(password, stored);
+    const { isRight, replacement = stored } = verification;
+    if (!isRight) await guesses.wrong(userId, person);
+    else if (replacement !== undefined) recentPasswords.note(userId, replacement, password);
+    return verification;
+  });
+  if (verification.isRight) await guesses.right(userId, person);
   return verification;
+}
+
+async function checkGuesses(
+  { guesses, limits }: Services,
+  { person }: Session,
+  userId: number,
+): Promise<void> {
+  const waitMs = await guesses.msToWait(userId, person);
+  if (waitMs === 0) return;
+  // A name that nobody has has a number below 0.
+  limits.note("guesses", { userId: userId > 0 ? userId : undefined, person }, waitMs);
+  throw tooMany("Too many wrong passwords; try again later", waitMs);
 }
 
 /** RESUME_MSG: a login by token, which takes the place of an older session. */

@@ -8,13 +8,11 @@ import { randomBytes, timingSafeEqual } from "node:crypto";
 import { FairQueue } from "../base/fair_queue.ts";
 import { type ScryptJob, ScryptThreads, THREADS } from "./scrypt.ts";
 
-/** log2 of scrypt's N: 16 MiB and about 40 ms a hash, RFC 7914's figure for interactive logins. */
-const LOG_N = 14;
 const BLOCK_SIZE = 8;
 const PARALLELISM = 1;
 const SALT_BYTES = 16;
 const HASH_BYTES = 32;
-/** Clients that may wait for a hash, for each that is made: 20 s, and whoever is asked to wait longer gives up. */
+/** Clients that may wait for a hash, for each that is made: 20 s at the usual cost, and whoever is asked to wait longer gives up. */
 const WAITING_PER_THREAD = 500;
 
 /** Longest password, in code points once it is normalised. */
@@ -26,11 +24,11 @@ const MAX_UNITS = 4 * MAX_CODE_POINTS;
 const STORED =
   /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})(,f=nfc)?\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/;
 
-const CURRENT: Pick<ScryptJob, "logN" | "blockSize" | "parallelism"> = {
-  logN: LOG_N,
-  blockSize: BLOCK_SIZE,
-  parallelism: PARALLELISM,
-};
+/** What a hash costs. */
+export interface PasswordOptions {
+  /** log2 of scrypt's N: 14 are 16 MiB and about 40 ms a hash, RFC 7914's figure for interactive logins. */
+  passwordCost: number;
+}
 
 /** What {@link Passwords.verify} found. */
 export interface Verification {
@@ -41,7 +39,7 @@ export interface Verification {
 }
 
 /** The one form of a password however it is typed: NFC, every kind of space as U+0020, as RFC 8265 (OpaqueString) has it. */
-function normalizePassword(password: string): string {
+export function normalizePassword(password: string): string {
   return password.replace(/\p{Zs}/gu, " ").normalize("NFC");
 }
 
@@ -62,13 +60,35 @@ export class Passwords implements Disposable {
   /** Whoever wants a hash made for a client has it made in a turn of this. */
   readonly turns = new FairQueue(THREADS, WAITING_PER_THREAD * THREADS);
   readonly #threads = new ScryptThreads();
+  readonly #options: Readonly<PasswordOptions>;
+  /** For metrics: hashes that were begun. */
+  hashes = 0;
+
+  /** `options`: looked at each time, they may change. */
+  constructor(options: Readonly<PasswordOptions> = { passwordCost: 14 }) {
+    this.#options = options;
+  }
+
+  #run(job: ScryptJob): Promise<Uint8Array> {
+    this.hashes++;
+    return this.#threads.run(job);
+  }
 
   /** Hashes `password` with a new salt: `$scrypt$ln=14,r=8,p=1,f=nfc$<salt>$<hash>`, at most 255 characters. */
   async hash(password: string): Promise<string> {
     const salt = randomBytes(SALT_BYTES);
     const normalized = normalizePassword(password);
-    const key = await this.#threads.run({ password: normalized, salt, length: HASH_BYTES, ...CURRENT });
-    return `$scrypt$ln=${LOG_N},r=${BLOCK_SIZE},p=${PARALLELISM},f=nfc$${toBase64(salt)}$${toBase64(key)}`;
+    const { passwordCost: logN } = this.#options;
+    const cost = { logN, blockSize: BLOCK_SIZE, parallelism: PARALLELISM };
+    const key = await this.#run({ password: normalized, salt, length: HASH_BYTES, ...cost });
+    return `$scrypt$ln=${logN},r=${BLOCK_SIZE},p=${PARALLELISM},f=nfc$${toBase64(salt)}$${toBase64(key)}`;
+  }
+
+  /** Whether this is a hash, and of the cost that hashes have now; what is not is to be replaced. */
+  isCurrent(stored: string): boolean {
+    const [, logN, blockSize, parallelism] = STORED.exec(stored) ?? [];
+    return Number(logN) === this.#options.passwordCost && Number(blockSize) === BLOCK_SIZE &&
+      Number(parallelism) === PARALLELISM;
   }
 
   /**
@@ -90,12 +110,12 @@ export class Passwords implements Disposable {
     const salt = Buffer.from(match[5] ?? "", "base64");
     const length = expected.length;
     const isHashOf = async (text: string) => {
-      const key = await this.#threads.run({ password: text, salt, length, logN, blockSize, parallelism });
+      const key = await this.#run({ password: text, salt, length, logN, blockSize, parallelism });
       return equalInConstantTime(key, expected);
     };
     if (await isHashOf(normalized)) {
-      const isCurrent = logN === LOG_N && blockSize === BLOCK_SIZE && parallelism === PARALLELISM;
-      return isCurrent ? { isRight: true } : { isRight: true, replacement: await this.hash(password) };
+      if (stored !== undefined && this.isCurrent(stored)) return { isRight: true };
+      return { isRight: true, replacement: await this.hash(password) };
     }
     if (match[4] !== undefined || password === normalized || !await isHashOf(password)) {
       return { isRight: false };
@@ -113,7 +133,8 @@ function toBase64(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("base64").replace(/=+$/, "");
 }
 
-function equalInConstantTime(a: Uint8Array, b: Uint8Array): boolean {
+/** Whether these are the same, in a time that depends on their lengths only. */
+export function equalInConstantTime(a: Uint8Array, b: Uint8Array): boolean {
   // Texts of different length compare a with itself: same work, and the answer is no.
   return timingSafeEqual(a, a.length === b.length ? b : a) && a.length === b.length;
 }

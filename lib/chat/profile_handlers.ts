@@ -110,11 +110,7 @@ export async function checkOwnPassword(
   const wrong = new Refusal(ERRNO.REFUSED, "This is not your password");
   if (checkPassword(password) !== undefined) throw noteRefused(session, wrong);
   const account = await users.account(userId);
-  const { isRight } = await inTurn(
-    services,
-    session,
-    () => tryPassword(services, session, userId, password, account?.password),
-  );
+  const { isRight } = await tryPassword(services, session, userId, password, account?.password);
   if (!account || !isRight) throw noteRefused(session, wrong);
   session.refusedLogins = 0;
   return account;

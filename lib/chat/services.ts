@@ -19,6 +19,7 @@ import type { MessageLog } from "../log/message_log.ts";
 import type { PageRoom } from "./page_room.ts";
 import type { Passwords } from "./password.ts";
 import type { Quotas } from "./quotas.ts";
+import type { RecentPasswords } from "./recent_passwords.ts";
 import type { AccessCodes } from "../store/access_codes.ts";
 import type { Actions } from "../store/actions.ts";
 import type { Contacts } from "../store/contacts.ts";
@@ -110,6 +111,8 @@ export interface Services {
   orders: AdminOrders;
   /** Password hashes. */
   passwords: Passwords;
+  /** Those that need not be hashed again. */
+  recentPasswords: RecentPasswords;
   /** Resume tokens of version 2. */
   tokens: TokenDesk;
   /** Devices, and their tokens. */

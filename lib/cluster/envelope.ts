@@ -51,6 +51,13 @@ export const ENVELOPE = {
   typing: 17,
   /** Users who have come or gone, as JSON `[[user id, 1 when online, since when], …]`; for all nodes. */
   presence: 18,
+  /** A node whose public key is in `conversation` is there: see recent_passwords.ts; for all nodes. */
+  peer: 19,
+  /**
+   * That node says that `sender` has shown the right password `seq` ms ago: JSON of digests by the public keys of those they
+   * are for; for all nodes.
+   */
+  verified: 20,
 } as const;
 
 /** A value of {@link ENVELOPE}. */
@@ -97,5 +104,5 @@ export function decodeEnvelope(text: string): Envelope | undefined {
 }
 
 function isKind(kind: number): kind is EnvelopeKind {
-  return kind >= ENVELOPE.message && kind <= ENVELOPE.presence;
+  return kind >= ENVELOPE.message && kind <= ENVELOPE.verified;
 }

@@ -144,6 +144,8 @@ export interface ServeOptions extends StorageOptions {
   wrongCodes: number;
   /** Least length of a new password, in characters. */
   passwordMin: number;
+  /** log2 of scrypt's N. */
+  passwordCost: number;
   /** Whether users are found by how their names begin, or by the whole name only. */
   directory: "open" | "closed";
   /** Friends that a user may add. */
@@ -634,6 +636,16 @@ const LIMITS = {
     help: "least length of a new password; a version 1 client cannot be told why a shorter one is refused",
     parse: integer(1, 100),
     fallback: "1",
+    isReloadable: true,
+  },
+  passwordCost: {
+    flag: "password-cost",
+    placeholder: "N",
+    help:
+      "what a password's hash costs: log2 of scrypt's N, each twice the time and memory of the one before (14: " +
+      "16 MiB, 40 ms); the same on all nodes, and stored ones follow at their users' next logins",
+    parse: integer(10, 18),
+    fallback: "14",
     isReloadable: true,
   },
   directory: {

@@ -73,7 +73,7 @@ export interface DeliveryOptions<Session extends Receiver = Receiver> {
   onPresence?: (userId: number) => void;
   /** A session has left. */
   onDetached?: (session: Session) => void;
-  /** Another node has something to tell that stands in no log, to whom it concerns: see news.ts. */
+  /** Another node has something to tell that stands in no log, to whom it concerns: see {@link NEWS}. */
   onNews?: (envelope: Envelope, audience: Audience) => void;
   /**
    * A message that is in no log came for somebody whom this node could not give it to: store it, under this cid if others
@@ -152,12 +152,14 @@ interface LocalGroup<Session extends Receiver> {
 /** Whom something concerns: a user, a group's members, or nobody knows. */
 export type Audience = { userId: number } | { groupId: number } | undefined;
 
-/** What is for news.ts. */
+/** What is for news.ts, presence_news.ts and recent_passwords.ts. */
 const NEWS: ReadonlySet<EnvelopeKind> = new Set([
   ENVELOPE.profile,
   ENVELOPE.own,
   ENVELOPE.typing,
   ENVELOPE.presence,
+  ENVELOPE.peer,
+  ENVELOPE.verified,
 ]);
 
 /** User id, delivered, read, since: as it travels between nodes. */

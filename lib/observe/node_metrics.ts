@@ -41,8 +41,10 @@ export interface NodeParts {
   pool: (() => PoolStats) | undefined;
   /** To the other nodes; undefined for a node that is alone. */
   bus: Pick<Bus, "isUp"> | undefined;
-  /** Hashes that wait. */
-  passwords: { turns: Pick<FairQueue, "waiting"> };
+  /** Hashes. */
+  passwords: { turns: Pick<FairQueue, "waiting">; hashes: number };
+  /** Those that were spared. */
+  recentPasswords: { spared: number };
   /** What limits have refused or slowed down. */
   limited: LimitCounters;
   /** Of the log, how many lines of these levels. */
@@ -53,7 +55,7 @@ export interface NodeParts {
 
 /** All metrics of a node. */
 export function nodeMetrics(
-  { server, delivery, log, lag, pool, bus, beats, limited, lines, passwords }: NodeParts,
+  { server, delivery, log, lag, pool, bus, beats, limited, lines, passwords, recentPasswords }: NodeParts,
 ): Metric[] {
   return [
     gauge("chat_build_info", "The program and what it runs on.", [{
@@ -125,6 +127,12 @@ export function nodeMetrics(
       Object.entries(limited).map(([limit, value]) => ({ labels: { limit }, value })),
     ),
     gauge("chat_hashes_waiting", "Logins and signups waiting for their hash.", passwords.turns.waiting),
+    counter("chat_hashes_total", "Passwords hashed, to be compared or stored.", passwords.hashes),
+    counter(
+      "chat_hashes_spared_total",
+      "Logins whose password had been found right within the last day.",
+      recentPasswords.spared,
+    ),
     ...(pool ? poolMetrics(pool()) : []),
     ...(bus
       ? [gauge("chat_redis_up", "1 while Redis is connected and does what is needed.", bus.isUp ? 1 : 0)]

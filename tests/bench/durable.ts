@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { readMetrics } from "../support/metrics.ts";
 import { startRedis } from "../support/services.ts";
 import {
   type Bench,
@@ -17,7 +18,6 @@ import {
   withStorage,
 } from "./bench.ts";
 import type { Account } from "./load_client.ts";
-import { readMetrics } from "./metrics.ts";
 import { runScript } from "./programs.ts";
 import {
   detailsOf,

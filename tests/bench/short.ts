@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { readMetrics } from "../support/metrics.ts";
 import { startRedis } from "../support/services.ts";
 import { createAccounts } from "./accounts.ts";
 import {
@@ -17,7 +18,6 @@ import {
 import { countStatements, createGroup } from "./group.ts";
 import { GroupTalk } from "./group_talk.ts";
 import { openClients } from "./load_client.ts";
-import { readMetrics } from "./metrics.ts";
 
 const MEMBERS = 20;
 const MS = 1_000;

@@ -32,6 +32,15 @@ Deno.test("a hash with other parameters is right and gets a replacement", withTh
   const stored = `$scrypt$ln=4,r=8,p=1$${btoa("salt").replace(/=+$/, "")}$${key}`;
   const { isRight, replacement } = await passwords.verify("pw", stored);
   assert(isRight && replacement?.includes("ln=14"));
+  using cheap = new Passwords({ passwordCost: 10 });
+  const { replacement: another } = await cheap.verify("pw", replacement);
+  assert(another !== undefined && another.startsWith("$scrypt$ln=10,"));
+  assertEquals(await cheap.verify("pw", another), { isRight: true });
+  assertEquals([cheap.isCurrent(another), cheap.isCurrent(stored), cheap.isCurrent("pw")], [
+    true,
+    false,
+    false,
+  ]);
 });
 
 Deno.test("a password is the same however it is typed, also to a hash of before", withThreads, async () => {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Server } from "../support/services.ts";
+import type { Server } from "./services.ts";
 
 /** One look at `/metrics`. */
 export interface Metrics {
