@@ -108,7 +108,7 @@ browserTest("a group is made, joined by a link, led by others, left and dissolve
   await ann.waitFor(`${STORED} === 1`);
   await ann.see("dinner", ".talk-head");
   await ann.see("hello all", ".log");
-  assertEquals(await ann.count(".composer:not([hidden])"), 0);
+  await ann.waitFor("document.querySelector('.composer:not([hidden])') === null");
   await choose(zoe, "Dissolve group");
   await zoe.click("dialog .button.danger");
   await zoe.see("This group was dissolved", ".closed");
