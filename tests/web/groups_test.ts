@@ -17,6 +17,16 @@ async function manage(page: Page, name: string, what: string): Promise<void> {
   await choose(page, what, "[role=menu] .choice");
 }
 
+/** Whether ann's page has written down that she is in the group no more. */
+const IS_OVER_KEPT = `new Promise((resolve) => {
+  indexedDB.open("chat-1").onsuccess = ({ target: { result: database } }) => {
+    database.transaction("kept").objectStore("kept").get("groups").onsuccess = ({ target }) => {
+      database.close();
+      resolve(new Map(target.result).get(1)?.isOver);
+    };
+  };
+})`;
+
 browserTest("a group is made, joined by a link, led by others, left and dissolved", async () => {
   await using site = await AppSite.start();
   await using one = await site.chromium.browser();
@@ -103,12 +113,13 @@ browserTest("a group is made, joined by a link, led by others, left and dissolve
   await ann.see("You are not in this group any more", ".closed");
   await zoe.see("1 member", ".talk-head");
 
-  // What was said stays, and what it was called.
+  // What was said stays, and what it was called, and it is drawn before she is logged in again.
+  await ann.waitFor(IS_OVER_KEPT);
   await ann.reload();
   await ann.waitFor(`${STORED} === 1`);
   await ann.see("dinner", ".talk-head");
   await ann.see("hello all", ".log");
-  await ann.waitFor("document.querySelector('.composer:not([hidden])') === null");
+  assertEquals(await ann.count(".composer:not([hidden])"), 0);
   await choose(zoe, "Dissolve group");
   await zoe.click("dialog .button.danger");
   await zoe.see("This group was dissolved", ".closed");
