@@ -12,7 +12,10 @@ const BLOCK_SIZE = 8;
 const PARALLELISM = 1;
 const SALT_BYTES = 16;
 const HASH_BYTES = 32;
-/** Clients that may wait for a hash, for each that is made: 20 s at the usual cost, and whoever is asked to wait longer gives up. */
+/**
+ * Clients that may wait for a hash, for each that is made: 20 s at the usual cost, and whoever is asked to wait longer gives
+ * up.
+ */
 const WAITING_PER_THREAD = 500;
 
 /** Longest password, in code points once it is normalised. */
