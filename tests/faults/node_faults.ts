@@ -6,12 +6,12 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { ChatClient, PASSWORD } from "../support/chat_client.ts";
+import { readMetrics } from "../support/metrics.ts";
 import { waitFor } from "../support/process.ts";
 import type { Server } from "../support/services.ts";
 import { ClusterSite, LONGER_THAN_LEASE_MS, LONGER_THAN_STATEMENT_MS, NODES } from "./cluster_site.ts";
 import { CrookedClock } from "./crooked_clock.ts";
 import { random, someMoment } from "./site.ts";
-import { readMetrics } from "./vitals.ts";
 
 const HOUR_S = 3_600;
 /** Generous: it is only ever reached by a failure. */

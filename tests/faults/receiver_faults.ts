@@ -5,10 +5,10 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
+import { readMetrics } from "../support/metrics.ts";
 import { temporaryFolder, waitFor } from "../support/process.ts";
 import { random } from "./site.ts";
 import { SqliteSite } from "./sqlite_site.ts";
-import { readMetrics } from "./vitals.ts";
 
 /** Generous: it is only ever reached by a failure. */
 const DEADLINE_MS = 90_000;

@@ -5,6 +5,7 @@
  */
 
 import { assertEquals } from "@std/assert";
+import { readMetrics } from "../support/metrics.ts";
 import { type Random, randomFrom, testSeed } from "../support/random.ts";
 import { type Redis, type Server, UNMEASURED } from "../support/services.ts";
 import { waitFor } from "../support/process.ts";
@@ -13,7 +14,7 @@ import type { Crowd } from "./crowd.ts";
 import { emptyTally, type Tally } from "./ledger.ts";
 import type { Store } from "./store.ts";
 import { FaultTable, type TableRow } from "./table.ts";
-import { readMetrics, readVitals, type Vitals } from "./vitals.ts";
+import { readVitals, type Vitals } from "./vitals.ts";
 
 /** Generous: it is only ever reached by a failure. */
 const DEADLINE_MS = 60_000;

@@ -6,8 +6,9 @@
 
 import { assert } from "@std/assert";
 import { ChatClient } from "../support/chat_client.ts";
+import { readMetrics } from "../support/metrics.ts";
 import { isOnPath, runOrThrow, temporaryFolder } from "../support/process.ts";
-import { readMetrics, readVitals } from "./vitals.ts";
+import { readVitals } from "./vitals.ts";
 import { random, skip, someMoment } from "./site.ts";
 import { SmallDisk } from "./small_disk.ts";
 import { SqliteSite } from "./sqlite_site.ts";

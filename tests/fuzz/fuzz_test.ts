@@ -9,7 +9,8 @@
 import { assertEquals, assertLess } from "@std/assert";
 import { ChatClient, groupChat, newPerson, signUp } from "../support/chat_client.ts";
 import { type Cluster, startCluster } from "../support/cluster.ts";
-import { readMetrics, readVitals } from "../faults/vitals.ts";
+import { readVitals } from "../faults/vitals.ts";
+import { readMetrics } from "../support/metrics.ts";
 import { waitFor } from "../support/process.ts";
 import { WebHttpFuzzer, WebSocketFuzzer } from "./web_fuzzers.ts";
 import { randomFrom, testSeed } from "../support/random.ts";

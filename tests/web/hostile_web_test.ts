@@ -1,8 +1,8 @@
 /** A thousand connections that mean no good, on the port for browsers: what they cost, and that they end. */
 
 import { assert, assertEquals, assertLess } from "@std/assert";
-import { readMetrics } from "../faults/vitals.ts";
 import { PASSWORD } from "../support/chat_client.ts";
+import { readMetrics } from "../support/metrics.ts";
 import { waitFor } from "../support/process.ts";
 import { frameBytes, RawWebSocket, upgradeRequest } from "../support/raw_web_socket.ts";
 import { startWeb } from "../support/web_server.ts";
