@@ -5,6 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { byteLength, fitLists, type LoginLists } from "../net/client_buffer.ts";
+import type { Asker } from "../base/fair_queue.ts";
 import { waitAtMost } from "../base/give_up_after.ts";
 import { arrayParts } from "../base/long_json.ts";
 import { checkInvite, uninvited } from "./code_handlers.ts";
@@ -14,7 +15,7 @@ import { checkPatience, inTurn, noteRefused } from "./patience.ts";
 import { checkPassword } from "./password.ts";
 import { nameKey } from "../protocol/names.ts";
 import { ERRNO, type JsonObject, MSGID } from "../protocol/protocol.ts";
-import type { Verification } from "./password.ts";
+import type { Passwords, Verification } from "./password.ts";
 import { listConversations } from "./conversation_list.ts";
 import { Refusal, type Request, tooMany } from "./request.ts";
 import type { Services } from "./services.ts";
@@ -186,37 +187,49 @@ async function logInOnDevice(
 
 /** Looks whether a password is right, unless too many were wrong before; in a turn, unless it was found right lately. */
 export async function tryPassword(
-  services: Services,
-  session: Session,
+  services: Pick<Services, "recentPasswords" | "guesses" | "limits" | "limited"> & {
+    passwords: Pick<Passwords, "isCurrent" | "verify" | "turns">;
+  },
+  asker: Asker,
   userId: number,
   password: string,
   stored: string | undefined,
 ): Promise<Verification> {
   const { passwords, recentPasswords, guesses } = services;
-  const { person } = session;
+  const { person } = asker;
   // What is to be replaced has to be hashed.
   const current = stored !== undefined && passwords.isCurrent(stored) ? stored : undefined;
-  const attempt = { userId, person, stored: current, password };
-  await checkGuesses(services, session, userId);
-  using recent = recentPasswords.recognise(attempt);
-  const verification = recent.isRight ? recent : await inTurn(services, session, async () => {
-    await checkGuesses(services, session, userId);
-    // Somebody else's may have been in the way.
-    using recent = recentPasswords.recognise(attempt);
+  /** What was found right lately, or else what `hash` finds, which counts if it is wrong. */
+  const compareOr = async (hash: () => Promise<Verification>): Promise<Verification> => {
+    await checkGuesses(services, asker, userId);
+    using recent = recentPasswords.recognise({ userId, person, stored: current, password });
     if (recent.isRight) return recent;
-    const verification = await passwords.verify(password, stored);
-    const { isRight, replacement = stored } = verification;
-    if (!isRight) await guesses.wrong(userId, person);
-    else if (replacement !== undefined) recentPasswords.note(userId, replacement, password);
-    return verification;
-  });
+    try {
+      return await hash();
+    } catch (error) {
+      // Otherwise whoever hangs up before the turn comes, or gets none, has tried a password for nothing.
+      if (recent.isWrong) await guesses.wrong(userId, person);
+      throw error;
+    }
+  };
+  const verification = await compareOr(() =>
+    // Somebody else's may have been in the way before.
+    inTurn(services, asker, () =>
+      compareOr(async () => {
+        const verification = await passwords.verify(password, stored);
+        const { isRight, replacement = stored } = verification;
+        if (!isRight) await guesses.wrong(userId, person);
+        else if (replacement !== undefined) recentPasswords.note(userId, replacement, password);
+        return verification;
+      }))
+  );
   if (verification.isRight) await guesses.right(userId, person);
   return verification;
 }
 
 async function checkGuesses(
-  { guesses, limits }: Services,
-  { person }: Session,
+  { guesses, limits }: Pick<Services, "guesses" | "limits">,
+  { person }: Asker,
   userId: number,
 ): Promise<void> {
   const waitMs = await guesses.msToWait(userId, person);

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { NoTurnError } from "../base/fair_queue.ts";
+import { type Asker, NoTurnError } from "../base/fair_queue.ts";
+import type { Passwords } from "./password.ts";
 import { type Refusal, tooMany } from "./request.ts";
 import type { Services } from "./services.ts";
 import type { Session } from "./session.ts";
@@ -32,12 +33,12 @@ export function noteRefused(session: Session, refusal: Refusal): Refusal {
 
 /** Hashes have turns: a flood of logins is no more than a place in a line, and what nobody waits for is not done. */
 export async function inTurn<Result>(
-  { passwords, limited }: Services,
-  session: Session,
+  { passwords, limited }: Pick<Services, "limited"> & { passwords: Pick<Passwords, "turns"> },
+  asker: Asker,
   work: () => Promise<Result>,
 ): Promise<Result> {
   try {
-    return await passwords.turns.run(session, work);
+    return await passwords.turns.run(asker, work);
   } catch (error) {
     if (!(error instanceof NoTurnError)) throw error;
     limited.hashes++;

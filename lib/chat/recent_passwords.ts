@@ -13,8 +13,9 @@
  * cost makes it wrong, and the account's state is looked at as ever.
  *
  * From outside, a wrong password is no faster to try than before: it is compared, found wrong, and then hashed and counted
- * like any other. A burst of them would be compared before the first is counted; so while one is being hashed, nobody else's is
- * compared for that account or from that address.
+ * like any other; one that is not hashed, for want of a turn or because its client has gone, is counted all the same. A burst
+ * of them would be compared before the first is counted; so until one is, nobody else's is compared for that account or from
+ * that address.
  *
  * @module
  */
@@ -57,10 +58,12 @@ export interface Attempt {
   password: string;
 }
 
-/** What {@link RecentPasswords.recognise} found; to be disposed of when the password has been hashed, or need not be. */
+/** What {@link RecentPasswords.recognise} found; to be disposed of when a wrong one has been counted. */
 export interface Recognition extends Disposable {
-  /** False: nobody knows. */
+  /** It was found right. */
   isRight: boolean;
+  /** It is not what was found right: unless another hash is stored since, it is wrong. Neither: nobody knows. */
+  isWrong: boolean;
 }
 
 interface Entry {
@@ -100,7 +103,7 @@ export class RecentPasswords {
   /** By name. */
   readonly #peers = new Map<string, Peer>();
   readonly #entries = new Map<number, Entry>();
-  /** Accounts and addresses of passwords that were found wrong here and are being hashed. */
+  /** Accounts and addresses of passwords that were found wrong here and are not counted yet. */
   readonly #held = new Set<number | string>();
   #announceAt = 0;
   /** For metrics: hashes that need not be made. */
@@ -127,7 +130,7 @@ export class RecentPasswords {
   recognise({ userId, person, stored, password }: Attempt): Recognition {
     const isHeld = this.#held.has(userId) || (person !== undefined && this.#held.has(person));
     const entry = this.#entries.get(userId);
-    if (isHeld || !entry || stored === undefined || this.#isOld(entry)) return recognition(false);
+    if (isHeld || !entry || stored === undefined || this.#isOld(entry)) return recognition({});
     const text = textOf(userId, stored, password);
     const isRight = equalInConstantTime(Buffer.from(digestOf(entry.key, text)), Buffer.from(entry.digest));
     if (!isRight) return this.#hold(userId, person);
@@ -135,13 +138,13 @@ export class RecentPasswords {
     const newcomers = [...this.#peers].filter(([, { since }]) => since >= entry.toldAt);
     this.#tell(userId, text, entry.verifiedAt, newcomers);
     entry.toldAt = this.#options.now();
-    return recognition(true);
+    return recognition({ isRight: true });
   }
 
   #hold(userId: number, person: string | undefined): Recognition {
     const subjects = person === undefined ? [userId] : [userId, person];
     for (const subject of subjects) this.#held.add(subject);
-    return recognition(false, () => {
+    return recognition({ isWrong: true }, () => {
       for (const subject of subjects) this.#held.delete(subject);
     });
   }
@@ -211,12 +214,19 @@ export class RecentPasswords {
     for (const [name, { heardAt }] of this.#peers) {
       if (now - heardAt > SILENT_MS) this.#peers.delete(name);
     }
-    for (const [userId, entry] of this.#entries) if (this.#isOld(entry)) this.#entries.delete(userId);
+    for (const [userId, entry] of this.#entries) {
+      // Those behind it came later. One that was found right long before it came here takes its place a while longer.
+      if (!this.#isOld(entry)) break;
+      this.#entries.delete(userId);
+    }
   }
 }
 
-function recognition(isRight: boolean, end: () => void = () => {}): Recognition {
-  return { isRight, [Symbol.dispose]: end };
+function recognition(
+  { isRight = false, isWrong = false }: { isRight?: boolean; isWrong?: boolean },
+  end: () => void = () => {},
+): Recognition {
+  return { isRight, isWrong, [Symbol.dispose]: end };
 }
 
 /** A stored hash has no line breaks. */

@@ -1,7 +1,14 @@
 /** What need not be hashed again, who knows of it, and that guessing is no faster by it. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { anotherTurn } from "../../lib/base/turn.ts";
+import { type Asker, FairQueue } from "../../lib/base/fair_queue.ts";
+import { Guesses } from "../../lib/chat/guesses.ts";
+import { LimitBook, LimitCounters } from "../../lib/chat/limit_book.ts";
+import { tryPassword } from "../../lib/chat/login_handlers.ts";
 import { RecentPasswords } from "../../lib/chat/recent_passwords.ts";
+import { Refusal } from "../../lib/chat/request.ts";
+import { MemoryTallies } from "../../lib/cluster/tallies.ts";
 import { decodeEnvelope, encodeEnvelope } from "../../lib/cluster/envelope.ts";
 import { ChatClient, PASSWORD, signUp } from "../support/chat_client.ts";
 import { FakeClock } from "../support/fake_clock.ts";
@@ -164,6 +171,69 @@ Deno.test(
     for (const userId of [7, 8, 9]) assertEquals(attempt(userId, "192.0.2.1").isRight, true);
   },
 );
+
+/** Logins of user 7, whose password is known, while the only thread hashes for somebody else and so many may wait. */
+function busyLogins(maxWaiting: number) {
+  const nodes = new Nodes();
+  const recentPasswords = nodes.start();
+  recentPasswords.note(7, HASH, "secret");
+  const limited = new LimitCounters();
+  const options = { wrongPasswords: 3, wrongPasswordsPerAddress: 0, wrongCodes: 0, signupRate: 0 };
+  const turns = new FairQueue(1, maxWaiting);
+  const hashed: string[] = [];
+  const verify = (password: string) => {
+    hashed.push(password);
+    return Promise.resolve({ isRight: false });
+  };
+  const services = {
+    recentPasswords,
+    guesses: new Guesses(new MemoryTallies(() => nodes.clock.now()), options),
+    limited,
+    limits: new LimitBook(limited),
+    passwords: { turns, isCurrent: () => true, verify },
+  };
+  const { promise, resolve: release } = Promise.withResolvers<void>();
+  const other = turns.run(client(), () => promise);
+  return {
+    hashed,
+    finish: () => (release(), other),
+    tryFrom: async (asker: Asker, password: string) => {
+      const { isRight } = await tryPassword(services, asker, 7, password, HASH);
+      return isRight;
+    },
+  };
+}
+
+function client() {
+  return { person: undefined, isEnded: false, outlet: { isPeerGone: false } };
+}
+
+Deno.test("a guess counts though there is no turn for its hash", unit, async () => {
+  const { hashed, finish, tryFrom } = busyLogins(0);
+  const owner = { ...client(), person: "192.0.2.1" };
+  assertEquals(await tryFrom(owner, "secret"), true);
+  for (let guess = 1; guess <= 3; guess++) {
+    await assertRejects(() => tryFrom(client(), `guess ${guess}`), Refusal, "Too many want to log in");
+  }
+  await assertRejects(() => tryFrom(client(), "secret"), Refusal, "Too many wrong passwords");
+  assertEquals(await tryFrom(owner, "secret"), true);
+  await finish();
+  assertEquals(hashed, []);
+});
+
+Deno.test("a guess counts though its client does not wait for the hash", unit, async () => {
+  const { hashed, finish, tryFrom } = busyLogins(100);
+  const impatient = client();
+  const refused = assertRejects(() => tryFrom(impatient, "guess"), Refusal);
+  const others = Array.from({ length: 3 }, (_, index) => tryFrom(client(), `other ${index}`));
+  await anotherTurn();
+  impatient.isEnded = true;
+  await finish();
+  await refused;
+  // The first one to be hashed was counted as the second one.
+  await assertRejects(() => Promise.all(others), Refusal, "Too many wrong passwords");
+  assertEquals(hashed, ["other 0", "other 1"]);
+});
 
 Deno.test("so many users are remembered, and who was noted longest ago is forgotten", unit, () => {
   const node = new Nodes().start();
