@@ -153,10 +153,17 @@ function finishLater(
   const { session } = request;
   session.beginAppend();
   // A message that is to be stored after all has its own place then, and must not wait in this one for room.
-  isDelivered.then((delivered) => void finish(delivered)).catch((error) => {
-    if (!(error instanceof Refusal)) throw error;
-    request.refuse(error);
-  }).finally(() => session.endAppend());
+  // One callback and not three: each would be another promise for every message.
+  isDelivered.then((delivered) => {
+    try {
+      finish(delivered);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      request.refuse(error);
+    } finally {
+      session.endAppend();
+    }
+  });
   return session.roomForAppend();
 }
 

@@ -91,15 +91,14 @@ export function encodeEnvelope(
 export function decodeEnvelope(text: string): Envelope | undefined {
   const match = ENVELOPE_TEXT.exec(text);
   if (!match) return undefined;
-  const [header, kind, sender, seq, conversation = ""] = match;
-  const number = Number(kind);
-  if (!isKind(number)) return undefined;
+  const kind = Number(match[1]);
+  if (!isKind(kind)) return undefined;
   return {
-    kind: number,
-    sender: Number(sender),
-    seq: Number(seq),
-    conversation,
-    frame: text.slice(header.length),
+    kind,
+    sender: Number(match[2]),
+    seq: Number(match[3]),
+    conversation: match[4] ?? "",
+    frame: text.slice(match[0].length),
   };
 }
 

@@ -88,6 +88,8 @@ export class PublishQueue {
     const [first] = publishes;
     // The usual case of a quiet node, and the cheaper one for Redis.
     if (first && publishes.length === 1) return connection.publish(first.channel, first.payload);
-    return connection.eval(PUBLISH_ALL, publishes.flatMap(({ channel, payload }) => [channel, payload]));
+    const args: string[] = [];
+    for (const { channel, payload } of publishes) args.push(channel, payload);
+    return connection.eval(PUBLISH_ALL, args);
   }
 }

@@ -9,38 +9,21 @@
  *
  * @module
  */
-import { createHash, type Hash } from "node:crypto";
+import { createHash } from "node:crypto";
 import type { Bus } from "./bus.ts";
 
 /**
- * Characters of the digest in base64url that are sent: 132 bits. The rest, which appending to a sealed text would take, is
- * never seen, and so a hash that begins with the key is as good as an HMAC here. Measured on 200 characters: 2 µs against 9.
+ * Hexadecimal digits of the digest that are sent, which the runtime makes faster than base64url: 128 bits. The rest, which
+ * appending to a sealed text would take, is never seen, and so a hash that begins with the key is as good as an HMAC here.
+ * Measured on 200 characters: 2 µs against 17; to copy a hash that has begun is no faster than to begin one.
  */
-const SEAL_CHARS = 22;
+const SEAL_CHARS = 32;
 
-const BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-/** Two characters of base64url for each three hexadecimal digits. */
-const PAIRS = Array.from({ length: 4_096 }, (_, bits) => `${BASE64URL[bits >> 6]}${BASE64URL[bits & 63]}`);
-/** What a hexadecimal digit stands for, by its code. */
-const DIGITS = new Uint8Array(128);
-for (const [value, digit] of [..."0123456789abcdef"].entries()) DIGITS[digit.charCodeAt(0)] = value;
-
-/** As the digest would be in base64url: the runtime writes hexadecimal digits itself, and the rest takes it 2 µs. */
-function sealOf(hex: string): string {
-  let seal = "";
-  for (let index = 0; seal.length < SEAL_CHARS; index += 3) {
-    const digit = (offset: number) => DIGITS[hex.charCodeAt(index + offset)] ?? 0;
-    seal += PAIRS[digit(0) << 8 | digit(1) << 4 | digit(2)];
-  }
-  return seal;
-}
-
-const SEALED = /^(\d{1,10}) (\d{1,16}) ([\w-]{22}) /;
+const SEALED = /^(\d{1,10}) (\d{1,16}) ([0-9a-f]{32}) /;
 
 /** One process's way to seal, and to tell what is sealed. */
 export class Seal {
-  /** Begun with the secret. */
-  readonly #hash: Hash;
+  readonly #secret: string;
   readonly #origin: number;
   #number = 0;
   /** The last number of each other origin that was heard; none but nodes of this cluster get in. */
@@ -52,7 +35,7 @@ export class Seal {
    * something came that is not sealed as it should be.
    */
   constructor(secret: string, origin: number, onRefused: () => void = () => {}) {
-    this.#hash = createHash("sha256").update(`${secret}\n`);
+    this.#secret = secret;
     this.#origin = origin;
     this.#onRefused = onRefused;
   }
@@ -79,22 +62,20 @@ export class Seal {
     return payload;
   }
 
-  #verify(
-    channel: string,
-    sealed: string,
-    [header, from, count, digest]: RegExpExecArray,
-  ): string | undefined {
-    const [origin, number] = [Number(from), Number(count)];
+  #verify(channel: string, sealed: string, match: RegExpExecArray): string | undefined {
+    const origin = Number(match[1]);
+    const number = Number(match[2]);
     if (number <= (this.#heard.get(origin) ?? 0)) return undefined;
-    const payload = sealed.slice(header.length);
-    if (this.#digest(channel, `${from} ${count}`, payload) !== digest) return undefined;
+    const payload = sealed.slice(match[0].length);
+    if (this.#digest(channel, `${match[1]} ${match[2]}`, payload) !== match[3]) return undefined;
     this.#heard.set(origin, number);
     return payload;
   }
 
   /** No channel and no header holds a line break: each text is that of one channel, header and payload only. */
   #digest(channel: string, header: string, payload: string): string {
-    return sealOf(this.#hash.copy().update(`${channel}\n${header}\n${payload}`).digest("hex"));
+    const text = `${this.#secret}\n${channel}\n${header}\n${payload}`;
+    return createHash("sha256").update(text).digest("hex").slice(0, SEAL_CHARS);
   }
 }
 

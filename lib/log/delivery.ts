@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { randomBytes } from "node:crypto";
 import type { Bus } from "../cluster/bus.ts";
 import type { Clock } from "../base/clock.ts";
 import {
@@ -173,8 +174,8 @@ export class Delivery<Session extends Receiver = Receiver> {
   #elsewhere = 0;
   /** How many sessions here are of devices. */
   #devices = 0;
-  /** For cids of what is in no log. */
-  readonly #origin = crypto.randomUUID();
+  /** For cids of what is in no log; short, since every such message carries one. */
+  readonly #origin = randomBytes(9).toString("base64url");
   #unlogged = 0;
   readonly #groups = new Map<number, LocalGroup<Session>>();
   #sweeping: Promise<void> | undefined;
