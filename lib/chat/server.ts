@@ -318,6 +318,7 @@ export class ChatServer {
     };
     session.onLogin = (isLoggedIn) => {
       this.#logger.debug(isLoggedIn ? "logged in" : "logged out", traceOf(session));
+      connection.goesFirst = isLoggedIn;
       if (isLoggedIn) this.#guests.leave(guest);
       else if (!connection.isEnding) this.#guests.comeBack(guest);
     };

@@ -76,6 +76,8 @@ export class Connection {
   lastReadAt: number = turnTime();
   /** The same, but for bytes that may have lain in the kernel since we know not when: what they answer is not known. */
   saidAt: number = turnTime();
+  /** It is read before those that are not: somebody is logged in. */
+  goesFirst = false;
   readonly #socket: ByteSocket;
   readonly #gate: ReadGate;
   readonly #reader: FrameReader;
@@ -326,7 +328,7 @@ export class Connection {
 
   /** Resolves with null at the end, whatever end it was. Callbacks and not an async function: this runs for every message. */
   #read(buffer: Uint8Array): Promise<number | null> {
-    const turn = this.#gate.enter();
+    const turn = this.#gate.enter(this.goesFirst);
     if (turn === undefined) return this.#readNow(buffer);
     return turn.then(() => this.#isOver ? null : this.#readNow(buffer));
   }
