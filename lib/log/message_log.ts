@@ -439,7 +439,8 @@ export class MessageLog {
     const { placed } = attempted;
     const begunAt = performance.now();
     try {
-      await this.#db.transaction((tx) => this.#write(tx, batch, attempted));
+      // When ten thousand log in at once, everybody's messages would wait behind their statements.
+      await this.#db.transaction((tx) => this.#write(tx, batch, attempted), { isUrgent: true });
       this.#learn(attempted);
       this.times.commits.record(performance.now() - begunAt);
       this.#settle(placed);

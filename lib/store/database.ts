@@ -78,6 +78,12 @@ export interface Dialect {
   readonly isRemote: boolean;
 }
 
+/** How a transaction is to be run. */
+export interface TransactionOptions {
+  /** Where many statements wait for a connection, this one goes before them. */
+  isUrgent?: boolean;
+}
+
 /** A database: MySQL or MariaDB through the pool, or the embedded SQLite. */
 export interface Database extends SqlConnection {
   /** Its dialect. */
@@ -86,7 +92,10 @@ export interface Database extends SqlConnection {
    * Runs `work` in one transaction: commits when it resolves, rolls back when it throws, then rethrows. Statements of
    * others never mix in. Not to be nested. A break during COMMIT is a DatabaseError with `outcomeUnknown`.
    */
-  transaction<Result>(work: (tx: SqlConnection) => Promise<Result>): Promise<Result>;
+  transaction<Result>(
+    work: (tx: SqlConnection) => Promise<Result>,
+    options?: TransactionOptions,
+  ): Promise<Result>;
   /** Finishes what runs, within the pool's deadline, and closes. */
   close(): Promise<void>;
 }

@@ -7,7 +7,16 @@
 import { type Clock, systemClock } from "../base/clock.ts";
 import { DatabaseError, EXIT, FatalError, isTemporary } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
-import type { Database, Dialect, Insertion, Row, RunResult, SqlConnection, SqlValue } from "./database.ts";
+import type {
+  Database,
+  Dialect,
+  Insertion,
+  Row,
+  RunResult,
+  SqlConnection,
+  SqlValue,
+  TransactionOptions,
+} from "./database.ts";
 import { MysqlConnection } from "./mysql_connection.ts";
 import { toDatabaseError } from "./mysql_errors.ts";
 import { Pool, type PoolStats } from "./mysql_pool.ts";
@@ -194,12 +203,18 @@ class PooledMysql implements MysqlDatabase {
     await this.#withConnection((connection) => connection.run(statement, { commits: true }));
   }
 
-  transaction<Result>(work: (tx: SqlConnection) => Promise<Result>): Promise<Result> {
-    return this.#despiteConflicts(() => this.#transact(work));
+  transaction<Result>(
+    work: (tx: SqlConnection) => Promise<Result>,
+    options: TransactionOptions = {},
+  ): Promise<Result> {
+    return this.#despiteConflicts(() => this.#transact(work, options));
   }
 
-  async #transact<Result>(work: (tx: SqlConnection) => Promise<Result>): Promise<Result> {
-    const { resource: connection, release } = await this.#pool.acquire();
+  async #transact<Result>(
+    work: (tx: SqlConnection) => Promise<Result>,
+    options: TransactionOptions,
+  ): Promise<Result> {
+    const { resource: connection, release } = await this.#pool.acquire(options);
     const transaction = new MysqlTransaction(connection);
     try {
       const result = await work(transaction);

@@ -6,7 +6,7 @@
  * What always holds:
  * 1. creating + checking + idle + borrowed ≤ max, and a resource is in exactly one of these until it is destroyed, once.
  * 2. What is known to be broken, was released with an error, failed its check or is past its lifetime goes to nobody.
- * 3. Waiters are served in the order they came, and none waits past its deadline.
+ * 3. Waiters are served in the order they came, urgent ones before the others, and none waits past its deadline.
  * 4. While somebody waits, all of `max` is in use, or a creation or check is under way, or the next attempt is timed.
  * 5. After a failed creation there is one attempt at a time, and the pauses between attempts grow up to a limit.
  * 6. The idle limit takes nothing below `min`; what else is lost below `min` is made again.
@@ -178,6 +178,8 @@ export class Pool<Resource> {
 
   /** In the order they came, which is also the order of their deadlines. */
   readonly #waiters: Waiter<Resource>[] = [];
+  /** Likewise; served before those. */
+  readonly #urgent: Waiter<Resource>[] = [];
   /** With their deadlines, as are the checks. */
   readonly #creating = new Map<AbortController, Timer>();
   readonly #checking = new Map<Entry<Resource>, Timer>();
@@ -220,7 +222,7 @@ export class Pool<Resource> {
       checking: this.#checking.size,
       idle: this.#idle.length,
       borrowed: this.#borrowed.size,
-      pending: this.#waiters.length,
+      pending: this.#pending,
       created: this.#created,
       destroyed: this.#destroyed,
       acquired: this.#acquired,
@@ -234,12 +236,14 @@ export class Pool<Resource> {
   /**
    * Borrows one. Rejects with a DatabaseError of kind `unavailable` when there is none within the acquire deadline;
    * its text says why: all in use, or what the last attempt to create one died of. Rejects at once after close().
+   * `isUrgent`: before all who are not, for those few whom many wait for.
    */
-  acquire(): Promise<Lease<Resource>> {
+  acquire({ isUrgent = false } = {}): Promise<Lease<Resource>> {
     if (this.#isClosing) return Promise.reject(this.#closedError());
     const since = this.#options.clock.now();
+    const deadline = since + this.#options.acquireTimeoutMs;
     return new Promise((resolve, reject) => {
-      this.#waiters.push({ since, deadline: since + this.#options.acquireTimeoutMs, resolve, reject });
+      (isUrgent ? this.#urgent : this.#waiters).push({ since, deadline, resolve, reject });
       this.#serve();
       this.#armDeadlineTimer();
     });
@@ -268,6 +272,10 @@ export class Pool<Resource> {
     return this.#closed ??= this.#close(timeoutMs);
   }
 
+  get #pending(): number {
+    return this.#urgent.length + this.#waiters.length;
+  }
+
   get #size(): number {
     return this.#creating.size + this.#checking.size + this.#idle.length + this.#borrowed.size;
   }
@@ -286,12 +294,12 @@ export class Pool<Resource> {
 
   #lendIdle(): void {
     const { clock, checkAfterIdleMs } = this.#options;
-    while (this.#waiters.length > 0) {
+    while (this.#pending > 0) {
       const entry = this.#idle.at(-1);
       if (!entry) return;
       const needsCheck = clock.now() - entry.idleSince > checkAfterIdleMs;
       // One check for each waiter is enough; those below the last one given back have been idle for even longer.
-      if (needsCheck && this.#checking.size >= this.#waiters.length) return;
+      if (needsCheck && this.#checking.size >= this.#pending) return;
       this.#idle.pop();
       if (this.#isSpent(entry)) this.#destroy(entry);
       else if (needsCheck) this.#check(entry);
@@ -300,7 +308,7 @@ export class Pool<Resource> {
   }
 
   #lend(entry: Entry<Resource>): void {
-    const waiter = this.#waiters.shift();
+    const waiter = this.#urgent.shift() ?? this.#waiters.shift();
     if (!waiter) throw new Error("Nobody waits"); // lendIdle() has just looked
     this.#borrowed.add(entry);
     this.#acquired++;
@@ -346,7 +354,7 @@ export class Pool<Resource> {
 
   #createMissing(): void {
     const { clock, min, max } = this.#options;
-    const unserved = this.#waiters.length - this.#checking.size - this.#creating.size;
+    const unserved = this.#pending - this.#checking.size - this.#creating.size;
     let missing = Math.min(Math.max(unserved, min - this.#size), max - this.#size);
     if (missing <= 0) return;
     if (this.#outage) {
@@ -438,7 +446,9 @@ export class Pool<Resource> {
   async #close(timeoutMs: number): Promise<void> {
     const { clock, logger, name } = this.#options;
     for (const timer of [this.#deadlineTimer, this.#retryTimer, this.#sweepTimer]) timer?.cancel();
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#closedError());
+    for (const waiters of [this.#urgent, this.#waiters]) {
+      for (const waiter of waiters.splice(0)) waiter.reject(this.#closedError());
+    }
     for (const attempt of [...this.#creating.keys()]) {
       endWait(this.#creating, attempt);
       attempt.abort(this.#closedError());
@@ -472,22 +482,23 @@ export class Pool<Resource> {
   }
 
   #armDeadlineTimer(): void {
-    const first = this.#waiters[0];
-    if (!first || this.#deadlineTimer) return;
+    const first = Math.min(...[this.#urgent, this.#waiters].map(([first]) => first?.deadline ?? Infinity));
+    if (first === Infinity || this.#deadlineTimer) return;
     const { clock } = this.#options;
     // Left alone when that waiter is served: it then finds nothing due and moves on to the next.
-    this.#deadlineTimer = clock.after(first.deadline - clock.now(), () => {
+    this.#deadlineTimer = clock.after(first - clock.now(), () => {
       this.#deadlineTimer = null;
-      this.#rejectLate();
+      this.#rejectLate(this.#urgent);
+      this.#rejectLate(this.#waiters);
       this.#armDeadlineTimer();
     });
   }
 
-  #rejectLate(): void {
+  #rejectLate(waiters: Waiter<Resource>[]): void {
     const { acquireTimeoutMs, clock, name, max } = this.#options;
     const now = clock.now();
-    const late = this.#waiters.findIndex(({ deadline }) => deadline > now);
-    for (const waiter of this.#waiters.splice(0, late < 0 ? this.#waiters.length : late)) {
+    const late = waiters.findIndex(({ deadline }) => deadline > now);
+    for (const waiter of waiters.splice(0, late < 0 ? waiters.length : late)) {
       this.#timeouts++;
       const why = this.#outage
         ? errorText(this.#outage.reason)

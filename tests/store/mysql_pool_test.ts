@@ -188,6 +188,33 @@ Deno.test({
 });
 
 Deno.test({
+  name: "urgent waiters are served before the others, and each is turned away at its own deadline",
+  permissions: NONE,
+  async fn() {
+    const setup = setUp({ max: 1, acquireTimeoutMs: 100 });
+    const { pool, clock } = setup;
+    const lease = await borrow(pool);
+    const order: string[] = [];
+    const wait = (name: string, isUrgent: boolean) =>
+      pool.acquire({ isUrgent }).then(async (lease) => {
+        order.push(name);
+        await settle();
+        lease.release();
+      }, () => void order.push(`${name} turned away`));
+    const all = [wait("late", false)];
+    clock.advance(50);
+    all.push(wait("ordinary", false), wait("urgent", true), wait("urgent too", true));
+    clock.advance(50);
+    await settle();
+    assertEquals(pool.stats().pending, 3);
+    lease.release();
+    await Promise.all(all);
+    assertEquals(order, ["late turned away", "urgent", "urgent too", "ordinary"]);
+    await assertCloses(setup);
+  },
+});
+
+Deno.test({
   name: "each waiter is turned away at its own deadline and told that all are in use",
   permissions: NONE,
   async fn() {
@@ -582,6 +609,7 @@ function randomFrom(seed: number): () => number {
 /** One borrower of the randomised test. */
 interface Borrower {
   readonly turn: number;
+  readonly isUrgent: boolean;
   readonly deadline: number;
 }
 
@@ -595,7 +623,8 @@ class Storm {
   /** Found in callbacks, where throwing would end no test. */
   readonly #violations: string[] = [];
   #turns = 0;
-  #lastServed = -1;
+  /** Of the ordinary ones, and of the urgent ones. */
+  readonly #lastServed = [-1, -1];
   #isClosing = false;
 
   constructor(seed: number) {
@@ -628,16 +657,24 @@ class Storm {
 
   #acquire(): void {
     const { pool, clock } = this.#setup;
-    const borrower = { turn: this.#turns++, deadline: clock.now() + this.#limits.acquireTimeoutMs };
+    const isUrgent = this.#random() < 0.3;
+    const borrower = {
+      turn: this.#turns++,
+      isUrgent,
+      deadline: clock.now() + this.#limits.acquireTimeoutMs,
+    };
     this.#waiting.add(borrower);
-    pool.acquire().then((lease) => {
+    pool.acquire({ isUrgent }).then((lease) => {
       const thing = lease.resource;
-      if (borrower.turn < this.#lastServed) this.#violations.push("served out of turn");
+      const kind = Number(isUrgent);
+      if (borrower.turn < (this.#lastServed[kind] ?? 0)) this.#violations.push("served out of turn");
+      const urgent = [...this.#waiting].some((other) => other.isUrgent);
+      if (!isUrgent && urgent) this.#violations.push("served before an urgent one");
       if (thing.isDestroyed) this.#violations.push("lent after it was destroyed");
       if (thing.isBroken) this.#violations.push("lent though broken");
       if (this.#lent.has(thing)) this.#violations.push("lent twice at once");
       this.#waiting.delete(borrower);
-      this.#lastServed = borrower.turn;
+      this.#lastServed[kind] = borrower.turn;
       this.#lent.set(thing, lease);
     }, () => {
       const isEarly = clock.now() < borrower.deadline && !this.#isClosing;
