@@ -5,10 +5,14 @@
  * @module
  */
 import { createLogger } from "../../lib/base/logger.ts";
+import { DeviceDesk } from "../../lib/chat/device_desk.ts";
+import { Seal } from "../../lib/cluster/seal.ts";
 import { nameKey } from "../../lib/protocol/names.ts";
 import type { Database, SqlValue } from "../../lib/store/database.ts";
+import { Devices } from "../../lib/store/devices.ts";
 import { openDatabase } from "../../lib/store/open.ts";
 import { type TokenRow, Tokens } from "../../lib/store/tokens.ts";
+import { Users } from "../../lib/store/users.ts";
 import { hashToken } from "../../lib/chat/tokens.ts";
 import type { Account } from "./load_client.ts";
 
@@ -69,6 +73,36 @@ export async function createAccounts(db: Database, count: number, first = 1): Pr
   for (let start = 0; start < rows.length; start += ROWS_PER_STATEMENT) {
     await tokens.replace(rows.slice(start, start + ROWS_PER_STATEMENT));
   }
+  return accounts;
+}
+
+/** Users `first` and following on a device of version 3 each. */
+export async function createDevices(db: Database, first: number, count: number): Promise<Account[]> {
+  const password = "not to be used";
+  const accounts = await createUsers(db, first, count, password);
+  const [cluster] = await db.query<{ secret: string }>("SELECT secret FROM Cluster");
+  const seal = new Seal(cluster?.secret ?? "", 1);
+  const desk = new DeviceDesk({
+    devices: new Devices(db),
+    presence: { isUp: true, online: () => Promise.resolve(new Set()) },
+    sign: (text) => seal.sign(text),
+    positions: () => Promise.resolve([]),
+    ttlMs: DAY_MS,
+    maxDevices: 8,
+    onRevoked() {},
+  });
+  await insert(
+    db,
+    "INSERT INTO Device (id, userid, name, created, seen, tokens, issued, expires) VALUES",
+    "(?,?,'bench',0,0,'',0,0)",
+    accounts.map(({ id }) => [id, id]),
+  );
+  const users = new Users(db);
+  await Promise.all(accounts.map(async (account) => {
+    const stored = await users.account(account.id);
+    const issued = stored && await desk.issue(stored, account.id);
+    account.login = `{"msgid":21,"v":3,"token":"${issued?.token}"}`;
+  }));
   return accounts;
 }
 

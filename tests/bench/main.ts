@@ -22,6 +22,7 @@ import { logins } from "./logins.ts";
 import { oneNode } from "./one_node.ts";
 import { presence } from "./presence.ts";
 import { addToRecord, cleanCommit, fallenLines, readRecord, toEntry } from "./record.ts";
+import { returns } from "./returns.ts";
 import { short } from "./short.ts";
 import { start } from "./start.ts";
 import { twoNodes } from "./two_nodes.ts";
@@ -36,6 +37,7 @@ const BENCHES: Record<string, Bench> = {
   idle,
   limits,
   logins,
+  returns,
   growth,
   presence,
   start,

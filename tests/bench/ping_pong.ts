@@ -25,6 +25,8 @@ const CHAT = encoder.encode('{"msgid":6,');
 export interface PingPongOptions {
   /** Messages of a pair under way at a time. */
   window: number;
+  /** How long a message is left without an answer, ms; undefined: it is answered at once. */
+  thinkMs?: number;
 }
 
 /** One of a pair. */
@@ -115,10 +117,17 @@ export class PingPong {
   }
 
   #answer(side: Side): void {
-    if (side.due === 0) return;
-    if (this.#isRunning) this.#send(side, side.due);
-    else if ((this.#underWay -= side.due) === 0) this.#onIdle?.();
+    const { due } = side;
+    if (due === 0) return;
     side.due = 0;
+    const { thinkMs } = this.#options;
+    if (thinkMs === undefined) this.#answerNow(side, due);
+    else setTimeout(() => this.#answerNow(side, due), thinkMs);
+  }
+
+  #answerNow(side: Side, due: number): void {
+    if (this.#isRunning) this.#send(side, due);
+    else if ((this.#underWay -= due) === 0) this.#onIdle?.();
   }
 
   #send(side: Side, count: number): void {
@@ -132,8 +141,8 @@ export class PingPong {
     side.client.write(bytes);
   }
 
-  /** Lets the pairs talk for `ms` once they have settled, then waits until nothing is under way. */
-  async run(ms: number, meter?: Meter): Promise<Run> {
+  /** Lets the pairs talk for `ms`, or until `ms` resolves, once they have settled; then waits until nothing is under way. */
+  async run(ms: number | Promise<unknown>, meter?: Meter): Promise<Run> {
     const { window } = this.#options;
     this.#isRunning = true;
     this.#underWay = window * this.#sides.length / 2;
@@ -147,7 +156,7 @@ export class PingPong {
     this.#messages = 0;
     this.#latency = new Histogram();
     const startedAt = performance.now();
-    await pause(ms);
+    await (typeof ms === "number" ? pause(ms) : ms);
     const result = { messages: this.#messages, ms: performance.now() - startedAt, latency: this.#latency };
     meter?.end();
     this.#latency = new Histogram();

@@ -7,13 +7,9 @@
  *
  * @module
  */
-import { Seal } from "../../lib/cluster/seal.ts";
-import { DeviceDesk } from "../../lib/chat/device_desk.ts";
 import type { Database } from "../../lib/store/database.ts";
-import { Devices } from "../../lib/store/devices.ts";
-import { Users } from "../../lib/store/users.ts";
 import { startRedis } from "../support/services.ts";
-import { createAccounts, createUsers, insert } from "./accounts.ts";
+import { createAccounts, createDevices, insert } from "./accounts.ts";
 import { type Bench, mariaDbStorage, startNode, withStorage } from "./bench.ts";
 import { cpuSeconds } from "./cpu.ts";
 import { type Account, LoadClient, openClients } from "./load_client.ts";
@@ -26,40 +22,9 @@ const FRIENDS = 20;
 const GUESTS = 1_200;
 const CYCLE_MS = 12_000;
 const ROUNDS = 3;
-const DAY_MS = 86_400_000;
 const PRESENCE = new TextEncoder().encode('{"msgid":31,');
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** Users `first` and following on a device of version 3 each. */
-async function createDevices(db: Database, first: number, count: number): Promise<Account[]> {
-  const password = "not to be used";
-  const accounts = await createUsers(db, first, count, password);
-  const [cluster] = await db.query<{ secret: string }>("SELECT secret FROM Cluster");
-  const seal = new Seal(cluster?.secret ?? "", 1);
-  const desk = new DeviceDesk({
-    devices: new Devices(db),
-    presence: { isUp: true, online: () => Promise.resolve(new Set()) },
-    sign: (text) => seal.sign(text),
-    positions: () => Promise.resolve([]),
-    ttlMs: DAY_MS,
-    maxDevices: 8,
-    onRevoked() {},
-  });
-  await insert(
-    db,
-    "INSERT INTO Device (id, userid, name, created, seen, tokens, issued, expires) VALUES",
-    "(?,?,'bench',0,0,'',0,0)",
-    accounts.map(({ id }) => [id, id]),
-  );
-  const users = new Users(db);
-  await Promise.all(accounts.map(async (account) => {
-    const stored = await users.account(account.id);
-    const issued = stored && await desk.issue(stored, account.id);
-    account.login = `{"msgid":21,"v":3,"token":"${issued?.token}"}`;
-  }));
-  return accounts;
-}
 
 /** Everybody has added {@link FRIENDS} others: as many of the guests as makes {@link FRIENDS} for each of those. */
 async function befriend(

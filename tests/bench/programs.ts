@@ -4,6 +4,10 @@
  * @module
  */
 import { ServiceProcess, waitFor } from "../support/process.ts";
+import type { Return } from "./returners.ts";
+
+/** Ten thousand logins with passwords, and as long for all to come back. */
+const RETURNERS_DEADLINE_MS = 120_000;
 
 /** A program of the bench that serves on a port of its own. */
 export interface Yardstick extends AsyncDisposable {
@@ -38,17 +42,47 @@ export function startWriter(connections: number, perSecond: number): Promise<Yar
   return startYardstick("bare_writes.ts", [String(connections), String(perSecond)]);
 }
 
+/** Users who are logged in at one node and come back through another when it dies. */
+export interface Returners extends AsyncDisposable {
+  /** Resolves when all are back; rejects when one is refused for good. */
+  done: Promise<Return>;
+}
+
+/** Starts those users, whose logins are lines of a file, and resolves when all are logged in at `home`. */
+export async function startReturners(home: number, refuge: number, logins: string): Promise<Returners> {
+  const { output, exited, ...process } = await startProgram(
+    "returners.ts",
+    [String(home), String(refuge), logins],
+    RETURNERS_DEADLINE_MS,
+  );
+  const done = async (): Promise<Return> => {
+    const line = await waitFor("all to come back", () => {
+      if (exited()) throw new Error(`returners.ts ended: ${output.text}`);
+      return /^\{.*\}$/m.exec(output.text)?.[0];
+    }, RETURNERS_DEADLINE_MS);
+    return JSON.parse(line);
+  };
+  return { done: done(), [Symbol.asyncDispose]: process[Symbol.asyncDispose] };
+}
+
 async function startYardstick(script: string, args: readonly string[]): Promise<Yardstick> {
+  const { port, pid, [Symbol.asyncDispose]: dispose } = await startProgram(script, args);
+  return { port, pid, [Symbol.asyncDispose]: dispose };
+}
+
+async function startProgram(script: string, args: readonly string[], deadlineMs?: number) {
   const process = new ServiceProcess(Deno.execPath(), command(script, args), { capture: true });
   const output = collect(process);
   try {
     const line = await waitFor(`${script} to be ready`, () => {
       if (process.status) throw new Error(`${script} ended: ${output.text}`);
       return /^ready (\d+)\n/.exec(output.text);
-    });
+    }, deadlineMs);
     return {
       port: Number(line[1]),
       pid: process.pid,
+      output,
+      exited: () => process.status !== null,
       async [Symbol.asyncDispose]() {
         await process.kill();
         await output.end;
