@@ -151,8 +151,8 @@ export class Admission {
   }
 
   /**
-   * Logs a user in on `session`. Undefined: already online, and `mode` is not to replace. Rejects, with nothing left behind,
-   * when presence or the database is away.
+   * Logs a user in on `session`; where a device stands is still to be taken up: see {@link placeDevice}. Undefined: already
+   * online, and `mode` is not to replace. Rejects, with nothing left behind, when presence or the database is away.
    */
   async admit(session: Session, arrival: Arrival, mode: ClaimMode): Promise<Login | undefined> {
     const subject = subjectOf(arrival.userId, arrival.device);
@@ -218,7 +218,8 @@ export class Admission {
       delivery.attach(session, hasOthers);
       // The channel is subscribed: whoever comes later, or is there already, hears of this one.
       if (isFirst && (device > 0 || hasOthers)) delivery.announce(userId);
-      await Promise.all([this.#place(login), this.#states.add({ userId, state: "online" })]);
+      const isPlaced = device === 0 ? this.#place(login) : undefined;
+      await Promise.all([isPlaced, this.#states.add({ userId, state: "online" })]);
       return login;
     } catch (error) {
       if (session.login) await this.dismiss(session);
@@ -230,6 +231,24 @@ export class Admission {
   #positionsOf({ userId, device }: Pick<Login, "userId" | "device">): Promise<readonly MemberPosition[]> {
     const { messages } = this.#options;
     return device === 0 ? messages.positions(userId) : messages.positionsOfDevice(device);
+  }
+
+  /**
+   * Takes up where a device stands, once its login is answered: with thousands of conversations that takes longer than all
+   * the rest. Never rejects: where it cannot be read the device is sent away.
+   */
+  async placeDevice(session: Session, login: Login): Promise<void> {
+    if (session.login !== login) return;
+    try {
+      await this.#place(login);
+    } catch (error) {
+      const reason = errorText(error);
+      this.#options.logger.warn("cannot read where a device stands; it has to log in again", {
+        user: login.userId,
+        reason,
+      });
+      await this.#sendAway(session);
+    }
   }
 
   /** Takes up where the database says the user stands. */
@@ -463,6 +482,7 @@ export class Admission {
     if (!login) return;
     // One on its way in is placed first.
     await this.#turns.get(subjectOf(login.userId, login.device));
+    await login.mailbox.placed();
     if (session.login !== login) return;
     const { mailbox } = login;
     const memberships = await groups.memberships(login.userId);

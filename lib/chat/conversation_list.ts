@@ -63,7 +63,7 @@ export async function conversations(services: Services, request: Request): Promi
 export async function listConversations(
   { conversations, messages, users, contacts, news, groups }: Services,
   session: Session,
-  { userId, mailbox }: Login,
+  { userId, device, mailbox }: Login,
   before: number = Number.MAX_SAFE_INTEGER,
   limit: number = LISTED_MAX,
 ): Promise<ListPage> {
@@ -73,13 +73,16 @@ export async function listConversations(
     row.read = Math.max(row.read, row.since, mailbox.cursor(row.conversation)?.read ?? 0);
   }
   const peerIds = new Map(rows.flatMap(({ conversation }) => peerOf(conversation, userId)));
-  const [unread, last, positions, peers, blocked, left] = await Promise.all([
+  // At a login the mailbox knows of none.
+  const unplaced = rows.map(({ conversation }) => conversation).filter((id) => !mailbox.cursor(id));
+  const [unread, last, positions, peers, blocked, left, delivered] = await Promise.all([
     conversations.unread(userId, rows),
     conversations.last(userId, rows.filter(({ since, last_chat }) => last_chat > since)),
     messages.peers(userId, [...peerIds.keys()]),
     users.some([...new Set(peerIds.values())]),
     contacts.blockedIds(userId),
     groups.names(rows.flatMap(groupLeft)),
+    conversations.delivered(device, unplaced),
   ]);
   news.meet(session, [...peers.values()].map(({ id, state }) => [id, state]));
   const mentions = await conversations.mentions(
@@ -98,7 +101,7 @@ export async function listConversations(
       conversation,
       ...(first_seq > 1 ? { first_seq } : {}),
       last_seq: Math.min(Math.max(row.last_seq, cursor?.newest ?? 0), row.until),
-      delivered: cursor?.delivered ?? row.since,
+      delivered: cursor?.delivered ?? Math.max(row.since, delivered.get(conversation) ?? 0),
       read,
       unread: unread.get(conversation) ?? 0,
       mentions: mentions.get(conversation) ?? 0,

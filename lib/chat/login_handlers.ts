@@ -358,6 +358,7 @@ async function welcome(
         ...await arrayParts(conversations, (text) => text),
         `,${JSON.stringify({ ...rest, ...version3 }).slice(1)}`,
       ]);
+      if (isVersion3) await admission.placeDevice(session, login);
     } else {
       // A password makes the token before it worthless, also when there is no new one.
       await services.tokens.revoke(account.id);

@@ -114,6 +114,17 @@ interface Unproved {
   seqs: Map<Cursor, number>;
 }
 
+/** What is heard of a conversation before it is known where the user stands in it. */
+interface Heard {
+  /** It has grown to this seq. */
+  seq: number;
+  /** The newest message of the user's own. */
+  own: number;
+  /** Another device of the user has come so far, and has read so far. */
+  told: number;
+  read: number;
+}
+
 interface Pending {
   cursor: Cursor;
   row: StoredMessage;
@@ -139,8 +150,10 @@ export class Mailbox {
   readonly #ahead = new Map<Cursor, Page>();
   /** Counts doorbells: one may ring while the log is read, for a message the read does not see yet. */
   #rings = 0;
-  /** How far conversations have grown, as heard before it is known where the user stands; undefined from then on. */
-  #heardBefore: Map<ConversationId, number> | undefined = new Map();
+  /** Undefined from when it is known where the user stands. */
+  #heardBefore: Map<ConversationId, Heard> | undefined = new Map();
+  /** Of those who wait for that. */
+  #placing: PromiseWithResolvers<void> | undefined;
   #isOpen = false;
   /** Came before the login reply. */
   readonly #earlyEvents: string[] = [];
@@ -172,11 +185,36 @@ export class Mailbox {
   place(positions: readonly MemberPosition[]): void {
     const heardBefore = this.#heardBefore ?? [];
     this.#heardBefore = undefined;
+    this.#placing?.resolve();
     // Of a conversation that was joined meanwhile there is a cursor, and must not be another.
     for (const position of positions) {
       if (!this.#cursors.has(position.conversation)) this.#addCursor(position);
     }
-    for (const [conversation, seq] of heardBefore) this.notice(conversation, seq);
+    for (const [conversation, heard] of heardBefore) this.#takeUp(conversation, heard);
+  }
+
+  #takeUp(conversation: ConversationId, { seq, own, told, read }: Heard): void {
+    if (seq > 0) this.notice(conversation, seq);
+    this.noteOwn(conversation, own);
+    this.follow(conversation, told, read);
+    const cursor = this.#cursors.get(conversation);
+    // The database may have said so as well, behind a login reply that says less.
+    if (cursor && read > 0 && this.#options.version === 3) this.#readElsewhere.add(cursor);
+  }
+
+  /** What is heard of a conversation is kept here while it is not known where the user stands. */
+  #hear(conversation: ConversationId): Heard | undefined {
+    if (!this.#heardBefore) return undefined;
+    const heard = this.#heardBefore.get(conversation) ?? { seq: 0, own: 0, told: 0, read: 0 };
+    this.#heardBefore.set(conversation, heard);
+    return heard;
+  }
+
+  /** Resolves when it is known where the user stands, or nobody asks any more. */
+  placed(): Promise<void> {
+    if (!this.#heardBefore || this.#isClosed) return Promise.resolve();
+    this.#placing ??= Promise.withResolvers();
+    return this.#placing.promise;
   }
 
   /** Whose it is: 0, of versions 1 and 2, or a device. */
@@ -291,8 +329,9 @@ export class Mailbox {
     frame: string | undefined,
     isSentHere = false,
   ): void {
-    if (this.#heardBefore) {
-      this.#heardBefore.set(conversation, Math.max(seq, this.#heardBefore.get(conversation) ?? 0));
+    const heard = this.#hear(conversation);
+    if (heard) {
+      heard.seq = Math.max(heard.seq, seq);
       return;
     }
     let cursor = this.#cursors.get(conversation);
@@ -331,8 +370,8 @@ export class Mailbox {
 
   /** The user has written this message: receipts for it are of interest. */
   noteOwn(conversation: ConversationId, seq: number): void {
-    const cursor = this.#cursors.get(conversation);
-    if (cursor) cursor.own = Math.max(cursor.own, seq);
+    const place = this.#hear(conversation) ?? this.#cursors.get(conversation);
+    if (place) place.own = Math.max(place.own, seq);
   }
 
   /** The conversation holds messages up to `seq`. */
@@ -406,6 +445,11 @@ export class Mailbox {
    * on the client is told of that.
    */
   follow(conversation: ConversationId, delivered: number, read: number): void {
+    const heard = this.#hear(conversation);
+    if (heard) {
+      heard.told = Math.max(heard.told, delivered);
+      heard.read = Math.max(heard.read, read);
+    }
     const cursor = this.#cursors.get(conversation);
     if (!cursor) return;
     cursor.told = Math.max(cursor.told, delivered);
@@ -626,6 +670,7 @@ export class Mailbox {
   close(): void {
     this.#isClosed = true;
     this.#isOpen = false;
+    this.#placing?.resolve();
     this.#ahead.clear();
   }
 

@@ -102,6 +102,7 @@ export class News<Session extends Receiver> {
         await this.enterLegacy(session);
         continue;
       }
+      await session.login?.mailbox.placed();
       const before = this.#watchers.blockedBy(session);
       const friends = new Set((await this.#read(session)).friends.map(({ id }) => id));
       const isPeer = (id: number) =>

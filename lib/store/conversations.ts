@@ -85,7 +85,7 @@ function upTo(seq: string): string {
   return `CASE WHEN ${seq} < m.until THEN ${seq} ELSE m.until END`;
 }
 
-/** Reads Member, Conversation, Message and Mention. */
+/** Reads Member, DeviceCursor, Conversation, Message and Mention. */
 export class Conversations {
   readonly #db: Database;
 
@@ -112,6 +112,17 @@ export class Conversations {
       this.#page("<", [userId, last.at], 1),
     ]);
     return { rows: [...rows.filter(({ at }) => at > last.at), ...same], more: older.length > 0 };
+  }
+
+  /** How far a device has come in these conversations; where it has nothing there is none. */
+  async delivered(device: number, ids: readonly ConversationId[]): Promise<Map<ConversationId, number>> {
+    if (ids.length === 0) return new Map();
+    const { sql, params } = this.#db.dialect.isOneOf("conversation", ids);
+    const rows = await this.#db.query<{ conversation: string; delivered: number }>(
+      `SELECT conversation, delivered FROM DeviceCursor WHERE device = ? AND ${sql}`,
+      [device, ...params],
+    );
+    return new Map(rows.map(({ conversation, delivered }) => [conversation, delivered]));
   }
 
   /** The conversations of a user behind `after`, in the order of their ids, at most `limit`: as an export has them. */

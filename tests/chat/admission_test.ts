@@ -1,5 +1,6 @@
 /** Logging in while a user's groups change. */
 import { assertEquals } from "@std/assert";
+import { DatabaseError } from "../../lib/base/errors.ts";
 import { Limiter } from "../../lib/base/limiter.ts";
 import { Admission } from "../../lib/chat/admission.ts";
 import { Session } from "../../lib/chat/session.ts";
@@ -78,7 +79,7 @@ async function openNode() {
   await db.run("INSERT INTO User (id, name, password) VALUES (?, 'li', '')", [USER]);
   await db.run("INSERT INTO AllGroup (id, groupname, groupdesc) VALUES (?, 'all', '')", [GROUP]);
   await db.run("INSERT INTO Conversation (id, last_seq, members, at) VALUES ('g1', 5, 1, 1)");
-  return { db, hooks, listening, delivery, admission, presenceNews };
+  return { db, hooks, listening, delivery, admission, presenceNews, messages };
 }
 
 async function logIn({ admission }: Pick<Awaited<ReturnType<typeof openNode>>, "admission">) {
@@ -114,6 +115,66 @@ Deno.test("who is removed from a group while it logs in is not in it", async () 
   assertEquals([groups.size, [...node.delivery.sessionsOfGroup(GROUP)]], [0, []]);
   await node.admission.dismiss(session);
   assertEquals([...new Set(node.listening.values())], [0]);
+  node.presenceNews.close();
+  await node.db.close();
+});
+
+Deno.test("a device that logs in does not wait until it is known where it stands", async () => {
+  const node = await openNode();
+  await node.db.run(
+    "INSERT INTO Device (id, userid, name, created, seen, tokens, issued, expires) VALUES (7, ?, '', 0, 0, x'', 0, 0)",
+    [USER],
+  );
+  await node.db.transaction((tx) => enter(tx, node.db.dialect, GROUP, USER, "normal", 3));
+  let reads = 0;
+  const { positionsOfDevice } = node.messages;
+  node.messages.positionsOfDevice = (device) => {
+    reads++;
+    return positionsOfDevice.call(node.messages, device);
+  };
+  const session = new Session(1, fakeOutlet());
+  session.version = 3;
+  const login = await node.admission.admit(session, { userId: USER, name: "li", device: 7 }, "replace");
+  assertEquals([reads, login?.mailbox.cursor("g1")], [0, undefined]);
+  // What is stored, or told of, meanwhile is not missed.
+  login?.mailbox.notice("g1", 6);
+  const caughtUp = node.admission.catchUp(USER);
+  if (login) await node.admission.placeDevice(session, login);
+  assertEquals([reads, login?.mailbox.cursor("g1")?.newest], [1, 6]);
+  await caughtUp;
+  assertEquals(reads, 2);
+  await node.admission.dismiss(session);
+  node.presenceNews.close();
+  await node.db.close();
+});
+
+Deno.test("who waits for a device to be placed does not wait when it has gone before", async () => {
+  const node = await openNode();
+  const session = new Session(1, fakeOutlet());
+  session.version = 3;
+  const login = await node.admission.admit(session, { userId: USER, name: "li", device: 7 }, "replace");
+  const caughtUp = node.admission.catchUp(USER);
+  const circle = node.admission.changeCircle(USER);
+  await node.admission.dismiss(session);
+  if (login) await node.admission.placeDevice(session, login);
+  await Promise.all([caughtUp, circle]);
+  assertEquals(login?.mailbox.cursor("g1"), undefined);
+  node.presenceNews.close();
+  await node.db.close();
+});
+
+Deno.test("a device of which it cannot be read where it stands is sent away", async () => {
+  const node = await openNode();
+  node.messages.positionsOfDevice = () => Promise.reject(new DatabaseError("unavailable", "no database"));
+  const notices: unknown[] = [];
+  const session = new Session(1, {
+    ...fakeOutlet(),
+    end: (frame = "") => notices.push(JSON.parse(frame).code),
+  });
+  session.version = 3;
+  const login = await node.admission.admit(session, { userId: USER, name: "li", device: 7 }, "replace");
+  if (login) await node.admission.placeDevice(session, login);
+  assertEquals([session.login, notices], [undefined, ["shutting_down"]]);
   node.presenceNews.close();
   await node.db.close();
 });

@@ -535,6 +535,26 @@ Deno.test(
 );
 
 Deno.test(
+  "what another device reads and writes before it is known where the user stands is told, and known",
+  unit,
+  () => {
+    const { mailbox, outlet } = open({ version: 3, places: null });
+    mailbox.follow("u1-2", 4, 3);
+    mailbox.noteOwn("g7", 2);
+    // The client's login reply may be from before that, what the database says now is not.
+    mailbox.place([
+      { ...HOME, delivered: 4, read: 3, last_seq: 4, told: 4 },
+      { ...HOME, conversation: "g7", delivered: 2, last_seq: 2 },
+    ]);
+    mailbox.open();
+    assertEquals(outlet.frames.map((frame) => JSON.parse(frame)), [
+      { msgid: 14, conversation: "u1-2", id: USER, delivered: 4, read: 3 },
+    ]);
+    assertEquals([mailbox.cursor("u1-2")?.read, mailbox.cursor("g7")?.own], [3, 2]);
+  },
+);
+
+Deno.test(
   "who joins a group it is in already gets what was missed meanwhile, and nothing twice",
   unit,
   async () => {

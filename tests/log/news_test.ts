@@ -10,7 +10,7 @@ import { WATCHED_MAX, Watchers } from "../../lib/log/watchers.ts";
 import { Session } from "../../lib/chat/session.ts";
 import { Ends } from "../../lib/store/ends.ts";
 import type { Contacts } from "../../lib/store/contacts.ts";
-import type { Messages } from "../../lib/store/messages.ts";
+import { type Messages, NO_END } from "../../lib/store/messages.ts";
 import { fakeOutlet } from "./fake_outlet.ts";
 
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
@@ -37,7 +37,7 @@ function openNode() {
   });
   const watchers = new Watchers<Session>();
   const news = new News<Session>({ delivery, watchers, contacts, onLook() {} });
-  const logIn = async (userId: number, { isCongested = false } = {}) => {
+  const logIn = async (userId: number, { isCongested = false, isPlaced = true } = {}) => {
     const frames: string[] = [];
     const outlet = { ...fakeOutlet((frame) => frames.push(frame)), isCongested };
     const session = new Session(userId, outlet);
@@ -53,7 +53,7 @@ function openNode() {
       readers: new Limiter(1),
       now: () => 0,
       onError() {},
-    }, []);
+    }, isPlaced ? [] : undefined);
     session.login = {
       userId,
       device: userId,
@@ -67,7 +67,7 @@ function openNode() {
     await news.enter(session);
     return { session, frames };
   };
-  return { delivery, news, logIn };
+  return { delivery, watchers, news, logIn };
 }
 
 Deno.test("who does not keep up is not told who is typing", unit, async () => {
@@ -77,6 +77,17 @@ Deno.test("who does not keep up is not told who is typing", unit, async () => {
   news.tellTyping({ userId: 1 }, "u1-3", 3);
   news.tellTyping({ userId: 2 }, "u2-3", 3);
   assertEquals([slow.frames, quick.frames], [[], ['{"msgid":30,"conversation":"u2-3","id":3}']]);
+});
+
+Deno.test("with whom a connection has conversations is looked at when it is known", unit, async () => {
+  const { news, watchers, logIn } = openNode();
+  const { session } = await logIn(1, { isPlaced: false });
+  news.meet(session, [[2, "offline"], [3, "offline"]]);
+  const refreshed = news.refresh(1);
+  const place = { since: 0, delivered: 0, read: 0, last_seq: 1, until: NO_END };
+  session.login?.mailbox.place([{ conversation: "u1-2", ...place }]);
+  await refreshed;
+  assertEquals(watchers.watchedBy(session), [2]);
 });
 
 Deno.test("what another node sends that is no profile is refused, and tells nobody", unit, async () => {
