@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import type { Bus } from "./bus.ts";
 
 /**
@@ -18,6 +18,9 @@ import type { Bus } from "./bus.ts";
  * Measured on 200 characters: 2 µs against 17; to copy a hash that has begun is no faster than to begin one.
  */
 const SEAL_CHARS = 32;
+
+/** Of a signature, in base64url: 132 bits. */
+const SIGNATURE_CHARS = 22;
 
 const SEALED = /^(\d{1,10}) (\d{1,16}) ([0-9a-f]{32}) /;
 
@@ -46,9 +49,12 @@ export class Seal {
     return `${header} ${this.#digest(channel, header, payload)} ${payload}`;
   }
 
-  /** What proves that a text is a node's of this cluster: for what stands in Redis and does not travel. */
+  /**
+   * What proves that a text is a node's of this cluster: for what stands in Redis and does not travel, and for the tokens of
+   * devices, which are good for as long as it stays what it is.
+   */
   sign(text: string): string {
-    return this.#digest("", "", text);
+    return this.#hash("", "", text).digest("base64url").slice(0, SIGNATURE_CHARS);
   }
 
   /** The payload; undefined when it is this process's own, or not sealed for this channel, or has been heard before. */
@@ -74,8 +80,11 @@ export class Seal {
 
   /** No channel and no header holds a line break: each text is that of one channel, header and payload only. */
   #digest(channel: string, header: string, payload: string): string {
-    const text = `${this.#secret}\n${channel}\n${header}\n${payload}`;
-    return createHash("sha256").update(text).digest("hex").slice(0, SEAL_CHARS);
+    return this.#hash(channel, header, payload).digest("hex").slice(0, SEAL_CHARS);
+  }
+
+  #hash(channel: string, header: string, payload: string): Hash {
+    return createHash("sha256").update(`${this.#secret}\n${channel}\n${header}\n${payload}`);
   }
 }
 

@@ -35,6 +35,11 @@ Deno.test(
   },
 );
 
+Deno.test("what was signed once stays right: tokens of devices, whatever becomes of seals", unit, () => {
+  const signed = new Seal("secret", 1).sign("device token\nx\n1.2.abc");
+  assertEquals(signed, "bEttWMFXAU7AFj2fCAiyX1");
+});
+
 Deno.test("what is older than what was heard of the same node is not heard again", unit, () => {
   const [a, b, late] = [new Seal(SECRET, 1), new Seal(SECRET, 2), new Seal(SECRET, 3)];
   const sealed = ["one", "two", "three"].map((payload) => a.close("c", payload));
