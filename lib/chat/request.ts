@@ -142,7 +142,7 @@ export class Request {
   /** Like {@link replyJson}, with the text in parts. */
   replyParts([first = "{}", ...rest]: readonly string[], written?: Written): void {
     if (!this.isReplyExpected) return;
-    this.session.outlet.send([this.#head(this.#answer.success, ERRNO.OK, first), ...rest], written);
+    this.session.outlet.answer([this.#head(this.#answer.success, ERRNO.OK, first), ...rest], written);
   }
 
   /** False: nobody is told of success, and {@link reply} does nothing. */
@@ -163,7 +163,7 @@ export class Request {
   }
 
   #send(msgid: number, errno: number, fields: string, written: Written | undefined): void {
-    this.session.outlet.send(this.#head(msgid, errno, fields), written);
+    this.session.outlet.answer(this.#head(msgid, errno, fields), written);
   }
 
   /** The fields every reply has, and `fields` behind them. */

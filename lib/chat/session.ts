@@ -6,6 +6,7 @@
 import type { LogFields } from "../base/logger.ts";
 import type { EndOptions } from "../net/connection.ts";
 import type { Mailbox, Outlet } from "../log/mailbox.ts";
+import type { Written } from "../net/send_queue.ts";
 import type { Who } from "../protocol/entries.ts";
 import { MSGID, type NoticeCode, type ProtocolVersion } from "../protocol/protocol.ts";
 import type { GroupRole } from "../store/group_changes.ts";
@@ -34,6 +35,8 @@ export interface SessionOutlet extends Outlet {
   readonly frameLimitBytes: number;
   /** When bytes last came from it, as of performance.now(). */
   readonly lastReadAt: number;
+  /** Queues the answer to what the peer has asked for, which is written before what others are sent. */
+  answer(frame: string | readonly string[], written?: Written): void;
   /** Several frames may share one write. */
   allowGluing(): void;
   /** Says a last frame and closes. */

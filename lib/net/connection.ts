@@ -181,6 +181,12 @@ export class Connection {
     if (this.#queue.isOverfull) atEndOfTurn(this.#onOverfull);
   }
 
+  /** As {@link send}, for whoever has asked and waits: written before what others are sent in this turn. */
+  answer(frame: string | readonly string[], written?: Written): void {
+    this.send(frame, written);
+    this.#queue.hurry();
+  }
+
   readonly #onOverfull = () => {
     if (!this.isEnding) this.#events.onOverfull();
   };

@@ -5,7 +5,7 @@
  */
 import { fitFrame } from "./client_buffer.ts";
 import type { Terminator } from "../protocol/framer.ts";
-import { atEndOfTurn } from "../base/turn.ts";
+import { atEndOfTurn, firstAtEndOfTurn } from "../base/turn.ts";
 import type { FramePart, FrameWriter } from "./wire.ts";
 
 /** Frames of one turn are written together up to this, and a longer frame goes out in parts of so many characters. */
@@ -98,6 +98,7 @@ export class SendQueue {
   /** Where the output stands, if in a shared buffer. */
   #spare: Uint8Array | undefined;
   #isScheduled = false;
+  #isUrgent = false;
   #isClosed = false;
   #wasCongested = false;
   #terminator: Terminator | undefined;
@@ -274,8 +275,15 @@ export class SendQueue {
     atEndOfTurn(this.#onTurnEnd);
   }
 
+  /** What is queued is written before what others are sent in this turn. */
+  hurry(): void {
+    if (!this.#isScheduled || this.#isUrgent) return;
+    this.#isUrgent = true;
+    firstAtEndOfTurn(this.#onTurnEnd);
+  }
+
   readonly #onTurnEnd = () => {
-    this.#isScheduled = false;
+    this.#isScheduled = this.#isUrgent = false;
     if (this.#isTerminatorAwaited) {
       this.#graceTimer ??= setTimeout(() => this.guessTerminator(), TERMINATOR_GRACE_MS);
     } else if (this.#batch === undefined) this.#writeNext();

@@ -10,7 +10,7 @@ import { Messages } from "../../lib/store/messages.ts";
 import { Spacing } from "../../lib/base/spacing.ts";
 import { Throttle } from "../../lib/base/throttle.ts";
 import { hashToken, tokenUserId } from "../../lib/chat/tokens.ts";
-import { anotherTurn, endOfTurn } from "../../lib/base/turn.ts";
+import { anotherTurn, atEndOfTurn, endOfTurn, firstAtEndOfTurn } from "../../lib/base/turn.ts";
 
 const unit = { permissions: "none" } as const;
 
@@ -31,6 +31,28 @@ Deno.test("a token's hash changes with the stored password", unit, () => {
     assertEquals(tokenUserId(token), undefined);
   }
 });
+
+Deno.test(
+  "what is urgent comes first at the end of a turn, and whoever waits is not behind all the rest",
+  unit,
+  async () => {
+    const log: string[] = [];
+    const told = Promise.withResolvers<void>();
+    for (let i = 0; i < 100; i++) {
+      atEndOfTurn(() => {
+        log.push("work");
+        told.resolve();
+      });
+    }
+    firstAtEndOfTurn(() => log.push("urgent"));
+    await told.promise;
+    firstAtEndOfTurn(() => log.push("answer"));
+    atEndOfTurn(() => log.push("last"));
+    await endOfTurn();
+    assertEquals([log[0], log.at(-1), log.length], ["urgent", "last", 103]);
+    assert(log.indexOf("answer") < 50, `answered at ${log.indexOf("answer")}`);
+  },
+);
 
 Deno.test("the same thing happens once in an interval, and is forgotten then", unit, () => {
   const spacing = new Spacing(3_000);

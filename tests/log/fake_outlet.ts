@@ -18,6 +18,7 @@ export function fakeOutlet(take: (frame: string) => void = () => {}): SessionOut
     isPeerGone: false,
     isEnding: false,
     send: take,
+    answer: take,
     allowGluing() {},
     end() {},
   };

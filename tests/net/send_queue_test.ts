@@ -82,6 +82,27 @@ Deno.test("the frames of one turn share a write where they may", unit, async () 
   assertEquals(socket.writes, ["{1}\n{2}\n"]);
 });
 
+Deno.test("who has asked is written to before others, in the order of what it is sent", unit, async () => {
+  const order: string[] = [];
+  const queues = [1, 2, 3].map((name) => {
+    const socket = new FakeSocket();
+    const write = (bytes: Uint8Array) => {
+      order.push(`${name} ${decoder.decode(bytes)}`);
+      return socket.write(bytes);
+    };
+    const events = { write, onEmpty() {}, onDrain() {}, onError() {} };
+    const queue = new SendQueue({ highWaterBytes: 1000 }, events);
+    queue.mayGlue = true;
+    queue.setTerminator("\n");
+    return queue;
+  });
+  for (const queue of queues) queue.add("{}");
+  queues[2]?.add("{answer}");
+  queues[2]?.hurry();
+  await settle();
+  assertEquals(order, ["3 {}\n{answer}\n", "1 {}\n", "2 {}\n"]);
+});
+
 Deno.test("a partial write is continued, and nothing is written in between", unit, async () => {
   const socket = new FakeSocket();
   socket.capacity = 3;
