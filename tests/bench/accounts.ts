@@ -14,10 +14,12 @@ import { openDatabase } from "../../lib/store/open.ts";
 import { type TokenRow, Tokens } from "../../lib/store/tokens.ts";
 import { Users } from "../../lib/store/users.ts";
 import { hashToken } from "../../lib/chat/tokens.ts";
-import type { Account } from "./load_client.ts";
+import { type Account, RESUME_DEVICE } from "./load_client.ts";
 
 const ROWS_PER_STATEMENT = 500;
 const DAY_MS = 86_400_000;
+/** Nobody logs in by it. */
+const NO_PASSWORD = "not to be used";
 
 const logger = createLogger({
   level: "warn",
@@ -57,8 +59,17 @@ export async function createUsers(
 
 /** Makes users who log in by resume token. */
 export async function createAccounts(db: Database, count: number, first = 1): Promise<Account[]> {
-  const password = "not to be used";
-  const accounts = await createUsers(db, first, count, password);
+  const accounts = await createUsers(db, first, count, NO_PASSWORD);
+  await giveTokens(db, accounts, NO_PASSWORD);
+  return accounts;
+}
+
+/** These users, all with this stored password, log in by version 2, with a resume token each. */
+export async function giveTokens(
+  db: Database,
+  accounts: readonly Account[],
+  password: string,
+): Promise<void> {
   const tokens = new Tokens(db);
   const rows: TokenRow[] = [];
   for (const account of accounts) {
@@ -73,13 +84,10 @@ export async function createAccounts(db: Database, count: number, first = 1): Pr
   for (let start = 0; start < rows.length; start += ROWS_PER_STATEMENT) {
     await tokens.replace(rows.slice(start, start + ROWS_PER_STATEMENT));
   }
-  return accounts;
 }
 
-/** Users `first` and following on a device of version 3 each. */
-export async function createDevices(db: Database, first: number, count: number): Promise<Account[]> {
-  const password = "not to be used";
-  const accounts = await createUsers(db, first, count, password);
+/** These users log in by version 3, on a device each that has the user's id. */
+export async function giveDevices(db: Database, accounts: readonly Account[]): Promise<void> {
   const [cluster] = await db.query<{ secret: string }>("SELECT secret FROM Cluster");
   const seal = new Seal(cluster?.secret ?? "", 1);
   const desk = new DeviceDesk({
@@ -94,15 +102,21 @@ export async function createDevices(db: Database, first: number, count: number):
   await insert(
     db,
     "INSERT INTO Device (id, userid, name, created, seen, tokens, issued, expires) VALUES",
-    "(?,?,'bench',0,0,'',0,0)",
+    "(?,?,'bench',0,0,x'',0,0)",
     accounts.map(({ id }) => [id, id]),
   );
   const users = new Users(db);
   await Promise.all(accounts.map(async (account) => {
     const stored = await users.account(account.id);
     const issued = stored && await desk.issue(stored, account.id);
-    account.login = `{"msgid":21,"v":3,"token":"${issued?.token}"}`;
+    account.login = `${RESUME_DEVICE}"token":"${issued?.token}"}`;
   }));
+}
+
+/** Users `first` and following on a device of version 3 each. */
+export async function createDevices(db: Database, first: number, count: number): Promise<Account[]> {
+  const accounts = await createUsers(db, first, count, NO_PASSWORD);
+  await giveDevices(db, accounts);
   return accounts;
 }
 

@@ -27,7 +27,11 @@ const SPEAKERS = 16;
 const AWAY = [10, 10_000];
 
 /** Makes a group of these users. */
-export async function createGroup(db: Database, groupId: number, members: readonly Account[]): Promise<void> {
+export async function createGroup(
+  db: Database,
+  groupId: number,
+  members: readonly Pick<Account, "id">[],
+): Promise<void> {
   const conversation = `g${groupId}`;
   await db.run("INSERT INTO AllGroup (id, groupname, groupdesc) VALUES (?, ?, '')", [
     groupId,

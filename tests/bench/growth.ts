@@ -1,173 +1,285 @@
 /**
- * Target 7: what a million stored messages change for those who log in, write and read.
+ * Target 7: what it changes for those who log in, read and write that there is much of something: of users, of a user's
+ * conversations, of messages in one, of members of a group.
  *
  * @module
  */
-import type { Condition, Database, Dialect } from "../../lib/store/database.ts";
-import { createAccounts, insert } from "./accounts.ts";
+import { Asker, compare, visit } from "./asker.ts";
 import {
   type Bench,
   type BenchContext,
   mariaDbStorage,
   sqliteStorage,
   startNode,
-  type Storage,
   withStorage,
 } from "./bench.ts";
-import { type Account, LoadClient } from "./load_client.ts";
-import { median } from "./side_by_side.ts";
+import { cpuSeconds } from "./cpu.ts";
+import {
+  BEGUN_AT,
+  type Cast,
+  CONVERSATIONS,
+  fillLarge,
+  fillUsers,
+  GROUPS,
+  MEMBERS,
+  MESSAGES,
+  ONLINE,
+  PASSWORD,
+  type Person,
+  type Size,
+  SIZES,
+  USERS,
+} from "./growth_data.ts";
+import { listen } from "./listeners.ts";
+import type { Finding } from "./report.ts";
 
-/** Messages in all, in how many conversations, and in the longest of them. */
-interface Volume {
-  messages: number;
-  conversations: number;
-  longest: number;
-}
-
-const SMALL: Volume = { messages: 10_000, conversations: 100, longest: 2_000 };
-const LARGE: Volume = { messages: 1_000_000, conversations: 10_000, longest: 200_000 };
-const SAMPLES = 150;
+const TIMES = 60;
 const PAGE = 50;
-const TEXT = `{"msgid":6,"id":1,"name":"user 1","toid":2,"msg":"${
-  "x".repeat(64)
-}","time":"2026-01-01 00:00:00"}`;
+/** Nobody is made to wait or refused, and there is room for one more member. */
+const UNBOUNDED = [
+  ...["--lookup-rate", "0", "--request-rate", "0", "--undelivered-messages", "0", "--undelivered-bytes", "0"],
+  ...["--max-members", "10000"],
+];
+/** What has been said has come to all of a group by then, ms. */
+const HEARD_MS = 20;
+const CPU_MESSAGES: Record<Size, number> = { large: 100, small: 1_000 };
 
-/** What must not cost more, as the models say it. */
-function statements({ isOneOf }: Dialect): Record<string, Condition> {
-  const positions = isOneOf("m.userid", [1]);
-  const conversations = isOneOf("id", ["u1-2"]);
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+interface Node {
+  port: number;
+  pid: number;
+}
+
+type Row = Omit<Finding, "target">;
+
+/** How long something takes, against where there is little. */
+function timed(what: string, yardstick: string, { large, small }: Record<Size, number>): Row {
   return {
-    "login: positions": {
-      sql: "SELECT m.userid, m.conversation, m.since, m.delivered, m.`read`, c.last_seq FROM Member m " +
-        `JOIN Conversation c ON c.id = m.conversation WHERE ${positions.sql} ORDER BY m.conversation`,
-      params: positions.params,
-    },
-    "append: conversation": {
-      sql: `SELECT id, last_seq, members FROM Conversation WHERE ${conversations.sql}`,
-      params: conversations.params,
-    },
-    "history: a page": {
-      sql: "SELECT seq, sender, at, message FROM Message WHERE conversation = ? AND seq > ? AND seq < ? " +
-        "ORDER BY seq DESC LIMIT 51",
-      params: ["u1-2", 0, 100_000],
-    },
+    what: `${what}: p50`,
+    value: large,
+    unit: "ms",
+    yardstick: { name: yardstick, value: small },
+    goal: { at: "most", bound: 1.5 },
   };
 }
 
-/** How many messages conversation `index` holds; the first is the longest. */
-function lengthOf({ messages, conversations, longest }: Volume, index: number): number {
-  return index === 0 ? longest : Math.floor((messages - longest) / (conversations - 1));
+/** What has to grow with what is asked for: each part of it. */
+function each(
+  what: string,
+  counts: Record<Size, number>,
+  { large, small }: Record<Size, number>,
+): Row {
+  return {
+    what: `${what}, for each of ${counts.large} in the answer: p50`,
+    value: large / counts.large * 1_000,
+    unit: "µs",
+    yardstick: { name: `of ${counts.small}`, value: small / counts.small * 1_000 },
+    goal: { at: "most", bound: 1.5 },
+    details: { "all ms": large, [`${counts.small} ms`]: small },
+  };
 }
 
-/** Pairs of users, each with a conversation of its own, everything delivered. */
-async function fill(db: Database, volume: Volume): Promise<Account[]> {
-  const { conversations } = volume;
-  const accounts = await createAccounts(db, 2 * conversations);
-  const ids = Array.from({ length: conversations }, (_, index) => `u${2 * index + 1}-${2 * index + 2}`);
-  await insert(
-    db,
-    "INSERT INTO Conversation (id, last_seq, members) VALUES",
-    "(?,?,2)",
-    ids.map((id, index) => [id, lengthOf(volume, index)]),
-  );
-  await insert(
-    db,
-    "INSERT INTO Member (userid, conversation, since, delivered, `read`) VALUES",
-    "(?,?,0,?,0)",
-    ids.flatMap((id, index) => [1, 2].map((who) => [2 * index + who, id, lengthOf(volume, index)])),
-  );
-  await fillConversations(db, "c.id = 'u1-2'", volume.longest);
-  await fillConversations(db, "c.id <> 'u1-2'", lengthOf(volume, 1));
-  return accounts;
+/** Somebody for each of many tries. */
+function oneOf(people: readonly Person[], index: number): Person {
+  const person = people[index % people.length];
+  if (!person) throw new Error("There is nobody");
+  return person;
 }
 
-/** The database counts for itself: a million rows through the driver would take most of the bench's time. */
-async function fillConversations(db: Database, which: string, length: number): Promise<void> {
-  const numbers = db.dialect.name === "mysql"
-    ? `SELECT seq AS n FROM seq_1_to_${length}`
-    : `WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${length}) SELECT n FROM numbers`;
-  await db.run(
-    "INSERT INTO Message (conversation, seq, sender, at, message) " +
-      `SELECT c.id, x.n, 1, 1700000000000, ? FROM Conversation c CROSS JOIN (${numbers}) x WHERE ${which} ORDER BY c.id, x.n`,
-    [TEXT],
+/** Two storages with many users and few. */
+async function measureUsers(
+  context: BenchContext,
+  ports: Record<Size, number>,
+  people: Record<Size, Person[]>,
+): Promise<Row[]> {
+  const rows: Row[] = [];
+  const measure = async (what: string, work: (size: Size, index: number) => Promise<number>) => {
+    rows.push(
+      timed(`${what}, ${USERS.large} users`, `${USERS.small} users`, await compare(SIZES, TIMES, work)),
+    );
+  };
+  const guest = (size: Size, index: number) => oneOf(people[size].slice(2), index);
+  await measure("login of version 2", (size, index) => visit(context, ports[size], guest(size, index).token));
+  await measure(
+    "login of version 3",
+    (size, index) => visit(context, ports[size], guest(size, index).device),
   );
+  using large = await Asker.open(context, ports.large, oneOf(people.large, 0).device);
+  using small = await Asker.open(context, ports.small, oneOf(people.small, 0).device);
+  const askers = { large, small };
+  const last = (size: Size, index: number) => USERS[size] - index % PAGE;
+  await measure(
+    "finding a name",
+    (size, index) => askers[size].ask(27, `"name":"user ${last(size, index)}"`),
+  );
+  await measure("finding how names begin", (size) => askers[size].ask(27, '"prefix":"us"'));
+  await measure("sending, first message", (size, index) => askers[size].chat({ toid: last(size, index) }));
+  await measure("sending", (size) => askers[size].chat({ toid: 2 }));
+  return rows;
 }
 
-async function explain(db: Database, { sql, params }: Condition): Promise<string[]> {
-  const isMysql = db.dialect.name === "mysql";
-  const rows = await db.query(`EXPLAIN ${isMysql ? "" : "QUERY PLAN "}${sql}`, params);
-  return rows.map((row) =>
-    isMysql ? `${row.table}: ${row.type}, key ${row.key}, rows ${row.rows}, ${row.Extra}` : String(row.detail)
+/** Users of many conversations and few; of as many as the list has on a page, too. */
+async function measureConversations(
+  context: BenchContext,
+  { port }: Node,
+  { busy, page }: Cast,
+): Promise<Row[]> {
+  const people = { ...busy, page };
+  const what = (asked: string) => `${asked}, ${CONVERSATIONS.large} conversations`;
+  const few = `${CONVERSATIONS.small} conversations`;
+  const listed = await compare(
+    [...SIZES, "page"],
+    TIMES,
+    (name) => visit(context, port, people[name].device),
   );
-}
-
-/** One after the other, the middle of many, ms. */
-async function timed(work: (index: number) => Promise<unknown>): Promise<number> {
-  const times: number[] = [];
-  for (let index = 0; index < SAMPLES; index++) {
-    const startedAt = performance.now();
-    await work(index);
-    times.push(performance.now() - startedAt);
+  const told = await compare(SIZES, TIMES, (size) => visit(context, port, busy[size].token));
+  const rows: Row[] = [
+    {
+      ...timed(what("login of version 3, which lists 200"), "200 conversations", {
+        ...listed,
+        small: listed.page,
+      }),
+      details: { [`${few} ms`]: listed.small },
+    },
+    each("login of version 2, which lists all conversations", CONVERSATIONS, told),
+  ];
+  {
+    using large = await Asker.open(context, port, busy.large.device);
+    using small = await Asker.open(context, port, busy.small.device);
+    const askers = { large, small };
+    const list = (before: Record<Size, string>) =>
+      compare(SIZES, TIMES, (size) => askers[size].ask(34, `${before[size]}"limit":${PAGE}`));
+    const middle = `"before":${BEGUN_AT + CONVERSATIONS.large / 2},`;
+    rows.push(
+      timed(what("the list, newest page"), few, await list({ large: "", small: "" })),
+      timed(what("the list, a page in the middle"), few, await list({ large: middle, small: "" })),
+    );
   }
-  return median(times);
+  const withPassword = ({ id, token }: Person) => ({
+    ...token,
+    login: `{"msgid":1,"id":${id},"password":"${PASSWORD}"}`,
+  });
+  const logins = await compare(SIZES, TIMES, (size) => visit(context, port, withPassword(busy[size])));
+  rows.push(timed(what("login of version 1"), few, logins));
+  return rows;
 }
 
-/** What users of a node wait for, ms. */
-async function costs(
-  { gate }: BenchContext,
-  storage: Storage,
-  accounts: readonly Account[],
-): Promise<Record<string, number>> {
-  await using server = await startNode(storage);
-  const open = async (account: Account) => {
-    const client = await LoadClient.connect(account, server.port, gate);
-    await client.logIn();
-    return client;
+/** A long conversation and a short one. */
+async function measureTalks(context: BenchContext, { port }: Node, { behind, talker }: Cast): Promise<Row[]> {
+  const rows: Row[] = [];
+  const measure = async (what: string, work: (size: Size) => Promise<number>) => {
+    rows.push(
+      timed(
+        `${what}, ${MESSAGES.large} messages in a conversation`,
+        `${MESSAGES.small} messages`,
+        await compare(SIZES, TIMES, work),
+      ),
+    );
   };
-  const [first, second] = accounts;
-  if (!first || !second) throw new Error("There are no users");
-  const client = await open(first);
-  const visitors: LoadClient[] = [];
-  const login = await timed(async (index) => visitors.push(await open(accounts[index + 2] ?? second)));
-  for (const visitor of visitors) visitor.close();
-  const append = await timed((index) =>
-    client.request(
-      `{"msgid":6,"cid":"g${index}","id":1,"name":"${first.name}","toid":2,"msg":"x","time":"2026-01-01 00:00:00"}`,
-    )
-  );
-  const history = await timed((index) =>
-    client.request(`{"msgid":15,"conversation":"u1-2","before":${1_000 + index},"limit":${PAGE}}`)
-  );
-  client.close();
-  return { login, append, "a page of history": history };
+  await measure("login of version 3, all unread", (size) => visit(context, port, behind[size].device));
+  await measure("login of version 2, nothing received", (size) => visit(context, port, behind[size].token));
+  using large = await Asker.open(context, port, talker.large.device);
+  using small = await Asker.open(context, port, talker.small.device);
+  const askers = { large, small };
+  const page = (size: Size, range = "") => {
+    const conversation = `u${behind[size].id}-${talker[size].id}`;
+    return askers[size].ask(15, `"conversation":"${conversation}",${range}"limit":${PAGE}`);
+  };
+  await measure("sending", (size) => askers[size].chat({ toid: behind[size].id }));
+  await measure("history, newest page", (size) => page(size));
+  await measure("history, a page in the middle", (size) => page(size, `"before":${MESSAGES[size] / 2},`));
+  await measure("history, first page", (size) => page(size, '"after":0,'));
+  return rows;
 }
 
-/** Small and large side by side, and how the databases go about it. */
+/** A large group and a small one. */
+async function measureGroups(context: BenchContext, { port, pid }: Node, cast: Cast): Promise<Row[]> {
+  const { speaker, stranger, away, online } = cast;
+  using _members = await listen({
+    port,
+    accounts: [...online.large, ...online.small].map(({ device }) => device),
+  });
+  const what = (asked: string) => `${asked}, ${MEMBERS.large} members, ${ONLINE.large} online`;
+  const few = `${MEMBERS.small} members, ${ONLINE.small} online`;
+  const rows: Row[] = [];
+  const measure = async (asked: string, work: (size: Size) => Promise<number>) =>
+    rows.push(timed(what(asked), few, await compare(SIZES, TIMES, work)));
+  await measure("login of version 3", (size) => visit(context, port, away[size].device));
+  const told = await compare(SIZES, TIMES, (size) => visit(context, port, away[size].token));
+  rows.push(each("login of version 2, which lists all members", MEMBERS, told));
+  {
+    using asker = await Asker.open(context, port, speaker.device);
+    await measure(
+      "a page of members",
+      (size) => asker.ask(24, `"op":"members","groupid":${GROUPS[size]},"limit":${MEMBERS.small}`),
+    );
+    await measure("sending", async (size) => {
+      await pause(HEARD_MS);
+      return await asker.chat({ groupid: GROUPS[size] });
+    });
+    const cpuUs = async (size: Size) => {
+      const [before = 0] = cpuSeconds(pid);
+      for (let count = 0; count < CPU_MESSAGES[size]; count++) await asker.chat({ groupid: GROUPS[size] });
+      await pause(HEARD_MS);
+      const [after = 0] = cpuSeconds(pid);
+      return (after - before) * 1e6 / CPU_MESSAGES[size] / (ONLINE[size] - 1);
+    };
+    rows.push({
+      what: what("sending, processor time for each who receives it"),
+      value: await cpuUs("large"),
+      unit: "µs",
+      yardstick: { name: few, value: await cpuUs("small") },
+      goal: { at: "most", bound: 1.5 },
+    });
+  }
+  using asker = await Asker.open(context, port, stranger.device);
+  const leave = async (size: Size) => {
+    await pause(HEARD_MS);
+    return await asker.ask(24, `"op":"leave","groupid":${GROUPS[size]}`);
+  };
+  const join = async (size: Size) => {
+    await pause(HEARD_MS);
+    return await asker.ask(9, `"groupid":${GROUPS[size]}`);
+  };
+  await measure("joining", async (size) => {
+    const ms = await join(size);
+    await leave(size);
+    return ms;
+  });
+  await measure("leaving", async (size) => {
+    await join(size);
+    return await leave(size);
+  });
+  return rows;
+}
+
+/** Each of them, in either database. */
 export const growth: Bench = async (context) => {
-  const { report, say } = context;
+  const { say, report } = context;
   for (const makeStorage of [sqliteStorage, mariaDbStorage]) {
     await using small = await makeStorage();
     await using large = await makeStorage();
-    say(`${LARGE.messages} messages in ${large.name}`);
-    const fewAccounts = await withStorage(small, (db) => fill(db, SMALL));
-    const manyAccounts = await withStorage(large, async (db) => {
-      const accounts = await fill(db, LARGE);
-      for (const [what, statement] of Object.entries(statements(db.dialect))) {
-        for (const line of await explain(db, statement)) say(`  ${large.name}, ${what}: ${line}`);
-      }
-      return accounts;
-    });
-    const few = await costs(context, small, fewAccounts);
-    const many = await costs(context, large, manyAccounts);
-    for (const [what, ms] of Object.entries(many)) {
-      report({
-        target: 7,
-        what: `${what} with ${LARGE.messages} messages, ${large.name}: p50`,
-        value: ms,
-        unit: "ms",
-        yardstick: { name: `${SMALL.messages} messages`, value: few[what] ?? NaN },
-        goal: { at: "most", bound: 1.5 },
-      });
+    say(`much of everything is put into ${large.name}`);
+    const people = {
+      large: await withStorage(large, (db) => fillUsers(db, "large")),
+      small: await withStorage(small, (db) => fillUsers(db, "small")),
+    };
+    const cast = await withStorage(large, fillLarge);
+    await using node = await startNode(large, UNBOUNDED);
+    const tell = (rows: readonly Row[]) => {
+      for (const row of rows) report({ ...row, target: 7, what: `${large.name}, ${row.what}` });
+    };
+    say("many users");
+    {
+      await using other = await startNode(small, UNBOUNDED);
+      tell(await measureUsers(context, { large: node.port, small: other.port }, people));
     }
+    say("many conversations");
+    tell(await measureConversations(context, node, cast));
+    say("many messages");
+    tell(await measureTalks(context, node, cast));
+    say("many members");
+    tell(await measureGroups(context, node, cast));
   }
 };

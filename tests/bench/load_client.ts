@@ -11,6 +11,10 @@ const READ_BYTES = 8_192;
 /** Connections being opened at once. */
 const DIALS_AT_ONCE = 64;
 
+/** How the frame begins by which a device logs in. */
+export const RESUME_DEVICE = '{"msgid":21,"v":3,';
+const TOKEN = /"token":"([^"]+)"/;
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -36,7 +40,8 @@ export class LoadClient {
   /** Called when all frames of one read have been handed on. */
   onRead: () => void = () => {};
   readonly #socket: Deno.TcpConn;
-  #rest: Uint8Array | undefined;
+  /** Of a frame whose end has not come. A login reply may be a megabyte: only its last part is looked through for it. */
+  #begun: Uint8Array[] = [];
   #isClosed = false;
 
   private constructor(account: Account, socket: Deno.TcpConn) {
@@ -53,10 +58,13 @@ export class LoadClient {
     return client;
   }
 
-  /** Sends a frame, given without terminator, and resolves with the next one that comes. */
-  async request(frame: string): Promise<string> {
+  /** Sends a frame, given without terminator, and resolves with the next one that comes and is the reply. */
+  async request(frame: string, isReply: (text: string) => boolean = () => true): Promise<string> {
     const reply = new Promise<string>((resolve) => {
-      this.onFrame = (bytes, start, end) => resolve(decoder.decode(bytes.subarray(start, end)));
+      this.onFrame = (bytes, start, end) => {
+        const text = decoder.decode(bytes.subarray(start, end));
+        if (isReply(text)) resolve(text);
+      };
     });
     this.write(encoder.encode(`${frame}\0`));
     const text = await reply;
@@ -64,11 +72,13 @@ export class LoadClient {
     return text;
   }
 
-  /** Logs in; throws when the server refuses. */
+  /** Logs in; throws when the server refuses. By a device it is another token that is good for the next time. */
   async logIn(): Promise<void> {
     const { login, name } = this.account;
     const reply = await this.request(login);
     if (!reply.includes('"errno":0')) throw new Error(`${name} was refused: ${reply}`);
+    if (!login.startsWith(RESUME_DEVICE)) return;
+    this.account.login = `${RESUME_DEVICE}"token":"${TOKEN.exec(reply)?.[1]}"}`;
   }
 
   /** Sends bytes, which must not change any more. */
@@ -107,22 +117,28 @@ export class LoadClient {
   }
 
   #cut(chunk: Uint8Array): void {
-    const bytes = this.#rest ? concat(this.#rest, chunk) : chunk;
     let start = 0;
-    for (let end = bytes.indexOf(0); end !== -1; end = bytes.indexOf(0, start)) {
-      this.onFrame(bytes, start, end);
+    for (let end = chunk.indexOf(0); end !== -1; end = chunk.indexOf(0, start)) {
+      if (this.#begun.length === 0) this.onFrame(chunk, start, end);
+      else {
+        const frame = joined([...this.#begun.splice(0), chunk.subarray(0, end)]);
+        this.onFrame(frame, 0, frame.length);
+      }
       start = end + 1;
     }
-    this.#rest = start < bytes.length ? bytes.slice(start) : undefined;
+    if (start < chunk.length) this.#begun.push(chunk.slice(start));
     this.onRead();
   }
 }
 
-function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const joined = new Uint8Array(a.length + b.length);
-  joined.set(a);
-  joined.set(b, a.length);
-  return joined;
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 /** Logs everybody in, some at a time; `portOf` says where. */

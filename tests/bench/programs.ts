@@ -8,6 +8,8 @@ import type { Return } from "./returners.ts";
 
 /** Ten thousand logins with passwords, and as long for all to come back. */
 const RETURNERS_DEADLINE_MS = 120_000;
+/** Ten thousand logins with tokens. */
+const IDLERS_DEADLINE_MS = 90_000;
 
 /** A program of the bench that serves on a port of its own. */
 export interface Yardstick extends AsyncDisposable {
@@ -63,6 +65,11 @@ export async function startReturners(home: number, refuge: number, logins: strin
     return JSON.parse(line);
   };
   return { done: done(), [Symbol.asyncDispose]: process[Symbol.asyncDispose] };
+}
+
+/** Starts the clients of idle_clients.ts; resolves when all are logged in. */
+export function startIdlers(file: string): Promise<AsyncDisposable> {
+  return startProgram("idle_clients.ts", [file], IDLERS_DEADLINE_MS);
 }
 
 async function startYardstick(script: string, args: readonly string[]): Promise<Yardstick> {
