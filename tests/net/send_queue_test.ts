@@ -62,6 +62,17 @@ Deno.test("each frame of a version 1 connection goes out in its own write", unit
   assertEquals(socket.writes, ["{1}\0", "{2}\0"]);
 });
 
+Deno.test("a version 1 connection gets each of eight frames by itself, and nine together", unit, async () => {
+  for (const [count, writes] of [[8, 8], [9, 1]] as const) {
+    const socket = new FakeSocket();
+    const queue = new SendQueue({ highWaterBytes: 1000 }, socket);
+    for (let i = 0; i < count; i++) queue.add("{}");
+    await settle();
+    assertEquals(socket.writes.join(""), "{}\0".repeat(count));
+    assertEquals(socket.writes.length, writes);
+  }
+});
+
 Deno.test("a version 1 connection that is far behind gets its frames together", unit, async () => {
   const socket = new FakeSocket();
   const queue = new SendQueue({ highWaterBytes: 1000 }, socket);
