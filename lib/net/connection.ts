@@ -298,7 +298,7 @@ export class Connection {
         const done = this.#handle(frame);
         if (done === undefined) continue;
         // One chunk is read ahead of a handler that takes its time, so that a peer who leaves meanwhile is noticed.
-        ahead ??= this.#read(buffer = new Uint8Array(size));
+        ahead ??= this.#readAhead(buffer = new Uint8Array(size));
         this.#underWay = done;
         await done;
         this.#underWay = undefined;
@@ -337,8 +337,8 @@ export class Connection {
     else if (this.#hasFrame) this.#queue.awaitTerminator();
   }
 
-  /** Reads when the gate lets it. Resolves with null at the end, whatever end it was. */
-  #read(buffer: Uint8Array): Promise<number | null> {
+  /** Reads when the gate lets it, while a frame is handled. Resolves with null at the end, whatever end it was. */
+  #readAhead(buffer: Uint8Array): Promise<number | null> {
     const turn = this.#gate.enter(this.goesFirst);
     if (turn === undefined) return this.#readNow(buffer);
     return turn.then(() => this.#isOver ? null : this.#readNow(buffer));
