@@ -6,6 +6,7 @@
  */
 import { createLogger } from "../../lib/base/logger.ts";
 import { DeviceDesk } from "../../lib/chat/device_desk.ts";
+import { Passwords } from "../../lib/chat/password.ts";
 import { Seal } from "../../lib/cluster/seal.ts";
 import { nameKey } from "../../lib/protocol/names.ts";
 import type { Database, SqlValue } from "../../lib/store/database.ts";
@@ -55,6 +56,17 @@ export async function createUsers(
     accounts.map(({ id, name }) => [id, name, nameKey(name), password]),
   );
   return accounts;
+}
+
+/** A password as it is stored. */
+export async function hashPassword(password: string, passwordCost?: number): Promise<string> {
+  using passwords = new Passwords(passwordCost === undefined ? undefined : { passwordCost });
+  return await passwords.hash(password);
+}
+
+/** The frame by which a user logs in with a password. */
+export function passwordLogin(id: number, password: string, version: 1 | 2 = 1): string {
+  return JSON.stringify({ msgid: 1, ...(version === 1 ? {} : { v: version }), id, password });
 }
 
 /** Makes users who log in by resume token. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { setTimeout as pause } from "node:timers/promises";
 import type { BenchContext } from "./bench.ts";
 import { type Account, LoadClient, RESUME_DEVICE } from "./load_client.ts";
 import { median } from "./side_by_side.ts";
@@ -21,7 +22,7 @@ export async function visit({ gate }: BenchContext, port: number, account: Accou
   // Where it stands is looked for behind the answer, and what it asks next waits for that; so does whoever comes next here.
   if (account.login.startsWith(RESUME_DEVICE)) await client.request(BEAT, (text) => text.startsWith(BEATEN));
   client.close();
-  await new Promise((resolve) => setTimeout(resolve, GONE_MS));
+  await pause(GONE_MS);
   return ms;
 }
 

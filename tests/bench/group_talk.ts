@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { setTimeout as pause } from "node:timers/promises";
 import { Acknowledger } from "./acknowledger.ts";
 import { Histogram } from "./histogram.ts";
 import type { LoadClient } from "./load_client.ts";
@@ -87,12 +88,12 @@ export class GroupTalk {
   async run(ms: number, meter?: Meter): Promise<Run> {
     this.#isRunning = true;
     for (const speaker of this.#speakers) this.#speak(speaker);
-    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    await pause(SETTLE_MS);
     meter?.begin();
     this.#deliveries = 0;
     this.#latency = new Histogram();
     const startedAt = performance.now();
-    await new Promise((resolve) => setTimeout(resolve, ms));
+    await pause(ms);
     const run = { messages: this.#deliveries, ms: performance.now() - startedAt, latency: this.#latency };
     meter?.end();
     this.#latency = new Histogram();

@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { setTimeout as pause } from "node:timers/promises";
+import { passwordLogin } from "./accounts.ts";
 import { Asker, compare, visit } from "./asker.ts";
 import {
   type Bench,
@@ -43,8 +45,6 @@ const UNBOUNDED = [
 /** What has been said has come to all of a group by then, ms. */
 const HEARD_MS = 20;
 const CPU_MESSAGES: Record<Size, number> = { large: 100, small: 1_000 };
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 interface Node {
   port: number;
@@ -158,7 +158,7 @@ async function measureConversations(
   }
   const withPassword = ({ id, token }: Person) => ({
     ...token,
-    login: `{"msgid":1,"id":${id},"password":"${PASSWORD}"}`,
+    login: passwordLogin(id, PASSWORD),
   });
   const logins = await compare(SIZES, TIMES, (size) => visit(context, port, withPassword(busy[size])));
   rows.push(timed(what("login of version 1"), few, logins));

@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { Passwords } from "../../lib/chat/password.ts";
 import type { Database } from "../../lib/store/database.ts";
-import { createUsers, giveDevices, giveTokens, insert } from "./accounts.ts";
+import { createUsers, giveDevices, giveTokens, hashPassword, insert } from "./accounts.ts";
 import { createGroup } from "./group.ts";
 import type { Account } from "./load_client.ts";
 
@@ -73,11 +72,10 @@ export interface Cast {
   stranger: Person;
 }
 
-let hash: string | undefined;
+let hash: Promise<string> | undefined;
 
-async function storedPassword(): Promise<string> {
-  using passwords = new Passwords();
-  return hash ??= await passwords.hash(PASSWORD);
+function storedPassword(): Promise<string> {
+  return hash ??= hashPassword(PASSWORD);
 }
 
 /** Users as many as there are, and the pairs: they are the first of them. */

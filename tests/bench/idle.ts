@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { setTimeout as pause } from "node:timers/promises";
 import { runOrThrow, temporaryFolder } from "../support/process.ts";
 import { type Bench, makeAccounts, relayAccounts, sqliteStorage, startNode } from "./bench.ts";
 import { cpuSeconds, residentBytes } from "./cpu.ts";
@@ -22,8 +23,6 @@ const WINDOW_MS = 4_000;
 
 /** Time for the garbage of so many logins to be collected, ms. */
 const SETTLE_MS = 3_000;
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** As many as a process may have here. */
 async function connectionsAllowed(): Promise<number> {

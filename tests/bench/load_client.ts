@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import type { ReadGate } from "../../lib/net/read_gate.ts";
 
 /** Enough for a window of 16 in one read. */
@@ -121,7 +122,7 @@ export class LoadClient {
     for (let end = chunk.indexOf(0); end !== -1; end = chunk.indexOf(0, start)) {
       if (this.#begun.length === 0) this.onFrame(chunk, start, end);
       else {
-        const frame = joined([...this.#begun.splice(0), chunk.subarray(0, end)]);
+        const frame = Buffer.concat([...this.#begun.splice(0), chunk.subarray(0, end)]);
         this.onFrame(frame, 0, frame.length);
       }
       start = end + 1;
@@ -129,16 +130,6 @@ export class LoadClient {
     if (start < chunk.length) this.#begun.push(chunk.slice(start));
     this.onRead();
   }
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
 
 /** Logs everybody in, some at a time; `portOf` says where. */

@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { Passwords } from "../../lib/chat/password.ts";
 import { startRedis } from "../support/services.ts";
-import { createUsers } from "./accounts.ts";
+import { createUsers, hashPassword, passwordLogin } from "./accounts.ts";
 import {
   type Bench,
   type BenchContext,
@@ -91,12 +90,9 @@ async function measureStorm({ gate, report, say }: BenchContext): Promise<void> 
   say("chat during a storm of logins with passwords");
   await using storage = await sqliteStorage();
   const talkers = await makeAccounts(storage, 20);
-  using passwords = new Passwords();
-  const hash = await passwords.hash(PASSWORD);
+  const hash = await hashPassword(PASSWORD);
   const comers = await withStorage(storage, (db) => createUsers(db, 1_000, COMERS, hash));
-  for (const account of comers) {
-    account.login = JSON.stringify({ msgid: 1, v: 2, id: account.id, password: PASSWORD });
-  }
+  for (const account of comers) account.login = passwordLogin(account.id, PASSWORD, 2);
   await using server = await startNode(storage, ["--persist", "offline"]);
   using pairs = await openPairs([server], talkers, 1, gate);
   const clients = [];

@@ -3,8 +3,7 @@
  *
  * @module
  */
-import { MSGID } from "../../lib/protocol/protocol.ts";
-import { createUsers } from "./accounts.ts";
+import { createUsers, passwordLogin } from "./accounts.ts";
 import type { Bench, Storage } from "./bench.ts";
 import {
   makeAccounts,
@@ -41,10 +40,8 @@ const PASSWORD = "right and long";
 /** Users as the original's, who log in with version 1. */
 async function makeVersion1(storage: Storage, count: number): Promise<Account[]> {
   const accounts = await withStorage(storage, (db) => createUsers(db, 1, count, PASSWORD));
-  return accounts.map((account) => ({
-    ...account,
-    login: JSON.stringify({ msgid: MSGID.LOGIN_MSG, id: account.id, password: PASSWORD }),
-  }));
+  for (const account of accounts) account.login = passwordLogin(account.id, PASSWORD);
+  return accounts;
 }
 
 /** Rates, and how even the service is. */

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { setTimeout as pause } from "node:timers/promises";
 import { Acknowledger } from "./acknowledger.ts";
 import { Histogram } from "./histogram.ts";
 import type { LoadClient } from "./load_client.ts";
@@ -177,10 +178,6 @@ export class PingPong {
       };
     });
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function startsWith(bytes: Uint8Array, start: number, head: Uint8Array): boolean {

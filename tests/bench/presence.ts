@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { setTimeout as pause } from "node:timers/promises";
 import type { Database } from "../../lib/store/database.ts";
 import { startRedis } from "../support/services.ts";
 import { createAccounts, createDevices, insert } from "./accounts.ts";
@@ -23,8 +24,6 @@ const GUESTS = 1_200;
 const CYCLE_MS = 12_000;
 const ROUNDS = 3;
 const PRESENCE = new TextEncoder().encode('{"msgid":31,');
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Everybody has added {@link FRIENDS} others: as many of the guests as makes {@link FRIENDS} for each of those. */
 async function befriend(

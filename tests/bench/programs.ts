@@ -36,12 +36,12 @@ function command(script: string, args: readonly string[]): string[] {
 
 /** Starts a bare relay; with `redisUrl` it is one node of two. */
 export function startRelay(redisUrl?: string): Promise<Yardstick> {
-  return startYardstick("relay.ts", redisUrl === undefined ? [] : ["--redis", redisUrl]);
+  return startProgram("relay.ts", redisUrl === undefined ? [] : ["--redis", redisUrl]);
 }
 
 /** Starts what writes so many small frames a second to so many connections, and does nothing else. */
 export function startWriter(connections: number, perSecond: number): Promise<Yardstick> {
-  return startYardstick("bare_writes.ts", [String(connections), String(perSecond)]);
+  return startProgram("bare_writes.ts", [String(connections), String(perSecond)]);
 }
 
 /** Users who are logged in at one node and come back through another when it dies. */
@@ -70,11 +70,6 @@ export async function startReturners(home: number, refuge: number, logins: strin
 /** Starts the clients of idle_clients.ts; resolves when all are logged in. */
 export function startIdlers(file: string): Promise<AsyncDisposable> {
   return startProgram("idle_clients.ts", [file], IDLERS_DEADLINE_MS);
-}
-
-async function startYardstick(script: string, args: readonly string[]): Promise<Yardstick> {
-  const { port, pid, [Symbol.asyncDispose]: dispose } = await startProgram(script, args);
-  return { port, pid, [Symbol.asyncDispose]: dispose };
 }
 
 async function startProgram(script: string, args: readonly string[], deadlineMs?: number) {

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { setTimeout as pause } from "node:timers/promises";
 import { openReadGate, type ReadGate } from "../../lib/net/read_gate.ts";
 import { BackOff } from "../../lib/client/core/back_off.ts";
 import { ERRNO, isJsonObject } from "../../lib/protocol/protocol.ts";
@@ -29,8 +30,6 @@ const TEMPORARY: readonly unknown[] = [ERRNO.ALREADY_ONLINE, ERRNO.TOO_MANY_REQU
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Somebody's connection. */
 class Visit {

@@ -5,12 +5,12 @@
  *
  * @module
  */
-import { Passwords } from "../../lib/chat/password.ts";
+import { setTimeout as pause } from "node:timers/promises";
 import type { Database } from "../../lib/store/database.ts";
 import { readMetrics } from "../support/metrics.ts";
 import { temporaryFolder } from "../support/process.ts";
 import { type Server, startRedis } from "../support/services.ts";
-import { createAccounts, createDevices, createUsers } from "./accounts.ts";
+import { createAccounts, createDevices, createUsers, hashPassword, passwordLogin } from "./accounts.ts";
 import { type Bench, type BenchContext, mariaDbStorage, startNode, withStorage } from "./bench.ts";
 import { type Account, LoadClient, openClients } from "./load_client.ts";
 import { PingPong } from "./ping_pong.ts";
@@ -40,9 +40,8 @@ async function createPasswordUsers(
   count: number,
   passwordCost: number,
 ): Promise<Account[]> {
-  using passwords = new Passwords({ passwordCost });
-  const users = await createUsers(db, first, count, await passwords.hash(PASSWORD));
-  for (const user of users) user.login = JSON.stringify({ msgid: 1, id: user.id, password: PASSWORD });
+  const users = await createUsers(db, first, count, await hashPassword(PASSWORD, passwordCost));
+  for (const user of users) user.login = passwordLogin(user.id, PASSWORD);
   return users;
 }
 
@@ -95,7 +94,7 @@ async function measureReturn(
   args.push("--max-anonymous", String(2 * USERS), "--heartbeat-interval", "10m");
   await using home = await startNode(storage, [...args, "--node", "home"]);
   await using refuge = await startNode(storage, [...args, "--node", "refuge"]);
-  await new Promise((resolve) => setTimeout(resolve, MEET_MS));
+  await pause(MEET_MS);
   await using returners = await startReturners(home.port, refuge.port, logins);
   say("  all are logged in at the node that is to die");
   const clients = await openClients(talkers, () => refuge.port, gate);
