@@ -107,9 +107,16 @@ export class Site {
     this.#parts = parts;
   }
 
-  /** A round in which nothing is broken, to know what is normal. */
-  async warmUp({ isQuiet = false } = {}): Promise<void> {
-    const nothing: Fault = { name: "nothing", rounds: 1, isQuiet, strike: () => Promise.resolve() };
+  /**
+   * A round in which nothing is broken, to know what is normal.
+   *
+   * @param options.strike What is done in it besides.
+   */
+  async warmUp({ isQuiet = false, strike = () => Promise.resolve() }: {
+    isQuiet?: boolean;
+    strike?: Fault["strike"];
+  } = {}): Promise<void> {
+    const nothing: Fault = { name: "nothing", rounds: 1, isQuiet, strike };
     await this.#round(nothing, 0, newRow(nothing.name));
     this.#atRest = await this.#vitals();
   }
@@ -242,7 +249,7 @@ export class Site {
       const { residentMib: memory = 0, openFiles: files = 0 } = before[index] ?? {};
       return residentMib > memory + growthMib || openFiles > files + FILE_GROWTH;
     });
-    assertEquals(grown, []);
+    assertEquals(grown, [], `more than ${text(before)} and ${growthMib} MiB, ${FILE_GROWTH} files`);
   }
 }
 
