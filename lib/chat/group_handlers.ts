@@ -47,13 +47,13 @@ export async function createGroup(services: Services, request: Request): Promise
   const join = session.version < 3 ? "open" : joinField(request, "closed");
   checkName(name);
   const description = descriptionField(request);
-  const { groups: count, created: createdBefore } = await groups.counts(login.userId);
-  checkCount(count, settings.maxGroups);
-  if (createdBefore >= settings.maxGroupsCreated) {
-    throw notAllowed(`You can be the creator of at most ${settings.maxGroupsCreated} groups`);
-  }
   const at = Date.now();
-  const created = await groups.create(name, description, whoIs(login), at, join);
+  const created = await groups.create(name, description, whoIs(login), at, join, (counts) => {
+    checkCount(counts.groups, settings.maxGroups);
+    if (counts.created >= settings.maxGroupsCreated) {
+      throw notAllowed(`You can be the creator of at most ${settings.maxGroupsCreated} groups`);
+    }
+  });
   if (created === undefined) throw nameTaken();
   const { groupId, text, membership } = created;
   const conversation = conversationOfGroup(groupId);
@@ -102,7 +102,7 @@ async function joinGroup(
   groupId: number,
   check: (group: GroupText, tx: SqlConnection) => Promise<void> | void,
 ): Promise<void> {
-  const { delivery, log, settings } = services;
+  const { delivery, dialect, log, settings } = services;
   const { userId } = login;
   let membership: Membership | undefined;
   let isNew = false;
@@ -121,8 +121,8 @@ async function joinGroup(
         if (!group) throw noSuchGroup(groupId);
         await check(group, tx);
         checkRoom(place.members, settings.maxMembers);
-        checkCount((await changes.groupCounts(tx, userId)).groups, settings.maxGroups);
-        membership = await changes.enter(tx, services.dialect, groupId, userId, "normal", place.seq - 1);
+        checkCount((await changes.groupCounts(tx, dialect, userId)).groups, settings.maxGroups);
+        membership = await changes.enter(tx, dialect, groupId, userId, "normal", place.seq - 1);
         isNew = true;
         const who = whoIs(login);
         return { kind: KIND.system, text: systemText("joined", who, who), members: place.members + 1 };
@@ -321,7 +321,7 @@ function add({ dialect, settings }: Services, request: Request): Plan {
         throw notAllowed(`${user.name} has not added you as a friend, and can be invited by a link only`);
       }
       checkRoom(members, settings.maxMembers);
-      checkCount((await changes.groupCounts(tx, userId)).groups, settings.maxGroups);
+      checkCount((await changes.groupCounts(tx, dialect, userId)).groups, settings.maxGroups);
       await changes.enter(tx, dialect, groupId, userId, "normal", place.seq - 1);
       return { what: "added", id: user, fields: { groupname: group.groupname }, members: members + 1 };
     },
@@ -386,7 +386,7 @@ function changeRole(_services: Services, request: Request): Plan {
 }
 
 /** Op `transfer`: another member is the creator from now on, and who was it is an admin. */
-function transfer({ settings: { maxGroupsCreated } }: Services, request: Request): Plan {
+function transfer({ dialect, settings: { maxGroupsCreated } }: Services, request: Request): Plan {
   const userId = otherField(request);
   const { login } = request;
   const groupId = request.integer("groupid");
@@ -395,7 +395,7 @@ function transfer({ settings: { maxGroupsCreated } }: Services, request: Request
       checkCreator(scene.role);
       if (userId === scene.who.id) return undefined;
       const { user } = await memberOf(scene, userId);
-      if ((await changes.groupCounts(scene.tx, userId)).created >= maxGroupsCreated) {
+      if ((await changes.groupCounts(scene.tx, dialect, userId)).created >= maxGroupsCreated) {
         throw notAllowed(`A user can be the creator of at most ${maxGroupsCreated} groups`);
       }
       await changes.setRole(scene.tx, groupId, scene.who.id, "admin");

@@ -36,6 +36,14 @@ export interface Membership {
   read: number;
 }
 
+/** A user's groups. */
+export interface GroupCounts {
+  /** It is in so many, … */
+  groups: number;
+  /** … and the creator of so many of them. */
+  created: number;
+}
+
 /** Where an entry stands. */
 export interface Place {
   /** In the group's conversation. */
@@ -109,12 +117,15 @@ export async function userNamed(tx: SqlConnection, id: number): Promise<Who> {
   return { id, name: row?.name ?? "" };
 }
 
-/** In how many groups a user is, and of how many the creator. */
+/** In how many groups a user is, and of how many the creator; whoever else asks waits until the transaction has ended. */
 export async function groupCounts(
-  conn: SqlConnection,
+  tx: SqlConnection,
+  { forUpdate }: Dialect,
   userId: number,
-): Promise<{ groups: number; created: number }> {
-  const [row] = await conn.query<{ count: number; created: number | string | null }>(
+): Promise<GroupCounts> {
+  // Two at a time would both find room for the last one. The group's conversation, if there is one yet, is locked before.
+  await tx.query(`SELECT id FROM User WHERE id = ?${forUpdate}`, [userId]);
+  const [row] = await tx.query<{ count: number; created: number | string | null }>(
     "SELECT COUNT(*) AS count, SUM(CASE WHEN grouprole = 'creator' THEN 1 ELSE 0 END) AS created " +
       "FROM GroupUser WHERE userid = ?",
     [userId],

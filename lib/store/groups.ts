@@ -11,6 +11,7 @@ import { conversationOfGroup } from "../protocol/protocol.ts";
 import type { Database } from "./database.ts";
 import {
   enter,
+  type GroupCounts,
   groupCounts,
   type GroupRole,
   JOIN_MODES,
@@ -149,19 +150,21 @@ export class Groups {
 
   /**
    * Makes a group with `creator` as its first member, and the entry that says so as the first one; undefined when the name
-   * is taken. `at`: ms since the epoch.
+   * is taken. `at`: ms since the epoch. `check` throws when the creator has too many.
    */
   async create(
     name: string,
     description: string,
     creator: Who,
     at: number,
-    join: JoinMode = "open",
+    join: JoinMode,
+    check: (counts: GroupCounts) => void,
   ): Promise<Created | undefined> {
     const stored = normalizeName(name);
     const text = systemText("created", creator, creator, { groupname: stored });
     try {
       return await this.#db.transaction(async (tx) => {
+        check(await groupCounts(tx, this.#db.dialect, creator.id));
         const { insertId } = await tx.run(
           "INSERT INTO AllGroup (groupname, groupname_key, groupdesc, joining) VALUES (?, ?, ?, ?)",
           [stored, nameKey(stored), description, JOIN_MODES.indexOf(join)],
@@ -252,11 +255,6 @@ export class Groups {
   async names(groupIds: Iterable<number>): Promise<Map<number, string>> {
     const rows = await Promise.all([...groupIds].map((id) => this.#groups.rows(id)));
     return new Map(rows.flat().map(({ id, groupname }) => [id, groupname]));
-  }
-
-  /** In how many groups a user is, and of how many the creator. */
-  counts(userId: number): Promise<{ groups: number; created: number }> {
-    return groupCounts(this.#db, userId);
   }
 
   /** The group of a link, whether it is still good or not. */

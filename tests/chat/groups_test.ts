@@ -667,4 +667,36 @@ onEachDatabase("groups", {
     assertEquals(await errnoOf(li, "transfer", open[1] ?? 0, { id: wu.id }), 0);
     assertEquals(await errnoOf(ann, "transfer", first, { id: li.id }), 0);
   },
+
+  "bounds hold for what a user makes, joins and is given at the same moment, too": async (shared) => {
+    await using place = await shared.elsewhere([
+      "--max-groups",
+      "3",
+      "--max-groups-created",
+      "2",
+      "--invites",
+      "open",
+    ]);
+    const owners = await Promise.all(Array.from({ length: 6 }, () => place.newPerson("owner", { v: 3 })));
+    const groups = await Promise.all(owners.map((owner) => newGroup(place, owner, { join: "open" })));
+    const counts = (id: number) =>
+      place.sql(`SELECT COUNT(*), SUM(grouprole = 'creator') FROM GroupUser WHERE userid = ${id}`);
+    await using ann = await place.newPerson("ann", { v: 3 });
+    const devices = await Promise.all(owners.map(() => logInDevice(place.server.port, { id: ann.id })));
+    const made = await Promise.all(devices.map(({ client }) => {
+      const groupname = place.newName("at once");
+      return client.request({ msgid: 8, groupname, groupdesc: "" });
+    }));
+    assertEquals(made.map(({ errno }) => errno).sort(), [0, 0, 7, 7, 7, 7]);
+    assertEquals(await counts(ann.id), [["2", "2"]]);
+    await Promise.all(devices.map(({ client }, n) => client.request({ msgid: 9, groupid: groups[n] })));
+    assertEquals(await counts(ann.id), [["3", "2"]]);
+    await using li = await place.newPerson("li", { v: 3 });
+    const onLi = (op: string) => owners.map((owner, n) => errnoOf(owner, op, groups[n] ?? 0, { id: li.id }));
+    assertEquals((await Promise.all(onLi("add"))).sort(), [0, 0, 0, 7, 7, 7]);
+    // To those groups that it is not in it is nobody.
+    assertEquals((await Promise.all(onLi("transfer"))).sort(), [0, 0, 6, 6, 6, 7]);
+    assertEquals(await counts(li.id), [["3", "2"]]);
+    for (const { client } of [...devices, ...owners]) client.close();
+  },
 });
