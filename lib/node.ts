@@ -221,7 +221,7 @@ async function assemble(
   });
   const recentPasswords = new RecentPasswords({ delivery, now: turnTime });
   const watchers = new Watchers<Session>();
-  const presenceNews: PresenceNews<Session> = new PresenceNews({ delivery, presence, watchers });
+  const presenceNews: PresenceNews<Session> = new PresenceNews({ delivery, presence, watchers, logger });
   closers.push(() => presenceNews.close());
   const news: News<Session> = new News({
     delivery,

@@ -9,6 +9,8 @@
  * @module
  */
 import { type Clock, systemClock, type Timer } from "../base/clock.ts";
+import { errorText } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
 import { anotherTurn } from "../base/turn.ts";
 import { ENVELOPE } from "../cluster/envelope.ts";
 import type { Presence } from "../cluster/presence.ts";
@@ -45,6 +47,8 @@ export interface PresenceNewsOptions<Session extends Receiver> {
   presence: Pick<Presence, "isUp" | "online">;
   /** Who looks at whom. */
   watchers: Watchers<Session>;
+  /** For what fails. */
+  logger: Logger;
   /** The system's by default. */
   clock?: Clock;
 }
@@ -197,8 +201,14 @@ export class PresenceNews<Session extends Receiver> {
     this.#tell(reports);
   }
 
+  /** Never rejects: later reports wait behind this one. */
   #tell(reports: readonly Report[], { isChange = true } = {}): Promise<void> {
-    return this.#telling = this.#telling.then(() => this.#tellAll(reports, isChange));
+    return this.#telling = this.#telling.then(() => this.#tellAll(reports, isChange)).catch((error) => {
+      this.#options.logger.error("cannot tell who has come or gone; tried again", {
+        reason: errorText(error),
+      });
+      for (const [userId] of reports) this.look(userId);
+    });
   }
 
   async #tellAll(reports: readonly Report[], isChange: boolean): Promise<void> {

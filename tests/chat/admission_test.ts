@@ -57,7 +57,7 @@ async function openNode() {
     onUndeliverable() {},
   });
   const presence = createMemoryPresence("a");
-  const presenceNews = new PresenceNews({ delivery, presence, watchers });
+  const presenceNews = new PresenceNews({ delivery, presence, watchers, logger: SILENT });
   const positions = new Positions(messages, SILENT, () => {});
   const admission = new Admission({
     presence,

@@ -6,6 +6,7 @@ import type { Mailbox } from "../../lib/log/mailbox.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { fakeOutlet } from "./fake_outlet.ts";
 
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 const unit = { permissions: "none" } as const;
 
 interface Eye extends Receiver {
@@ -30,6 +31,7 @@ function openNode() {
   const news = new PresenceNews<Eye>({
     clock,
     watchers,
+    logger: SILENT,
     delivery: {
       sessionsOf: (id) => here.has(id) ? [eye()] : [],
       publishNews(_audience, { frame = "" }) {
@@ -168,6 +170,29 @@ Deno.test("who does not keep up is told when there is room, of how things are th
   Object.assign(eye.outlet, { isCongested: false });
   await node.pass(500);
   assertEquals(eye.told, ["1 online"]);
+  node.news.close();
+});
+
+Deno.test("who cannot be told keeps nothing from the others, now or later", unit, async () => {
+  const node = openNode();
+  const broken = lookAt(node, [1, 3]);
+  const eye = lookAt(node, [1, 2, 3, 4]);
+  Object.assign(broken.login?.mailbox ?? {}, {
+    sendEvent() {
+      throw new Error("This connection is broken");
+    },
+  });
+  node.come(1);
+  await node.pass(3_000);
+  assertEquals(eye.told, ["1 online"]);
+  node.come(2);
+  await node.pass(3_000);
+  assertEquals(eye.told, ["1 online", "2 online"]);
+  // What another node has published, too.
+  node.elsewhere.add(3).add(4);
+  for (const id of [3, 4]) node.news.onMessage(JSON.stringify([[id, 1, 0]]));
+  await node.pass(500);
+  assertEquals(eye.told.slice(2).sort(), ["3 online", "4 online"]);
   node.news.close();
 });
 
