@@ -7,6 +7,7 @@ import { nameKey } from "../protocol/names.ts";
 import { ERRNO } from "../protocol/protocol.ts";
 import { Refusal, type Request } from "./request.ts";
 import type { Services } from "./services.ts";
+import { TooMany } from "../store/contacts.ts";
 import type { User } from "../store/users.ts";
 
 /** Users whom one may block. */
@@ -46,16 +47,18 @@ export async function addFriend(services: Services, request: Request): Promise<v
   if (friendId === userId) throw new Refusal(ERRNO.NOT_ALLOWED, "You cannot add yourself as a friend");
   const friend = named ?? await users.find(friendId);
   if (!friend) throw noSuchUser(friendId);
-  const { count, isFriend } = await contacts.added(userId, friendId);
-  if (!isFriend && count >= settings.maxFriends) {
-    throw new Refusal(ERRNO.NOT_ALLOWED, `You can add at most ${settings.maxFriends} friends`);
-  }
-  if (!isFriend) {
-    await users.addFriend(userId, friendId);
+  const { maxFriends } = settings;
+  const isNew = await contacts.addFriend(userId, friendId, maxFriends)
+    .catch((error) => refuseMore(error, `You can add at most ${maxFriends} friends`));
+  if (isNew) {
     news.meet(session, [[friendId, friend.state]]);
     await admission.changeCircle(userId);
   }
   request.reply({ friendid: friendId, name: friend.name, state: friend.state });
+}
+
+function refuseMore(error: unknown, text: string): never {
+  throw error instanceof TooMany ? new Refusal(ERRNO.NOT_ALLOWED, text) : error;
 }
 
 /** FIND_MSG: by the whole name, or by how it begins. */
@@ -100,10 +103,9 @@ type ContactChange = (services: Services, userId: number, id: number) => Promise
 const CHANGES: ReadonlyMap<string, ContactChange> = new Map(
   [
     ["remove", ({ contacts }, userId, id) => contacts.removeFriend(userId, id)],
-    ["block", async ({ contacts }, userId, id) => {
-      if (await contacts.block(userId, id, Date.now(), BLOCKED_MAX)) return;
-      throw new Refusal(ERRNO.NOT_ALLOWED, `You can block at most ${BLOCKED_MAX} users`);
-    }],
+    ["block", ({ contacts }, userId, id) =>
+      contacts.block(userId, id, Date.now(), BLOCKED_MAX)
+        .catch((error) => refuseMore(error, `You can block at most ${BLOCKED_MAX} users`))],
     ["unblock", ({ contacts }, userId, id) => contacts.unblock(userId, id)],
   ] satisfies [string, ContactChange][],
 );

@@ -7,7 +7,7 @@ import { nameKey, normalizeName } from "../protocol/names.ts";
 import { blockBit, conversationOfUsers } from "../protocol/protocol.ts";
 import type { Database } from "./database.ts";
 import { Lookup } from "./lookup.ts";
-import { DELETED, type User, type UserState } from "./users.ts";
+import { DELETED, lockUser, type User, type UserState } from "./users.ts";
 
 const SELECT = "SELECT id, name, state FROM User WHERE";
 
@@ -79,13 +79,20 @@ export class Contacts {
     return await this.#db.query<UserRow>(`${BY_KEY_RANGE} LIMIT ${limit}`, [from, to]);
   }
 
-  /** How many `userId` has added, and whether `friendId` is among them. */
-  async added(userId: number, friendId: number): Promise<{ count: number; isFriend: boolean }> {
-    const [row] = await this.#db.query<{ count: number; hits: number | string | null }>(
-      "SELECT COUNT(*) AS count, SUM(CASE WHEN friendid = ? THEN 1 ELSE 0 END) AS hits FROM Friend WHERE userid = ?",
-      [friendId, userId],
-    );
-    return { count: row?.count ?? 0, isFriend: Number(row?.hits ?? 0) > 0 };
+  /** `userId` sees `friendId` from now on: true, unless it does already. Throws {@link TooMany} when it has added `max`. */
+  addFriend(userId: number, friendId: number, max: number): Promise<boolean> {
+    const { dialect } = this.#db;
+    return this.#db.transaction(async (tx) => {
+      await lockUser(tx, dialect, userId);
+      const [row] = await tx.query<{ count: number; hits: number | string | null }>(
+        "SELECT COUNT(*) AS count, SUM(CASE WHEN friendid = ? THEN 1 ELSE 0 END) AS hits FROM Friend WHERE userid = ?",
+        [friendId, userId],
+      );
+      if (Number(row?.hits ?? 0) > 0) return false;
+      if ((row?.count ?? 0) >= max) throw new TooMany();
+      await tx.run("INSERT INTO Friend (userid, friendid) VALUES (?, ?)", [userId, friendId]);
+      return true;
+    });
   }
 
   /** `userId` sees `friendId` no longer. */
@@ -94,18 +101,19 @@ export class Contacts {
   }
 
   /**
-   * What `other` writes to `userId` alone is hidden from the commit on; false: there are `max` others already. `at`: ms since
-   * the epoch.
+   * What `other` writes to `userId` alone is hidden from the commit on. `at`: ms since the epoch. Throws {@link TooMany} when
+   * there are `max` others already.
    */
-  block(userId: number, other: number, at: number, max: number): Promise<boolean> {
+  async block(userId: number, other: number, at: number, max: number): Promise<void> {
     const { dialect } = this.#db;
-    return this.#db.transaction(async (tx) => {
+    await this.#db.transaction(async (tx) => {
       // First of all, as whoever writes a message does: the row's lock decides what comes before and what after.
       await tx.insert({
         into: "INSERT INTO Conversation (id, last_seq, members, blocked)",
         rows: [[conversationOfUsers(userId, other), 0, 2, blockBit(userId, other)]],
         tail: dialect.upsert(["id"], { blocked: "blocked | new.blocked" }),
       });
+      await lockUser(tx, dialect, userId);
       await tx.run(`${dialect.insertIgnore} INTO Block (userid, blockedid, at) VALUES (?, ?, ?)`, [
         userId,
         other,
@@ -115,11 +123,7 @@ export class Contacts {
         "SELECT COUNT(*) AS count FROM Block WHERE userid = ?",
         [userId],
       );
-      if ((row?.count ?? 0) > max) throw new TooManyBlocked();
-      return true;
-    }).catch((error) => {
-      if (error instanceof TooManyBlocked) return false;
-      throw error;
+      if ((row?.count ?? 0) > max) throw new TooMany();
     });
   }
 
@@ -158,5 +162,5 @@ export class Contacts {
   }
 }
 
-/** Rolls a block back that is one too many. */
-class TooManyBlocked extends Error {}
+/** One more would be too many: nothing has changed. */
+export class TooMany extends Error {}

@@ -6,6 +6,7 @@
 import type { ConversationId } from "../protocol/protocol.ts";
 import type { Database, SqlConnection } from "./database.ts";
 import { Lookup } from "./lookup.ts";
+import { lockUser } from "./users.ts";
 
 /** Rows in one statement. */
 const ROWS_PER_STATEMENT = 500;
@@ -101,8 +102,7 @@ export class Devices {
     { max, online }: { max: number; online: ReadonlySet<number> },
   ): Promise<{ id: number; removed: number[] }> {
     return this.#db.transaction(async (tx) => {
-      // Two at a time would both find room for the last one.
-      await tx.query(`SELECT id FROM User WHERE id = ?${this.#db.dialect.forUpdate}`, [userId]);
+      await lockUser(tx, this.#db.dialect, userId);
       const others = await tx.query<{ id: number; seen: number }>(
         "SELECT id, seen FROM Device WHERE userid = ?",
         [userId],

@@ -10,7 +10,7 @@ import { nameKey } from "../protocol/names.ts";
 import { conversationOfGroup } from "../protocol/protocol.ts";
 import type { Dialect, SqlConnection } from "./database.ts";
 import { NO_END } from "./messages.ts";
-import { ACTIVE } from "./users.ts";
+import { ACTIVE, lockUser } from "./users.ts";
 
 /** Longest name of a group, in characters, as the column has it. */
 const NAME_CHARS = 50;
@@ -120,11 +120,10 @@ export async function userNamed(tx: SqlConnection, id: number): Promise<Who> {
 /** In how many groups a user is, and of how many the creator; whoever else asks waits until the transaction has ended. */
 export async function groupCounts(
   tx: SqlConnection,
-  { forUpdate }: Dialect,
+  dialect: Dialect,
   userId: number,
 ): Promise<GroupCounts> {
-  // Two at a time would both find room for the last one. The group's conversation, if there is one yet, is locked before.
-  await tx.query(`SELECT id FROM User WHERE id = ?${forUpdate}`, [userId]);
+  await lockUser(tx, dialect, userId);
   const [row] = await tx.query<{ count: number; created: number | string | null }>(
     "SELECT COUNT(*) AS count, SUM(CASE WHEN grouprole = 'creator' THEN 1 ELSE 0 END) AS created " +
       "FROM GroupUser WHERE userid = ?",

@@ -8,7 +8,7 @@ import { DatabaseError } from "../base/errors.ts";
 import { nameKey, normalizeName } from "../protocol/names.ts";
 import { takeCode } from "./access_codes.ts";
 import { recordEvent } from "./admin_events.ts";
-import type { Database, SqlValue } from "./database.ts";
+import type { Database, Dialect, SqlConnection, SqlValue } from "./database.ts";
 import { Lookup } from "./lookup.ts";
 import { endTokens } from "./tokens.ts";
 
@@ -299,17 +299,19 @@ export class Users {
     return rows.map(({ id }) => id);
   }
 
-  /** `userId` sees `friendId` from now on; nothing changes where it does already. */
-  async addFriend(userId: number, friendId: number): Promise<void> {
-    const { insertIgnore } = this.#db.dialect;
-    await this.#db.run(`${insertIgnore} INTO Friend (userid, friendid) VALUES (?, ?)`, [userId, friendId]);
-  }
-
   /** Those whom `userId` has added, by id. */
   async friends(userId: number): Promise<User[]> {
     const friends = (await this.#friends.rows(userId)).map(({ id, name, state }) => ({ id, name, state }));
     return friends.sort((a, b) => a.id - b.id);
   }
+}
+
+/**
+ * Whoever counts what a user has, to see whether there is room for one more, does so behind this: two at a time would both
+ * find room for the last one. The conversation that the transaction writes to, if it does, is locked before.
+ */
+export async function lockUser(tx: SqlConnection, { forUpdate }: Dialect, userId: number): Promise<void> {
+  await tx.query(`SELECT id FROM User WHERE id = ?${forUpdate}`, [userId]);
 }
 
 function insertUser(name: string, password: string, legacy: number): [sql: string, params: SqlValue[]] {

@@ -1,6 +1,7 @@
 /** What users do about each other: find, add, remove, block. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { chat, type Frame, groupChat, type Person } from "../support/chat_client.ts";
+import { logInDevice } from "../support/devices.ts";
 import { onEachDatabase, type Place } from "../support/databases.ts";
 import { BY_KEY_RANGE } from "../../lib/store/contacts.ts";
 
@@ -127,6 +128,29 @@ onEachDatabase("people", {
     assertEquals(replies.map(({ errno }) => errno), [0, 0, 7, 0]);
     assertEquals(replies[2]?.errmsg, "You can add at most 2 friends");
     for (const { client } of others) client.close();
+  },
+
+  "bounds on friends and on whom one blocks hold for what is done at the same moment, too": async (
+    shared,
+  ) => {
+    await using place = await shared.elsewhere(["--max-friends", "2"]);
+    await using ann = await place.newPerson("ann", { v: 3 });
+    const others: Person[] = [];
+    for (let n = 0; n < 6; n++) others.push(await place.newPerson("other", { v: 3 }));
+    const devices = await Promise.all(others.map(() => logInDevice(place.server.port, { id: ann.id })));
+    const errnos = async (msgid: number, fields: (id?: number) => Record<string, unknown>) => {
+      const replies = await Promise.all(
+        devices.map(({ client }, n) => client.request({ msgid, ...fields(others[n]?.id) })),
+      );
+      return replies.map(({ errno }) => errno).sort();
+    };
+    assertEquals(await errnos(7, (friendid) => ({ friendid })), [0, 0, 7, 7, 7, 7]);
+    assertEquals(await place.sql(`SELECT COUNT(*) FROM Friend WHERE userid = ${ann.id}`), [["2"]]);
+    const rows = Array.from({ length: 998 }, (_, n) => `(${ann.id}, ${1_000_000 + n}, 0)`);
+    await place.sql(`INSERT INTO Block (userid, blockedid, at) VALUES ${rows.join(", ")}`);
+    assertEquals(await errnos(26, (id) => ({ op: "block", id })), [0, 0, 7, 7, 7, 7]);
+    assertEquals(await place.sql(`SELECT COUNT(*) FROM Block WHERE userid = ${ann.id}`), [["1000"]]);
+    for (const { client } of [...devices, ...others]) client.close();
   },
 
   "whom one blocks writes for nobody: live, after a reconnect, in history, and after it is over": async (
