@@ -136,11 +136,12 @@ async function readIdentity(db: Database): Promise<{ id: string; secret: string 
 function busEvents({ late, logger }: ClusterOptions, seal: Seal, nodeChannel: string): BusEvents {
   return {
     onMessage(channel, sealed) {
-      const payload = seal.open(channel, sealed);
-      if (payload === undefined) return;
+      const opened = seal.open(channel, sealed);
+      if (!opened) return;
+      const { origin, payload } = opened;
       try {
         if (channel === nodeChannel) late.admission?.onMessage(payload);
-        else late.delivery?.onMessage(channel, payload);
+        else late.delivery?.onMessage(channel, payload, origin);
       } catch (error) {
         // Another version's, perhaps. Whatever it is, it must not end this process.
         logger.error("cannot handle what another node has sent", { channel, reason: errorText(error) });

@@ -200,8 +200,10 @@ async function assemble(
     onSweep: () => lookAround(),
     logger,
     node,
+    origin,
     isStoring: (sender, receiver) => log.isStoring(sender, receiver),
     onGiveWay: (envelope) => admission.onGiveWay(envelope),
+    isSure: () => presence.isSure,
     onCatchUp: (userId) => admission.catchUp(userId),
     onRevoked: (userId, device) => admission.onRevoked(userId, device),
     onMet: (session, userId, isSender) => news.hear(session, userId, isSender),
@@ -301,9 +303,8 @@ async function assemble(
   late.admission = admission;
   late.presenceNews = presenceNews;
   if (isClustered) {
-    await Promise.all(
-      [delivery.sweepChannel, admission.nodeChannel].map((channel) => bus.subscribe(channel)),
-    );
+    const channels = [delivery.sweepChannel, delivery.parcelChannel, admission.nodeChannel];
+    await Promise.all(channels.map((channel) => bus.subscribe(channel)));
   }
   await admission.reconcileStates();
   // An earlier process of this name may have stored messages, and died before it rang for them.
@@ -467,6 +468,8 @@ async function assemble(
       const { drainTimeoutMs } = options;
       const deadline = performance.now() + drainTimeoutMs;
       const finish = async () => {
+        // What comes to this channel later is answered for by nobody: the log is about to be closed.
+        if (isClustered) bus.unsubscribe(delivery.parcelChannel);
         await server.drain(drainTimeoutMs * CLIENTS_SHARE);
         await admission.settled();
         await tokens.catchUp();

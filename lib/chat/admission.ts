@@ -218,6 +218,7 @@ export class Admission {
       delivery.attach(session, hasOthers);
       // The channel is subscribed: whoever comes later, or is there already, hears of this one.
       if (isFirst && (device > 0 || hasOthers)) delivery.announce(userId);
+      if (isFirst && hasOthers) delivery.tellMoved(userId);
       const isPlaced = device === 0 ? this.#place(login) : undefined;
       await Promise.all([isPlaced, this.#states.add({ userId, state: "online" })]);
       return login;
@@ -297,13 +298,21 @@ export class Admission {
   /** Ends the session that held the claim before, here or elsewhere, and waits until its positions are written. */
   async #endOlder(
     { userId, device }: Arrival,
-    { generation, previousNode }: ClaimResult & { claimed: true },
+    { generation, previousNode, hasLapsed }: ClaimResult & { claimed: true },
   ): Promise<void> {
     const { node, delivery } = this.#options;
     const older = delivery.session(userId, device);
     if (older) await this.replace(older);
+    if (hasLapsed) delivery.tellMoved(userId);
     if (previousNode === undefined || previousNode === node) return;
-    await this.#ask(ENVELOPE.evict, this.#nodeChannel(previousNode), userId, generation, device);
+    const isEnded = await this.#ask(
+      ENVELOPE.evict,
+      this.#nodeChannel(previousNode),
+      userId,
+      generation,
+      device,
+    );
+    if (!isEnded) delivery.tellMoved(userId);
   }
 
   /** Ends the session of a user, here or elsewhere, if its client may be gone; resolves with whether it has ended. */

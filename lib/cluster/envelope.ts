@@ -58,6 +58,12 @@ export const ENVELOPE = {
    * are for; for all nodes.
    */
   verified: 20,
+  /** `sender` is online at the node this comes from, and nowhere else: it may be sent parcels for it. */
+  home: 21,
+  /** It is not, or not only there; for all nodes: wherever it was, it may be elsewhere by now. */
+  moved: 22,
+  /** Envelopes for users of the node whose channel this is: see parcels.ts. */
+  parcel: 23,
 } as const;
 
 /** A value of {@link ENVELOPE}. */
@@ -77,12 +83,15 @@ export interface Envelope {
   frame: string;
 }
 
+/** What may be put into one: what is left out is 0 or empty. */
+export type Sendable = Pick<Envelope, "kind"> & Partial<Envelope>;
+
 /** conversation may be empty, and the frame is whatever follows. */
 const ENVELOPE_TEXT = /^(\d{1,2}) (\d{1,10}) (\d{1,16}) (\S{0,255}) /;
 
 /** Puts an envelope into text. */
 export function encodeEnvelope(
-  { kind, sender = 0, seq = 0, conversation = "", frame = "" }: Pick<Envelope, "kind"> & Partial<Envelope>,
+  { kind, sender = 0, seq = 0, conversation = "", frame = "" }: Sendable,
 ): string {
   return `${kind} ${sender} ${seq} ${conversation} ${frame}`;
 }
@@ -103,5 +112,5 @@ export function decodeEnvelope(text: string): Envelope | undefined {
 }
 
 function isKind(kind: number): kind is EnvelopeKind {
-  return kind >= ENVELOPE.message && kind <= ENVELOPE.verified;
+  return kind >= ENVELOPE.message && kind <= ENVELOPE.parcel;
 }

@@ -33,6 +33,8 @@ export type ClaimResult = {
   previousNode?: string;
   /** The user is online on another device, possibly here. */
   hasOthers?: boolean;
+  /** A node had it whose lease has run out, which that node may not know yet. */
+  hasLapsed?: boolean;
 } | {
   /** Another claim lives, and `refuse` was asked for. */
   claimed: false;
@@ -42,6 +44,8 @@ export type ClaimResult = {
 export interface Presence {
   /** Nothing can be claimed while false. */
   readonly isUp: boolean;
+  /** What was claimed here still is: no other node can have taken over a claim unasked. */
+  readonly isSure: boolean;
   /**
    * Claims a subject for this node. Claims of nodes that are dead, or were restarted since, do not count.
    * Rejects with a PresenceError while presence is away; the claim is not made then, or is taken back later.
@@ -100,6 +104,7 @@ export function createMemoryPresence(node: string, now: () => number = Date.now)
   let lastGeneration = 0;
   return {
     isUp: true,
+    isSure: true,
     claim(subject, mode) {
       const isClaimed = claims.has(subject);
       if (isClaimed && mode === "refuse") return Promise.resolve({ claimed: false });

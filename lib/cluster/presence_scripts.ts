@@ -131,8 +131,9 @@ return redis.call('DEL', prefix .. 'node:' .. node)
 /**
  * Claims subjects. A claim of this very boot that the node does not know of is left from a reply that got lost.
  * ARGV: prefix, node, boot, word, then for each: subject, generation this node holds or 0, mode.
- * Reply: for each `claimed`, generation, previous node or empty, `others` when its user is online on another device; or
- * `refused` and three empty texts. Without a lease the reply is empty, and nothing was done.
+ * Reply: for each `claimed`, generation, previous node or empty, `others` when its user is online on another device, `lapsed`
+ * when a node had it whose lease has run out; or `refused` and four empty texts. Without a lease the reply is empty, and
+ * nothing was done.
  *
  * Generations follow Redis' clock in microseconds, so that they increase even when Redis has lost all it
  * knew.
@@ -144,25 +145,27 @@ local time = redis.call('TIME')
 local last = math.max(tonumber(redis.call('GET', prefix .. 'generation') or 0), time[1] * 1000000 + time[2] - 1)
 local replies = {}
 local isClaimed = false
-local function reply(outcome, generation, previous, others)
+local function reply(outcome, generation, previous, others, lapsed)
   replies[#replies + 1] = outcome
   replies[#replies + 1] = generation
   replies[#replies + 1] = previous
   replies[#replies + 1] = others
+  replies[#replies + 1] = lapsed
 end
 for i = 5, #ARGV, 3 do
   local user, held, mode = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local claim = read(user)
   local counts = claim and claim.isLive and not (claim.boot == boot and claim.generation ~= held)
   if counts and mode == 'refuse' then
-    reply('refused', '', '', '')
+    reply('refused', '', '', '', '')
   else
     if claim then last = math.max(last, tonumber(claim.generation)) end
     last = last + 1
     local generation = string.format('%.0f', last)
     write(user, generation, boot, word, node)
     isClaimed = true
-    reply('claimed', generation, counts and claim.node or '', hasOthers(user) and 'others' or '')
+    local lapsed = claim and not claim.isLive and claim.boot ~= boot and 'lapsed' or ''
+    reply('claimed', generation, counts and claim.node or '', hasOthers(user) and 'others' or '', lapsed)
   end
 end
 if isClaimed then redis.call('SET', prefix .. 'generation', string.format('%.0f', last)) end

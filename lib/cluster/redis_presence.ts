@@ -91,13 +91,14 @@ function textList(reply: unknown): string[] {
   return reply.map(String);
 }
 
-function toClaimResult([outcome, generation, previousNode, others]: string[]): ClaimResult {
+function toClaimResult([outcome, generation, previousNode, others, lapsed]: string[]): ClaimResult {
   if (outcome !== "claimed") return { claimed: false };
   return {
     claimed: true,
     generation: Number(generation),
     ...(previousNode ? { previousNode } : {}),
     ...(others ? { hasOthers: true } : {}),
+    ...(lapsed ? { hasLapsed: true } : {}),
   };
 }
 
@@ -181,6 +182,11 @@ export class RedisPresence implements Presence {
   /** See {@link Presence.isUp}. */
   get isUp(): boolean {
     return !this.#isClosed && this.#redis.isUp && this.#clock.now() < this.#leaseUntil;
+  }
+
+  /** See {@link Presence.isSure}. */
+  get isSure(): boolean {
+    return this.isUp && !this.#mustVerify;
   }
 
   /** See {@link Presence.claim}. */
@@ -309,7 +315,7 @@ export class RedisPresence implements Presence {
     }
     const results = new Map<Subject, ClaimResult>();
     claims.forEach(({ subject }, index) => {
-      const result = toClaimResult(reply.slice(4 * index, 4 * index + 4));
+      const result = toClaimResult(reply.slice(5 * index, 5 * index + 5));
       results.set(subject, result);
       if (result.claimed) this.#held.set(subject, result.generation);
     });

@@ -24,6 +24,14 @@ const SIGNATURE_CHARS = 22;
 
 const SEALED = /^(\d{1,10}) (\d{1,16}) ([0-9a-f]{32}) /;
 
+/** What was sealed. */
+export interface Opened {
+  /** Of the process that has sealed it. */
+  origin: number;
+  /** As it was. */
+  payload: string;
+}
+
 /** One process's way to seal, and to tell what is sealed. */
 export class Seal {
   readonly #secret: string;
@@ -57,15 +65,16 @@ export class Seal {
     return this.#hash("", "", text).digest("base64url").slice(0, SIGNATURE_CHARS);
   }
 
-  /** The payload; undefined when it is this process's own, or not sealed for this channel, or has been heard before. */
-  open(channel: string, sealed: string): string | undefined {
+  /** What was sealed; undefined when it is this process's own, or not sealed for this channel, or has been heard before. */
+  open(channel: string, sealed: string): Opened | undefined {
     const match = SEALED.exec(sealed);
     const origin = Number(match?.[1]);
     // Its own is none of its business, whoever it really is from.
     if (origin === this.#origin) return undefined;
     const payload = match ? this.#verify(channel, sealed, match) : undefined;
-    if (payload === undefined) this.#onRefused();
-    return payload;
+    if (payload !== undefined) return { origin, payload };
+    this.#onRefused();
+    return undefined;
   }
 
   #verify(channel: string, sealed: string, match: RegExpExecArray): string | undefined {

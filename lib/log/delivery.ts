@@ -1,27 +1,30 @@
 /**
  * Who is online on this node, and how a stored message reaches them and the other nodes.
  *
- * A message to somebody on this node goes straight to the mailbox. For the rest one envelope is published: on the
- * receiver's channel for a one-to-one message, on the group's for a group message, whatever the number of members and
- * nodes. A group's messages of several nodes are put in order before they go to many mailboxes. What the bus loses is
- * read from the log: at a gap, after an outage, and by a sweep now and then.
+ * A message to somebody on this node goes straight to the mailbox. For the rest one envelope is published, whatever the
+ * number of members and nodes: on the group's channel for a group message; for a one-to-one message on the receiver's, or
+ * with others in a parcel for the node that has said it has the receiver (see parcels.ts). A group's messages of several
+ * nodes are put in order before they go to many mailboxes. What the bus loses is read from the log: at a gap, after an
+ * outage, and by a sweep now and then.
  *
  * @module
  */
 import { randomBytes } from "node:crypto";
 import type { Bus } from "../cluster/bus.ts";
-import type { Clock } from "../base/clock.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
 import {
   decodeEnvelope,
   encodeEnvelope,
   ENVELOPE,
   type Envelope,
   type EnvelopeKind,
+  type Sendable,
 } from "../cluster/envelope.ts";
 import type { Ends } from "../store/ends.ts";
 import { errorText } from "../base/errors.ts";
 import { KIND, kindOf } from "../protocol/entries.ts";
 import { InOrder } from "./in_order.ts";
+import { openParcel, Parcels } from "../cluster/parcels.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Stored } from "./message_log.ts";
 import type { Move } from "./positions.ts";
@@ -60,8 +63,12 @@ export interface DeliveryOptions<Session extends Receiver = Receiver> {
   clock?: Clock;
   /** This node's name; needed where there are others. */
   node?: string;
+  /** The random number of this process, which begins its seals; needed where there are others. */
+  origin?: number;
   /** Another node asks that a user's session give way to a login there. */
   onGiveWay?: (envelope: Envelope) => void;
+  /** Whoever is online here is so by a claim that counts: see Presence.isSure. By default that is so. */
+  isSure?: () => boolean;
   /** A user may have missed something: its sessions here are to look at what the database holds. Must not reject. */
   onCatchUp?: (userId: number) => void;
   /** A user has another device no more. */
@@ -140,6 +147,10 @@ interface Online<Session extends Receiver> {
    * it is here. Known from the claim, from what the other nodes say when it comes, and from how many listen.
    */
   nodes: number;
+  /** How often another node has said that it has the user, too. */
+  comings: number;
+  /** The node that was told last that this one has the user, and when, as of the clock. */
+  told?: { origin: number; at: number };
 }
 
 /** A group with members on this node. */
@@ -163,6 +174,17 @@ const NEWS: ReadonlySet<EnvelopeKind> = new Set([
   ENVELOPE.verified,
 ]);
 
+/** What a parcel may hold: whatever is said to a user, in the order in which it is said. */
+const FOR_PARCELS: ReadonlySet<EnvelopeKind> = new Set([
+  ENVELOPE.message,
+  ENVELOPE.unlogged,
+  ENVELOPE.event,
+  ENVELOPE.receipts,
+]);
+
+/** A node that sends a user much before it has learned where that is is told once in so long, ms. */
+const HOME_AGAIN_MS = 100;
+
 /** User id, delivered, read, since: as it travels between nodes. */
 type Receipt = [number, number, number, number];
 
@@ -178,6 +200,8 @@ export class Delivery<Session extends Receiver = Receiver> {
   readonly #origin = randomBytes(9).toString("base64url");
   #unlogged = 0;
   readonly #groups = new Map<number, LocalGroup<Session>>();
+  readonly #parcels: Parcels;
+  readonly #clock: Clock;
   #sweeping: Promise<void> | undefined;
   #isSweepDue = false;
   /** An envelope could not be published: the other nodes have to look into the log. */
@@ -186,9 +210,17 @@ export class Delivery<Session extends Receiver = Receiver> {
   /** For metrics: frames handed to mailboxes of this node, envelopes published, and what came and was no envelope. */
   readonly counters = { offered: 0, published: 0, publishFailures: 0, refused: 0, sweeps: 0 };
 
+  /** The channel on which this process is sent what is for its users. */
+  readonly parcelChannel: string;
+
   /** See {@link DeliveryOptions}. */
   constructor(options: DeliveryOptions<Session>) {
     this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.parcelChannel = this.#parcelChannelOf(options.origin ?? 0);
+    this.#parcels = new Parcels((origin, frame) =>
+      options.bus.publish(this.#parcelChannelOf(origin), encodeEnvelope({ kind: ENVELOPE.parcel, frame }))
+    );
   }
 
   /** Who is logged in on this node, on which connections. */
@@ -251,7 +283,7 @@ export class Delivery<Session extends Receiver = Receiver> {
     const online = this.#users.get(login.userId);
     if (online) online.sessions.push(session);
     else {
-      this.#users.set(login.userId, { sessions: [session], nodes: hasOthers ? 2 : 1 });
+      this.#users.set(login.userId, { sessions: [session], nodes: hasOthers ? 2 : 1, comings: 0 });
       this.#options.onPresence?.(login.userId);
       if (hasOthers) this.#elsewhere++;
     }
@@ -306,7 +338,7 @@ export class Delivery<Session extends Receiver = Receiver> {
     let group = this.#groups.get(groupId);
     if (!group) {
       const sessions = new Set<Session>();
-      const inOrder = new InOrder<Offer>((offer) => this.#offerAll(sessions, offer), this.#options.clock);
+      const inOrder = new InOrder<Offer>((offer) => this.#offerAll(sessions, offer), this.#clock);
       group = { sessions, users: 0, inOrder };
       this.#groups.set(groupId, group);
     }
@@ -345,10 +377,7 @@ export class Delivery<Session extends Receiver = Receiver> {
     // A repeat's text is not sent again: it may have been recalled, and whoever lacks it reads it from the log.
     const frame = text === null ? undefined : spliceFields(text, conversation, seq, at);
     const offer: Offer = { conversation, seq, sender, frame, origin };
-    const ring = (channel: string, online?: Online<Session>, isBare = false) => {
-      const message = { kind: ENVELOPE.message, sender, seq, conversation };
-      this.#publish(channel, frame === undefined || isBare ? message : { ...message, frame }, online);
-    };
+    const envelope = (text = "") => ({ kind: ENVELOPE.message, sender, seq, conversation, frame: text });
     if ("groupId" in place) {
       const local = this.#groups.get(place.groupId);
       // At once, and not when its turn comes: receipts may be faster.
@@ -359,7 +388,9 @@ export class Delivery<Session extends Receiver = Receiver> {
       // What is held back until its turn may be read from the log before.
       origin?.noteSent(conversation, seq);
       // `members` was counted in the transaction that stored the message: when they are all here nobody else needs it.
-      if (!local || !this.#isWholeGroup(local, members)) ring(this.#groupChannel(place.groupId));
+      if (!local || !this.#isWholeGroup(local, members)) {
+        this.#publish(this.#groupChannel(place.groupId), envelope(frame));
+      }
       return;
     }
     const [one, other] = place.users;
@@ -367,13 +398,13 @@ export class Delivery<Session extends Receiver = Receiver> {
     const own = this.#users.get(sender);
     for (const session of own?.sessions ?? []) this.#offer(session, offer);
     // A device that has gone meanwhile may have left others elsewhere.
-    if (own ? own.nodes > 1 : origin?.device) ring(this.userChannel(sender), own);
+    if (own ? own.nodes > 1 : origin?.device) this.#publishTo(sender, envelope(frame), own);
     if (receiver === sender) return;
     const online = this.#users.get(receiver);
     // Of what is hidden the receiver's mailboxes only hear that the log has grown, and pass over it.
     const shown = isHidden ? { ...offer, frame: undefined } : offer;
     for (const session of online?.sessions ?? []) this.#offer(session, shown);
-    if (online?.nodes !== 1) ring(this.userChannel(receiver), online, isHidden);
+    if (online?.nodes !== 1) this.#publishTo(receiver, envelope(shown.frame), online);
   }
 
   #toGroup({ sessions, inOrder }: LocalGroup<Session>, offer: Offer): void {
@@ -414,10 +445,10 @@ export class Delivery<Session extends Receiver = Receiver> {
     this.counters.published++;
     // Several nodes may have the receiver, and then store it once.
     const conversation = `${this.#origin}-${++this.#unlogged}`;
-    return bus.publish(
-      this.userChannel(receiver),
-      encodeEnvelope({ kind: ENVELOPE.unlogged, sender, conversation, frame: text }),
-    ).then((receivers) => receivers > 0, () => false);
+    const envelope = { kind: ENVELOPE.unlogged, sender, conversation, frame: text };
+    return this.#parcels.send(receiver, envelope) ??
+      bus.publish(this.userChannel(receiver), encodeEnvelope(envelope))
+        .then((receivers) => receivers > 0, () => false);
   }
 
   #sendUnlogged(online: Online<Session>, { sender, receiver, text }: Unlogged): boolean {
@@ -450,7 +481,7 @@ export class Delivery<Session extends Receiver = Receiver> {
     const receiver = place.users[0] === sender ? place.users[1] : place.users[0];
     const online = this.#users.get(receiver);
     for (const session of online?.sessions ?? []) this.#sendEventTo(session, sender, frame);
-    if (online?.nodes !== 1) this.#publish(this.userChannel(receiver), envelope, online);
+    if (online?.nodes !== 1) this.#publishTo(receiver, envelope, online);
   }
 
   /**
@@ -466,7 +497,7 @@ export class Delivery<Session extends Receiver = Receiver> {
       ): Receipt => [userId, delivered, read, since]);
       if ("groupId" in place) {
         this.#sendReceiptsToAll(this.#groups.get(place.groupId)?.sessions ?? [], conversation, receipts);
-        this.#publishReceipts(this.#groupChannel(place.groupId), conversation, receipts);
+        this.#publish(this.#groupChannel(place.groupId), receiptsEnvelope(conversation, receipts));
         continue;
       }
       for (const receipt of receipts) {
@@ -474,30 +505,15 @@ export class Delivery<Session extends Receiver = Receiver> {
         const peer = place.users[0] === userId ? place.users[1] : place.users[0];
         const own = this.#users.get(userId);
         this.#sendReceiptsToAll(own?.sessions ?? [], conversation, [receipt]);
-        if (own && own.nodes > 1) {
-          this.#publishReceipts(this.userChannel(userId), conversation, [receipt], own);
-        }
+        if (own && own.nodes > 1) this.#publishTo(userId, receiptsEnvelope(conversation, [receipt]), own);
         if (peer === userId) continue;
         const online = this.#users.get(peer);
         this.#sendReceiptsToAll(online?.sessions ?? [], conversation, [receipt]);
         if (online?.nodes !== 1) {
-          this.#publishReceipts(this.userChannel(peer), conversation, [receipt], online);
+          this.#publishTo(peer, receiptsEnvelope(conversation, [receipt]), online);
         }
       }
     }
-  }
-
-  #publishReceipts(
-    channel: string,
-    conversation: ConversationId,
-    receipts: Receipt[],
-    online?: Online<Session>,
-  ): void {
-    this.#publish(
-      channel,
-      { kind: ENVELOPE.receipts, conversation, frame: JSON.stringify(receipts) },
-      online,
-    );
   }
 
   #sendReceiptsToAll(sessions: Iterable<Session>, conversation: ConversationId, receipts: Receipt[]): void {
@@ -543,24 +559,34 @@ export class Delivery<Session extends Receiver = Receiver> {
       .then((receivers) => receivers > 0, () => false);
   }
 
+  /**
+   * Publishes for the nodes that have a user: for one that is believed to have it alone, with whatever else is sent there.
+   * `online`: the user, if it is online here.
+   */
+  #publishTo(userId: number, envelope: Sendable, online?: Online<Session>): void {
+    const heard = online ? undefined : this.#parcels.send(userId, envelope);
+    if (!heard) return this.#publish(this.userChannel(userId), envelope, online);
+    this.counters.published++;
+    heard.then((isHeard) => isHeard || this.#publish(this.userChannel(userId), envelope));
+  }
+
   /** `online`: whose channel it is, if the user is online here: how many listen says on how many nodes it is. */
-  #publish(
-    channel: string,
-    envelope: Parameters<typeof encodeEnvelope>[0],
-    online?: Online<Session>,
-  ): void {
+  #publish(channel: string, envelope: Sendable, online?: Online<Session>): void {
     if (!this.#options.isClustered) return;
     this.counters.published++;
     const published = this.#options.bus.publish(channel, encodeEnvelope(envelope));
-    (online ? published.then((nodes) => this.#heardBy(online, nodes)) : published).catch(() => {
+    const comings = online?.comings;
+    (online ? published.then((nodes) => this.#heardBy(online, nodes, comings)) : published).catch(() => {
       // The bus has told of its outage; here it only matters that somebody may have missed a doorbell.
       this.counters.publishFailures++;
       this.#hasMissed = true;
     });
   }
 
-  #heardBy(online: Online<Session>, nodes: number): void {
-    if (online.sessions.length > 0) this.#setNodes(online, Math.max(1, nodes));
+  /** Whoever has come since that was published may not be among those who heard it. */
+  #heardBy(online: Online<Session>, nodes: number, comings: number | undefined): void {
+    if (online.sessions.length === 0) return;
+    this.#setNodes(online, Math.max(comings === online.comings ? 1 : online.nodes, nodes));
   }
 
   /**
@@ -573,6 +599,15 @@ export class Delivery<Session extends Receiver = Receiver> {
     this.#publish(this.userChannel(userId), envelope);
   }
 
+  /**
+   * A user has come online here who was, or is, on a node that may be frozen: what others send there would lie there. They are
+   * told at once, and not by that node.
+   */
+  tellMoved(userId: number): void {
+    this.#parcels.forget(userId);
+    this.#publish(this.sweepChannel, { kind: ENVELOPE.moved, sender: userId });
+  }
+
   /** Tells the other nodes that have a user online of something that concerns the user's sessions. */
   tellUser(userId: number, kind: typeof ENVELOPE.regrouped | typeof ENVELOPE.revoked, device = 0): void {
     this.#publish(this.userChannel(userId), { kind, seq: device });
@@ -582,7 +617,7 @@ export class Delivery<Session extends Receiver = Receiver> {
    * Tells the other nodes that it concerns, or may, of something that none of them looks for if it misses it. Resolves with
    * whether that could be done; never rejects.
    */
-  publishNews(audience: Audience, envelope: Parameters<typeof encodeEnvelope>[0]): Promise<boolean> {
+  publishNews(audience: Audience, envelope: Sendable): Promise<boolean> {
     if (audience === undefined) return this.#publishOnce(this.sweepChannel, envelope);
     if ("groupId" in audience) return this.#publishOnce(this.#groupChannel(audience.groupId), envelope);
     return this.nodesOf(audience.userId) === 1
@@ -590,7 +625,7 @@ export class Delivery<Session extends Receiver = Receiver> {
       : this.#publishOnce(this.userChannel(audience.userId), envelope);
   }
 
-  #publishOnce(channel: string, envelope: Parameters<typeof encodeEnvelope>[0]): Promise<boolean> {
+  #publishOnce(channel: string, envelope: Sendable): Promise<boolean> {
     if (!this.#options.isClustered) return Promise.resolve(true);
     this.counters.published++;
     return this.#options.bus.publish(channel, encodeEnvelope(envelope)).then(() => true, () => {
@@ -601,10 +636,11 @@ export class Delivery<Session extends Receiver = Receiver> {
   }
 
   /** A payload of another node came over the bus. Throws when it is not what that node should have sent. */
-  onMessage(channel: string, payload: string): void {
+  onMessage(channel: string, payload: string, origin = 0): void {
     const envelope = decodeEnvelope(payload);
     if (!envelope) return;
     if (envelope.kind === ENVELOPE.sweep) {
+      this.#parcels.forgetAll();
       this.#options.onSweep();
       return;
     }
@@ -612,15 +648,78 @@ export class Delivery<Session extends Receiver = Receiver> {
       this.#options.onNews?.(envelope, this.#audienceOf(channel));
       return;
     }
-    const { kind, conversation, seq, frame } = envelope;
-    if (kind === ENVELOPE.message && frame !== "") {
-      const { ends, onDoubt } = this.#options;
-      if (!ends.note(conversation, seq, splicedTime(frame))) onDoubt();
+    if (channel === this.parcelChannel) return this.#onNodeMessage(envelope, origin);
+    if (channel === this.sweepChannel && envelope.kind === ENVELOPE.moved) {
+      this.#parcels.forget(envelope.sender);
+      return;
     }
+    this.#note(envelope);
     const audience = this.#audienceOf(channel);
     if (audience === undefined) return;
     if ("groupId" in audience) this.#onGroupMessage(this.#groups.get(audience.groupId), envelope);
-    else this.#onUserMessage(audience.userId, envelope);
+    else {
+      this.#sayHome(audience.userId, envelope, origin);
+      this.#onUserMessage(audience.userId, envelope);
+    }
+  }
+
+  #note({ kind, conversation, seq, frame }: Envelope): void {
+    if (kind !== ENVELOPE.message || frame === "") return;
+    const { ends, onDoubt } = this.#options;
+    if (!ends.note(conversation, seq, splicedTime(frame))) onDoubt();
+  }
+
+  #onNodeMessage({ kind, sender, frame }: Envelope, origin: number): void {
+    if (kind === ENVELOPE.home) this.#parcels.learn(sender, origin);
+    else if (kind === ENVELOPE.moved) this.#parcels.forget(sender, origin);
+    else if (kind === ENVELOPE.parcel) this.#onParcel(frame, origin);
+  }
+
+  /** One envelope that cannot be handled must not take the others with it: throws what the last one has thrown. */
+  #onParcel(parcel: string, origin: number): void {
+    const moved = new Set<number>();
+    let failure: { error: unknown } | undefined;
+    const isSure = this.#isSure();
+    for (const [userId, payload] of openParcel(parcel)) {
+      const envelope = decodeEnvelope(payload);
+      if (!envelope || !FOR_PARCELS.has(envelope.kind)) continue;
+      this.#note(envelope);
+      const online = this.#users.get(userId);
+      if (!isSure || online?.nodes !== 1) {
+        moved.add(userId);
+        if (envelope.kind === ENVELOPE.unlogged) {
+          // Answered for here, whoever is or is not; from the log it goes wherever the user is.
+          const { sender, frame, conversation } = envelope;
+          this.#options.onUndeliverable(sender, userId, frame, conversation || undefined);
+          continue;
+        }
+        this.#publish(this.userChannel(userId), envelope, online);
+      }
+      try {
+        this.#onUserMessage(userId, envelope);
+      } catch (error) {
+        failure = { error };
+      }
+    }
+    for (const sender of moved) {
+      this.#publish(this.#parcelChannelOf(origin), { kind: ENVELOPE.moved, sender });
+    }
+    if (failure) throw failure.error;
+  }
+
+  /** A node that was taken for dead does not know who has logged in elsewhere meanwhile. */
+  #isSure(): boolean {
+    return this.#options.isSure?.() ?? true;
+  }
+
+  /** The node that sends this user something may send it here, and nowhere else. */
+  #sayHome(userId: number, { kind }: Envelope, origin: number): void {
+    const online = this.#users.get(userId);
+    if (online?.nodes !== 1 || !FOR_PARCELS.has(kind) || !this.#isSure()) return;
+    const at = this.#clock.now();
+    if (online.told?.origin === origin && at < online.told.at + HOME_AGAIN_MS) return;
+    online.told = { origin, at };
+    this.#publish(this.#parcelChannelOf(origin), { kind: ENVELOPE.home, sender: userId });
   }
 
   #audienceOf(channel: string): Audience {
@@ -683,6 +782,7 @@ export class Delivery<Session extends Receiver = Receiver> {
   /** The user is online on another node: one that has just said so, or answers that it has been for a while. */
   #onElsewhere(userId: number, online: Online<Session>, envelope: Envelope): void {
     const { kind, seq: isBack, conversation: asker } = envelope;
+    online.comings++;
     this.#setNodes(online, Math.max(2, online.nodes));
     if (kind === ENVELOPE.came) {
       this.#publish(this.userChannel(userId), { kind: ENVELOPE.here, conversation: asker }, online);
@@ -713,6 +813,7 @@ export class Delivery<Session extends Receiver = Receiver> {
 
   /** The bus works again: what could not be published, here or elsewhere, is fetched from the log. */
   onBusUp(): void {
+    this.#parcels.forgetAll();
     this.sweep();
     if (this.#hasMissed) this.requestSweep();
     // How many listened meanwhile says nothing about who is online.
@@ -725,7 +826,12 @@ export class Delivery<Session extends Receiver = Receiver> {
   /** Asks the other nodes to {@link sweep}. */
   requestSweep(): void {
     this.#hasMissed = false;
+    this.#parcels.forgetAll();
     this.#publish(this.sweepChannel, { kind: ENVELOPE.sweep });
+  }
+
+  #parcelChannelOf(origin: number): string {
+    return `${this.#options.channelPrefix}o:${origin}`;
   }
 
   /** The channel all nodes listen to. */
@@ -791,6 +897,10 @@ export class Delivery<Session extends Receiver = Receiver> {
   #groupChannel(groupId: number): string {
     return `${this.#options.channelPrefix}g:${groupId}`;
   }
+}
+
+function receiptsEnvelope(conversation: ConversationId, receipts: Receipt[]): Sendable {
+  return { kind: ENVELOPE.receipts, conversation, frame: JSON.stringify(receipts) };
 }
 
 /** The other one of two; undefined where somebody writes to itself. */

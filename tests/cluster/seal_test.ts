@@ -16,7 +16,7 @@ Deno.test("what a node seals another one opens, once and on that channel only", 
   for (const payload of ["", "x", "1 2 3 u1-2 {}", "\0\r\n é漢😀 \ud800"]) {
     const sealed = a.close("c:1", payload);
     assertEquals(b.open("c:2", sealed), undefined);
-    assertEquals(b.open("c:1", sealed), payload);
+    assertEquals(b.open("c:1", sealed), { origin: 1, payload });
     assertEquals(b.open("c:1", sealed), undefined);
     assertEquals(a.open("c:1", sealed), undefined); // Its own.
   }
@@ -43,9 +43,9 @@ Deno.test("what was signed once stays right: tokens of devices, whatever becomes
 Deno.test("what is older than what was heard of the same node is not heard again", unit, () => {
   const [a, b, late] = [new Seal(SECRET, 1), new Seal(SECRET, 2), new Seal(SECRET, 3)];
   const sealed = ["one", "two", "three"].map((payload) => a.close("c", payload));
-  assertEquals(sealed.map((text) => b.open("c", text)), ["one", "two", "three"]);
+  assertEquals(sealed.map((text) => b.open("c", text)?.payload), ["one", "two", "three"]);
   assertEquals(sealed.map((text) => b.open("c", text)), [undefined, undefined, undefined]);
-  assertEquals(late.open("c", sealed[1] ?? ""), "two"); // Misses one, and goes on.
+  assertEquals(late.open("c", sealed[1] ?? "")?.payload, "two"); // Misses one, and goes on.
   assertEquals(late.open("c", sealed[0] ?? ""), undefined);
 });
 
@@ -74,7 +74,7 @@ Deno.test("what is not sealed as it should be is refused, and counted", unit, ()
   ];
   for (const forgery of forgeries) assertEquals(seal.open("c", forgery), undefined, forgery);
   assertEquals(refused, forgeries.length);
-  assertEquals(seal.open("c", good), "pay");
+  assertEquals(seal.open("c", good)?.payload, "pay");
 });
 
 Deno.test("who can write to Redis reads no chat, forges no message, and ends no process", async () => {

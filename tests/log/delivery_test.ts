@@ -1,8 +1,8 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import type { Bus } from "../../lib/cluster/bus.ts";
 import { Ends } from "../../lib/store/ends.ts";
 import { Delivery } from "../../lib/log/delivery.ts";
-import { decodeEnvelope, ENVELOPE } from "../../lib/cluster/envelope.ts";
+import { decodeEnvelope, encodeEnvelope, ENVELOPE } from "../../lib/cluster/envelope.ts";
 import { Limiter } from "../../lib/base/limiter.ts";
 import { Mailbox } from "../../lib/log/mailbox.ts";
 import type { Stored } from "../../lib/log/message_log.ts";
@@ -38,7 +38,7 @@ async function settle(): Promise<void> {
 }
 
 /** One node with users logged in by hand. */
-function openNode(bus = new FakeBus()) {
+function openNode(bus = new FakeBus(), origin = 0) {
   // The log of these tests is empty, and nothing writes positions.
   const clock = new FakeClock();
   let reads = 0;
@@ -49,6 +49,7 @@ function openNode(bus = new FakeBus()) {
   } as unknown as Messages;
   const undeliverable: string[] = [];
   const storing = { isStoring: false };
+  const claims = { areSure: true };
   const delivery: Delivery = new Delivery({
     bus,
     isClustered: true,
@@ -56,10 +57,12 @@ function openNode(bus = new FakeBus()) {
     messages,
     logger: SILENT,
     clock,
+    origin,
     ends: new Ends(),
     onDoubt() {},
     onSweep: () => delivery.sweep(),
     isStoring: () => storing.isStoring,
+    isSure: () => claims.areSure,
     onUndeliverable: (sender, receiver, text) => undeliverable.push(`${sender} ${receiver} ${text}`),
   });
   const logIn = (
@@ -96,7 +99,7 @@ function openNode(bus = new FakeBus()) {
     mailbox.open();
     return { session, frames };
   };
-  return { bus, delivery, logIn, undeliverable, storing, clock, reads: () => reads };
+  return { bus, delivery, logIn, undeliverable, storing, claims, clock, reads: () => reads };
 }
 
 function stored(conversation: string, seq: number, sender: number, members = 2): Stored {
@@ -302,6 +305,219 @@ Deno.test("a message past the log does not overtake one that is on its way into 
   assertEquals([here.undeliverable, frames], [['1 2 {"msg":"x"}'], []]);
   away.storing.isStoring = true;
   assertEquals(await away.delivery.deliverUnlogged(unlogged), false);
+});
+
+Deno.test("an answer from before a user came to another node says nothing of that node", unit, async () => {
+  const { bus, delivery, logIn } = openNode();
+  logIn(2);
+  const answers: ((nodes: number) => void)[] = [];
+  bus.publish = () => new Promise((resolve) => answers.push(resolve));
+  const answer = async (nodes: number) => {
+    answers.shift()?.(nodes);
+    await settle();
+    return delivery.nodesOf(2);
+  };
+  const came = encodeEnvelope({ kind: ENVELOPE.came, conversation: "b" });
+  delivery.onMessage("t:u:2", came);
+  assertEquals(await answer(2), 2);
+  // Only this node hears it: the other one has gone, and is back before that is known.
+  delivery.deliver(stored("u1-2", 1, 1));
+  delivery.onMessage("t:u:2", came);
+  assertEquals(await answer(1), 2);
+  assertEquals(await answer(2), 2);
+  delivery.deliver(stored("u1-2", 2, 1));
+  assertEquals(await answer(1), 1);
+});
+
+/** Two nodes; `carry` brings what the first one has published, or the second one, to the other. */
+function openTwo() {
+  const [one, two] = [openNode(new FakeBus(), 1), openNode(new FakeBus(), 2)];
+  const carry = async (from: typeof one, to: typeof one) => {
+    await settle();
+    const sent = from.bus.published.splice(0);
+    const origin = from === one ? 1 : 2;
+    for (const { channel, payload } of sent) to.delivery.onMessage(channel, payload, origin);
+    await settle();
+    return sent.map(({ channel, payload }) => `${channel} ${decodeEnvelope(payload)?.kind}`);
+  };
+  return { one, two, there: () => carry(one, two), back: () => carry(two, one) };
+}
+
+const { message: MESSAGE, unlogged: UNLOGGED, receipts: RECEIPTS, home: HOME, moved: MOVED, parcel: PARCEL } =
+  ENVELOPE;
+
+Deno.test(
+  "who is on one other node only gets all that a turn has for it, and others, at once",
+  unit,
+  async () => {
+    const { one, two, there, back } = openTwo();
+    const receivers = [2, 3].map((userId) => two.logIn(userId));
+    const say = (seq: number) =>
+      [2, 3].forEach((userId) => one.delivery.deliver(stored(`u1-${userId}`, seq, 1)));
+    say(1);
+    assertEquals(await there(), [`t:u:2 ${MESSAGE}`, `t:u:3 ${MESSAGE}`]);
+    assertEquals(await back(), [`t:o:1 ${HOME}`, `t:o:1 ${HOME}`]);
+    say(2);
+    one.delivery.sendReceipts([{ conversation: "u1-2", userId: 1, delivered: 1, read: 1, since: 0 }]);
+    say(3);
+    assertEquals(await there(), [`t:o:2 ${PARCEL}`]);
+    assertEquals(await back(), []);
+    receivers.forEach(({ frames }, index) => {
+      assertEquals(frames, [1, 2, 3].map((seq) => wire(`u1-${index + 2}`, seq)));
+    });
+  },
+);
+
+Deno.test("a node is told once in a while where a user is, not for each message", unit, async () => {
+  const { one, two, there, back } = openTwo();
+  two.logIn(2);
+  for (const seq of [1, 2, 3]) one.delivery.deliver(stored("u1-2", seq, 1));
+  await there();
+  assertEquals(await back(), [`t:o:1 ${HOME}`]);
+  one.delivery.requestSweep(); // Forgets it.
+  await there();
+  one.delivery.deliver(stored("u1-2", 4, 1));
+  assertEquals(await there(), [`t:u:2 ${MESSAGE}`]);
+  assertEquals(await back(), []);
+  two.clock.advance(100);
+  one.delivery.deliver(stored("u1-2", 5, 1));
+  await there();
+  assertEquals(await back(), [`t:o:1 ${HOME}`]);
+});
+
+/** Node 1 has learned that user 2 is on node 2. */
+async function openLearned() {
+  const two = openTwo();
+  const { session, frames } = two.two.logIn(2);
+  two.one.delivery.deliver(stored("u1-2", 1, 1));
+  await two.there();
+  await two.back();
+  frames.length = 0;
+  const leave = () => session.login && two.two.delivery.detach(session, session.login);
+  return { ...two, frames, leave };
+}
+
+Deno.test(
+  "what comes for somebody who has left rings on the user's channel, and the sender's node is told",
+  unit,
+  async () => {
+    const { one, two, there, back, leave } = await openLearned();
+    leave();
+    one.delivery.deliver(stored("u1-2", 2, 1));
+    one.delivery.sendReceipts([{ conversation: "u1-2", userId: 1, delivered: 1, read: 1, since: 0 }]);
+    assertEquals(await there(), [`t:o:2 ${PARCEL}`]);
+    const [again] = two.bus.published;
+    assertEquals(decodeEnvelope(again?.payload ?? "")?.frame, wire("u1-2", 2));
+    assertEquals(await back(), [`t:u:2 ${MESSAGE}`, `t:u:2 ${RECEIPTS}`, `t:o:1 ${MOVED}`]);
+    one.delivery.deliver(stored("u1-2", 3, 1));
+    assertEquals(await there(), [`t:u:2 ${MESSAGE}`]);
+  },
+);
+
+Deno.test(
+  "what comes for somebody who has come online elsewhere, too, rings there as well",
+  unit,
+  async () => {
+    const { one, two, there, back, frames } = await openLearned();
+    const three = openNode(new FakeBus(), 3);
+    const { frames: others } = three.logIn(2);
+    three.delivery.deliver(stored("u1-2", 1, 1));
+    others.length = 0;
+    two.bus.receivers = 2;
+    three.delivery.announce(2);
+    for (const { channel, payload } of three.bus.published) two.delivery.onMessage(channel, payload, 3);
+    two.bus.published.length = 0;
+    one.delivery.deliver(stored("u1-2", 2, 1));
+    await there();
+    for (const { channel, payload } of two.bus.published) three.delivery.onMessage(channel, payload, 2);
+    assertEquals([frames, others], [[wire("u1-2", 2)], [wire("u1-2", 2)]]);
+    assertEquals(await back(), [`t:u:2 ${MESSAGE}`, `t:o:1 ${MOVED}`]);
+    // Nobody may say that it has such a user alone.
+    one.delivery.deliver(stored("u1-2", 3, 1));
+    assertEquals(await there(), [`t:u:2 ${MESSAGE}`]);
+    assertEquals(await back(), []);
+  },
+);
+
+Deno.test(
+  "a parcel that no node hears goes to the user's channel; past the log nothing does",
+  unit,
+  async () => {
+    const { one, there } = await openLearned();
+    one.bus.receivers = 0;
+    one.delivery.deliver(stored("u1-2", 2, 1));
+    const unlogged = one.delivery.deliverUnlogged({ sender: 1, receiver: 2, text: '{"msg":"x"}' });
+    assertEquals(await unlogged, false);
+    assertEquals(await there(), [`t:o:2 ${PARCEL}`, `t:u:2 ${MESSAGE}`]);
+    one.bus.isUp = false;
+    one.delivery.deliver(stored("u1-2", 3, 1));
+    await settle();
+    assertEquals(one.delivery.counters.publishFailures, 1);
+  },
+);
+
+Deno.test(
+  "a message past the log that comes for somebody who has left is answered for there",
+  unit,
+  async () => {
+    const { one, two, there, back, frames, leave } = await openLearned();
+    const unlogged = { sender: 1, receiver: 2, text: '{"msg":"x"}' };
+    const first = one.delivery.deliverUnlogged(unlogged);
+    await there();
+    assertEquals([await first, frames], [true, ['{"msg":"x"}']]);
+    leave();
+    const second = one.delivery.deliverUnlogged(unlogged);
+    await there();
+    assertEquals([await second, two.undeliverable], [true, ['1 2 {"msg":"x"}']]);
+    assertEquals(await back(), [`t:o:1 ${MOVED}`]);
+    const third = one.delivery.deliverUnlogged(unlogged);
+    assertEquals(await there(), [`t:u:2 ${UNLOGGED}`]);
+    assertEquals(await third, true);
+  },
+);
+
+Deno.test(
+  "a node that was taken for dead answers for nobody alone before it has made sure of its claims",
+  unit,
+  async () => {
+    const { one, two, there, back, frames } = await openLearned();
+    two.claims.areSure = false;
+    one.delivery.deliver(stored("u1-2", 2, 1));
+    one.delivery.deliverUnlogged({ sender: 1, receiver: 2, text: "{}" });
+    await there();
+    assertEquals([frames, two.undeliverable], [[wire("u1-2", 2)], ["1 2 {}"]]);
+    assertEquals(await back(), [`t:u:2 ${MESSAGE}`, `t:o:1 ${MOVED}`]);
+    one.delivery.deliver(stored("u1-2", 3, 1));
+    assertEquals(await there(), [`t:u:2 ${MESSAGE}`]);
+    assertEquals(await back(), []);
+  },
+);
+
+Deno.test("who is said to be on another node by now is written to on its own channel", unit, async () => {
+  const { one, there } = await openLearned();
+  one.delivery.onMessage("t:all", encodeEnvelope({ kind: MOVED, sender: 2 }), 3);
+  one.delivery.deliver(stored("u1-2", 2, 1));
+  assertEquals(await there(), [`t:u:2 ${MESSAGE}`]);
+});
+
+Deno.test("one envelope of a parcel that cannot be read does not take the others with it", unit, () => {
+  const { delivery, logIn } = openNode(new FakeBus(), 1);
+  const { frames } = logIn(2);
+  const good = encodeEnvelope({
+    kind: ENVELOPE.message,
+    sender: 1,
+    seq: 1,
+    conversation: "u1-2",
+    frame: wire("u1-2", 1),
+  });
+  const bad = encodeEnvelope({ kind: ENVELOPE.receipts, conversation: "u1-2", frame: "{nonsense" });
+  const foreign = encodeEnvelope({ kind: ENVELOPE.parcel, frame: "2 0 " });
+  const frame = [bad, foreign, "", "99 1 1  ", good].map((text) => `2 ${text.length} ${text}`).join("");
+  assertThrows(
+    () => delivery.onMessage("t:o:1", encodeEnvelope({ kind: ENVELOPE.parcel, frame }), 7),
+    SyntaxError,
+  );
+  assertEquals(frames, [wire("u1-2", 1)]);
 });
 
 Deno.test("a sweep that is asked for is made, whichever moment of another one it takes", unit, async () => {
