@@ -60,7 +60,7 @@ export const ENVELOPE = {
   verified: 20,
   /** `sender` is online at the node this comes from, and nowhere else: it may be sent parcels for it. */
   home: 21,
-  /** It is not, or not only there; for all nodes: wherever it was, it may be elsewhere by now. */
+  /** `sender` is not, or not only, on the node that it was believed to be on; for one node or for all. */
   moved: 22,
   /** Envelopes for users of the node whose channel this is: see parcels.ts. */
   parcel: 23,

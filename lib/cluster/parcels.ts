@@ -50,9 +50,10 @@ export class Parcels {
     if (this.#routes.size > MAX_ROUTES) forgetOldest(this.#routes);
   }
 
-  /** The user is not there, or not only there; without an origin: wherever it was believed to be. */
-  forget(userId: number, origin = this.#routes.get(userId)): void {
-    if (origin === undefined || this.#routes.get(userId) !== origin) return;
+  /** The user is not where it was believed to be, or not only there. */
+  forget(userId: number): void {
+    const origin = this.#routes.get(userId);
+    if (origin === undefined) return;
     // What comes next takes another way, and must not be there first.
     this.#post(origin);
     this.#routes.delete(userId);

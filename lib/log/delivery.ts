@@ -648,11 +648,9 @@ export class Delivery<Session extends Receiver = Receiver> {
       this.#options.onNews?.(envelope, this.#audienceOf(channel));
       return;
     }
-    if (channel === this.parcelChannel) return this.#onNodeMessage(envelope, origin);
-    if (channel === this.sweepChannel && envelope.kind === ENVELOPE.moved) {
-      this.#parcels.forget(envelope.sender);
-      return;
-    }
+    if (envelope.kind === ENVELOPE.moved) return this.#parcels.forget(envelope.sender);
+    if (envelope.kind === ENVELOPE.home) return this.#parcels.learn(envelope.sender, origin);
+    if (envelope.kind === ENVELOPE.parcel) return this.#onParcel(envelope.frame, origin);
     this.#note(envelope);
     const audience = this.#audienceOf(channel);
     if (audience === undefined) return;
@@ -667,12 +665,6 @@ export class Delivery<Session extends Receiver = Receiver> {
     if (kind !== ENVELOPE.message || frame === "") return;
     const { ends, onDoubt } = this.#options;
     if (!ends.note(conversation, seq, splicedTime(frame))) onDoubt();
-  }
-
-  #onNodeMessage({ kind, sender, frame }: Envelope, origin: number): void {
-    if (kind === ENVELOPE.home) this.#parcels.learn(sender, origin);
-    else if (kind === ENVELOPE.moved) this.#parcels.forget(sender, origin);
-    else if (kind === ENVELOPE.parcel) this.#onParcel(frame, origin);
   }
 
   /** One envelope that cannot be handled must not take the others with it: throws what the last one has thrown. */
