@@ -8,8 +8,11 @@ import { frameBytes, RawWebSocket, upgradeRequest } from "../support/raw_web_soc
 import { startWeb } from "../support/web_server.ts";
 
 const SOCKETS = 1_000;
-/** What all of them together may cost, MiB: most of it for answers that wait, half a MiB for each that reads none. */
-const GROWTH_MIB = 256;
+/**
+ * What all of them together may cost, MiB: some 140 for answers that wait, half a MiB for each that reads none, and a heap in
+ * motion. Without a bound it would be what they send, 4 MiB each, many times over.
+ */
+const GROWTH_MIB = 384;
 /** No connection may hold the node's event loop for so long, s. */
 const LAG_S = 2;
 
