@@ -5,6 +5,7 @@
  */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { errorText } from "../../lib/base/errors.ts";
 import { run, runOrThrow, type TemporaryFolder, temporaryFolder } from "../support/process.ts";
 import { runProgram } from "../support/services.ts";
 import { ClusterSite, NODES } from "./cluster_site.ts";
@@ -36,12 +37,22 @@ async function checkOutEarlier(): Promise<TemporaryFolder | string> {
   }
 }
 
+/** Its nodes with everybody in. What it does wrong by itself is not what is looked for here: it may be started twice. */
+async function openEarlier(checkout: string): Promise<ClusterSite> {
+  try {
+    return await ClusterSite.open(checkout);
+  } catch (error) {
+    console.log(`the earlier version has failed by itself: ${errorText(error)}`);
+    return await ClusterSite.open(checkout);
+  }
+}
+
 Deno.test("faults of an upgrade", async (context) => {
   const name = "two nodes are upgraded one after the other";
   const earlier = await checkOutEarlier();
   if (typeof earlier === "string") return await skip(context, name, earlier);
   await using _earlier = earlier;
-  await using site = await ClusterSite.open(`${earlier.path}/`);
+  await using site = await openEarlier(`${earlier.path}/`);
   const { cluster, crowd } = site;
   await site.suffer(context, {
     name,
