@@ -3,7 +3,7 @@ import { decodeEnvelope, ENVELOPE } from "../../lib/cluster/envelope.ts";
 import { openParcel, Parcels } from "../../lib/cluster/parcels.ts";
 import { ChatClient, logIn } from "../support/chat_client.ts";
 import { logInDevice, newDevice } from "../support/devices.ts";
-import { startCluster, Talker } from "../support/cluster.ts";
+import { type Cluster, startCluster, Talker } from "../support/cluster.ts";
 import { waitFor } from "../support/process.ts";
 
 const unit = { permissions: "none" } as const;
@@ -128,37 +128,12 @@ for (const persist of ["all", "offline"]) {
 /** A user is written to on the node to which it comes from a frozen one no later than this, ms; the frozen one's lease is 10 s. */
 const AT_ONCE_MS = 4_000;
 
-for (const persist of ["all", "offline"]) {
-  Deno.test(`who comes from a frozen node to another is written to there (--persist ${persist})`, async () => {
-    await using cluster = await startCluster(
-      ["A", "B", "C"],
-      ["--persist", persist, "--duplicate-login", "replace"],
-    );
-    const [portA = 0, portB = 0, portC = 0] = ["A", "B", "C"].map((name) => cluster.node(name).port);
-    await using ann = await Talker.create(portA, "ann");
-    await using bo = await Talker.create(portA, "bo");
-    await ann.logIn(portA);
-    await using frozen = await ChatClient.connect(portB);
-    await logIn(frozen, bo.id);
-    for (const text of ["1", "2", "3"]) {
-      await ann.say(bo.id, text);
-      assertEquals((await frozen.receive()).msg, text);
-    }
-    cluster.node("B").signal("SIGSTOP");
-    try {
-      await bo.logIn(portC);
-      await ann.say(bo.id, "4");
-      await waitFor("it to come", () => bo.from(ann.id).includes("4"), AT_ONCE_MS);
-    } finally {
-      cluster.node("B").signal("SIGCONT");
-    }
-    await ann.say(bo.id, "5");
-    await waitFor("the next", () => bo.from(ann.id).includes("5"));
-  });
-}
-
-Deno.test("who comes from a frozen node when its lease has run out is written to as well", async () => {
-  await using cluster = await startCluster(["A", "B", "C"], ["--persist", "offline"]);
+/** Ann on node A writes to bo, who leaves a frozen node B for C once `mayGo`. */
+async function leaveFrozenNode(
+  args: readonly string[],
+  mayGo: (cluster: Cluster) => Promise<void> = () => Promise.resolve(),
+): Promise<void> {
+  await using cluster = await startCluster(["A", "B", "C"], args);
   const [portA = 0, portB = 0, portC = 0] = ["A", "B", "C"].map((name) => cluster.node(name).port);
   await using ann = await Talker.create(portA, "ann");
   await using bo = await Talker.create(portA, "bo");
@@ -171,19 +146,33 @@ Deno.test("who comes from a frozen node when its lease has run out is written to
   }
   cluster.node("B").signal("SIGSTOP");
   try {
-    await waitFor(
-      "the lease to run out",
-      async () => (await cluster.redis.cli("KEYS", "chat:*:node:B")).trim() === "",
-      20_000,
-    );
-    // Before anybody has noticed.
+    await mayGo(cluster);
     await bo.logIn(portC);
     await ann.say(bo.id, "4");
     await waitFor("it to come", () => bo.from(ann.id).includes("4"), AT_ONCE_MS);
   } finally {
     cluster.node("B").signal("SIGCONT");
   }
-});
+  await ann.say(bo.id, "5");
+  await waitFor("the next", () => bo.from(ann.id).includes("5"));
+}
+
+for (const persist of ["all", "offline"]) {
+  Deno.test(
+    `who comes from a frozen node to another is written to there (--persist ${persist})`,
+    () => leaveFrozenNode(["--persist", persist, "--duplicate-login", "replace"]),
+  );
+}
+
+Deno.test(
+  "who comes from a frozen node when its lease has run out is written to as well",
+  // Before anybody has noticed.
+  () =>
+    leaveFrozenNode(["--persist", "offline"], async (cluster) => {
+      const lease = async () => (await cluster.redis.cli("KEYS", "chat:*:node:B")).trim();
+      await waitFor("the lease to run out", async () => await lease() === "", 20_000);
+    }),
+);
 
 Deno.test("who has a device on a frozen node is written to on another one", async () => {
   await using cluster = await startCluster(["A", "B", "C"]);
